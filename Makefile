@@ -1,0 +1,34 @@
+# Sealane. `make help` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONPATH := $(CURDIR)/src
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(VENV)/.ready ## install what a bare Debian lacks, then .venv with the sealane command
+
+$(VENV)/.ready: pyproject.toml
+	@scripts/setup $(PYTHON) $(VENV)
+	@touch $@
+
+demo: setup ## start examples/shop, show it working, stop it
+	@$(BIN)/python examples/demo.py
+
+test: setup ## unit tests and tests on real clusters
+	$(BIN)/python -m pytest
+
+check: ## format, lint, types, layers, unit tests: what every commit passes
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/unit
+
+bench: setup ## every performance claim, measured on this machine
+	$(BIN)/python -m benchmarks
+
+.PHONY: help setup demo test check bench

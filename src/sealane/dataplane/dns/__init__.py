@@ -1,0 +1,1 @@
+"""The cluster DNS server: answers prepared from `network.names`, the rest forwarded."""

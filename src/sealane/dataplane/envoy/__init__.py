@@ -1,0 +1,1 @@
+"""Envoy, driven by delta xDS from `network.routes`."""

@@ -1,0 +1,1 @@
+"""Services and policies in nftables: maps, a fixed number of chains, one transaction for each change."""

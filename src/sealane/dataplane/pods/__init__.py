@@ -1,0 +1,1 @@
+"""A pod's life: namespaces, files, commands, stand-ins, probes, logs."""

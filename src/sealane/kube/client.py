@@ -1,0 +1,108 @@
+"""The client protocol: the only way controllers and node agent speak with a cluster.
+
+Two implementations: `kube.http` (any kubeconfig) and `apiserver.local` (in process, no sockets).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from sealane.kube.kinds import Kind
+from sealane.kube.objects import Object, Raw
+
+PatchType = Literal["json", "merge", "strategic"]
+
+
+class ApiError(Exception):
+    """A `Status` answer of the API: `code` (HTTP), `reason` ("NotFound", "Conflict", "AlreadyExists", …), message."""
+
+    def __init__(self, code: int, reason: str, message: str, details: Raw | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.message = message
+        self.details = details or {}
+
+    def status(self) -> Raw:
+        """The meta/v1 Status object of this error."""
+        status: Raw = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+            "reason": self.reason,
+            "code": self.code,
+        }
+        if self.details:
+            status["details"] = self.details
+        return status
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectList:
+    items: tuple[Object, ...]
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """type: ADDED, MODIFIED, DELETED or BOOKMARK (only metadata.resourceVersion is set on a bookmark)."""
+
+    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
+    object: Object
+
+
+class Client(Protocol):
+    """Every method raises ApiError for an answer that is not 2xx, and OSError when the server cannot be reached.
+
+    namespace None lists or watches all namespaces. `labels` and `fields` are selectors in their string form.
+    """
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Object: ...
+
+    async def list(
+        self, kind: Kind, namespace: str | None = None, *, labels: str = "", fields: str = ""
+    ) -> ObjectList: ...
+
+    def watch(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        resource_version: str,
+        labels: str = "",
+        fields: str = "",
+    ) -> AsyncIterator[Sequence[WatchEvent]]:
+        """Batches of events after `resource_version`. Raises ApiError 410 when that version is too old."""
+        ...
+
+    async def create(self, kind: Kind, raw: Raw) -> Object: ...
+
+    async def update(self, kind: Kind, raw: Raw, *, subresource: str = "") -> Object:
+        """Replaces the object; 409 Conflict when raw's resourceVersion is set and not the stored one."""
+        ...
+
+    async def patch(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        patch: Any,
+        *,
+        type: PatchType = "merge",  # noqa: A002 - the API's own word
+        subresource: str = "",
+    ) -> Object: ...
+
+    async def delete(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        *,
+        grace_seconds: int | None = None,
+        propagation: Literal["Background", "Foreground", "Orphan"] | None = None,
+        uid: str | None = None,
+    ) -> None: ...

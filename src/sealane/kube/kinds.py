@@ -1,0 +1,83 @@
+"""Kinds: what the API calls a type of object, and where it is served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One served version of one kind.
+
+    storage: True for the version in which objects are kept.
+    """
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool = True
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subresources: tuple[str, ...] = ("status",)
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def singular(self) -> str:
+        return self.kind.lower()
+
+    def path(self, namespace: str | None = None, name: str = "", subresource: str = "") -> str:
+        """URL path of the collection (or of one object), e.g. "/api/v1/namespaces/shop/pods/web-0/status"."""
+        parts = [f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"]
+        if namespace and self.namespaced:
+            parts.append(f"namespaces/{namespace}")
+        parts.append(self.plural)
+        if name:
+            parts.append(name)
+        if subresource:
+            parts.append(subresource)
+        return "/".join(parts)
+
+
+NAMESPACE = Kind("", "v1", "Namespace", "namespaces", False, ("ns",))
+NODE = Kind("", "v1", "Node", "nodes", False, ("no",))
+POD = Kind("", "v1", "Pod", "pods", True, ("po",), ("all",))
+SERVICE = Kind("", "v1", "Service", "services", True, ("svc",), ("all",))
+ENDPOINTS = Kind("", "v1", "Endpoints", "endpoints", True, ("ep",), subresources=())
+CONFIGMAP = Kind("", "v1", "ConfigMap", "configmaps", True, ("cm",), subresources=())
+SECRET = Kind("", "v1", "Secret", "secrets", True, subresources=())
+SERVICEACCOUNT = Kind("", "v1", "ServiceAccount", "serviceaccounts", True, ("sa",), subresources=())
+EVENT = Kind("", "v1", "Event", "events", True, ("ev",), subresources=())
+DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments", True, ("deploy",), ("all",), ("status", "scale"))
+REPLICASET = Kind("apps", "v1", "ReplicaSet", "replicasets", True, ("rs",), ("all",), ("status", "scale"))
+STATEFULSET = Kind("apps", "v1", "StatefulSet", "statefulsets", True, ("sts",), ("all",), ("status", "scale"))
+DAEMONSET = Kind("apps", "v1", "DaemonSet", "daemonsets", True, ("ds",), ("all",))
+CONTROLLERREVISION = Kind("apps", "v1", "ControllerRevision", "controllerrevisions", subresources=())
+ENDPOINTSLICE = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", subresources=())
+NETWORKPOLICY = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", True, ("netpol",), subresources=())
+INGRESS = Kind("networking.k8s.io", "v1", "Ingress", "ingresses", True, ("ing",))
+INGRESSCLASS = Kind("networking.k8s.io", "v1", "IngressClass", "ingressclasses", False, subresources=())
+GATEWAYCLASS = Kind(
+    "gateway.networking.k8s.io", "v1", "GatewayClass", "gatewayclasses", False, ("gc",), ("gateway-api",)
+)
+GATEWAY = Kind("gateway.networking.k8s.io", "v1", "Gateway", "gateways", True, ("gtw",), ("gateway-api",))
+HTTPROUTE = Kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes", True, (), ("gateway-api",))
+REFERENCEGRANT = Kind(
+    "gateway.networking.k8s.io",
+    "v1beta1",
+    "ReferenceGrant",
+    "referencegrants",
+    True,
+    ("refgrant",),
+    ("gateway-api",),
+    (),
+)
+CRD = Kind(
+    "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", False, ("crd", "crds")
+)
+LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases", subresources=())
+
+BUILTIN: tuple[Kind, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Kind))

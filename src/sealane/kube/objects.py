@@ -1,0 +1,135 @@
+"""Objects: raw JSON kept whole, with typed views on demand and the place they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+Raw = dict[str, Any]
+"""The JSON of an object as Python values. Treated as immutable once it is inside an `Object`."""
+
+
+class Key(NamedTuple):
+    """Which object: API group ("" for core), kind, namespace ("" for cluster scope), name."""
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an object came from.
+
+    file: path as the user wrote it, or "" for objects from an API server.
+    line: 1-based line of the document's first key.
+    lines: 1-based line of each field path, e.g. ("spec", "ports", 0, "port") -> 12. Empty for API objects.
+    """
+
+    file: str = ""
+    line: int = 0
+    lines: Mapping[tuple[str | int, ...], int] = field(default_factory=dict)
+
+    def at(self, *path: str | int) -> str:
+        """ "file:line" of the deepest known prefix of `path`; "" when there is no file."""
+        if not self.file:
+            return ""
+        for end in range(len(path), 0, -1):
+            line = self.lines.get(path[:end])
+            if line:
+                return f"{self.file}:{line}"
+        return f"{self.file}:{self.line}"
+
+
+class Object:
+    """A Kubernetes object. Immutable by agreement; equal when its JSON is equal.
+
+    `namespace` and `labels` are what the reactive filters read.
+    """
+
+    __slots__ = ("_views", "key", "labels", "origin", "raw")
+
+    def __init__(self, raw: Raw, origin: Origin | None = None) -> None:
+        meta: Mapping[str, Any] = raw.get("metadata") or {}
+        api_version: str = raw.get("apiVersion", "")
+        group = api_version.rpartition("/")[0]
+        self.raw = raw
+        self.origin = origin
+        self.key = Key(group, raw.get("kind", ""), meta.get("namespace") or "", meta.get("name") or "")
+        self.labels: Mapping[str, str] = meta.get("labels") or {}
+        self._views: dict[type, Any] = {}
+
+    @property
+    def name(self) -> str:
+        return self.key.name
+
+    @property
+    def namespace(self) -> str:
+        return self.key.namespace
+
+    @property
+    def kind(self) -> str:
+        return self.key.kind
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        return self.raw.get("metadata") or {}
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        return self.raw.get("spec") or {}
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        return self.raw.get("status") or {}
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        return self.metadata.get("annotations") or {}
+
+    @property
+    def uid(self) -> str:
+        return self.metadata.get("uid") or ""
+
+    @property
+    def resource_version(self) -> str:
+        return self.metadata.get("resourceVersion") or ""
+
+    @property
+    def deleting(self) -> bool:
+        return bool(self.metadata.get("deletionTimestamp"))
+
+    def view(self, shape: type[T]) -> T:
+        """This object as a typed msgspec Struct of `kube.views`, converted once and remembered.
+
+        Raises msgspec.ValidationError when the JSON does not have that shape.
+        """
+        view = self._views.get(shape)
+        if view is None:
+            view = self._views[shape] = msgspec.convert(self.raw, shape, strict=False)
+        return view
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Object) or self.key != other.key:
+            return False
+        version = self.resource_version
+        if version and self.uid and version == other.resource_version and self.uid == other.uid:
+            return True
+        return self.raw == other.raw
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return f"<{self.key} rv={self.resource_version or '-'}>"
