@@ -1,0 +1,196 @@
+"""What every cluster holds before the first manifest: namespaces, the `kubernetes` and `kube-dns` Services, classes.
+
+Names and labels are those of a kubeadm cluster, because manifests in the wild select on them (for example
+`kubernetes.io/metadata.name: kube-system` with `k8s-app: kube-dns` in egress policies).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sealane.kube import kinds
+from sealane.kube.client import ApiError, Client
+from sealane.kube.kinds import Kind
+from sealane.kube.objects import Raw
+from sealane.network.addresses import API, API_PORT, CLUSTER_DOMAIN, DNS_SERVICE, KUBERNETES_SERVICE
+
+GATEWAY_CONTROLLER = "sealane.dev/gateway-controller"
+INGRESS_CONTROLLER = "sealane.dev/ingress-controller"
+
+COREFILE = f""".:53 {{
+    errors
+    health {{
+       lameduck 5s
+    }}
+    ready
+    kubernetes {CLUSTER_DOMAIN} in-addr.arpa ip6.arpa {{
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
+       ttl 30
+    }}
+    prometheus :9153
+    forward . /etc/resolv.conf
+    cache 30
+    loop
+    reload
+    loadbalance
+}}
+"""
+
+
+async def bootstrap(client: Client, dns_replicas: int = 2) -> None:
+    """Creates what is missing; leaves alone what is there."""
+    for kind, raw in objects(dns_replicas):
+        try:
+            await client.create(kind, raw)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+
+
+def objects(dns_replicas: int) -> list[tuple[Kind, Raw]]:
+    """The bootstrap objects in the order in which they can be created."""
+    made = [(kinds.NAMESPACE, _object(kinds.NAMESPACE, name, "")) for name in NAMESPACES]
+    made += [
+        (kinds.SERVICE, _kubernetes_service()),
+        (kinds.ENDPOINTSLICE, _kubernetes_slice()),
+        (kinds.ENDPOINTS, _kubernetes_endpoints()),
+        (kinds.CONFIGMAP, _object(kinds.CONFIGMAP, "coredns", "kube-system", data={"Corefile": COREFILE})),
+        (kinds.SERVICE, _dns_service()),
+        (kinds.DEPLOYMENT, _dns_deployment(dns_replicas)),
+        (kinds.GATEWAYCLASS, _object(kinds.GATEWAYCLASS, "sealane", "", spec={"controllerName": GATEWAY_CONTROLLER})),
+        (
+            kinds.INGRESSCLASS,
+            _object(
+                kinds.INGRESSCLASS,
+                "sealane",
+                "",
+                annotations={"ingressclass.kubernetes.io/is-default-class": "true"},
+                spec={"controller": INGRESS_CONTROLLER},
+            ),
+        ),
+    ]
+    return made
+
+
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease", "sealane-system")
+
+
+def _object(
+    kind: Kind,
+    name: str,
+    namespace: str,
+    labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
+    **fields: Any,
+) -> Raw:
+    metadata: Raw = {"name": name}
+    if namespace:
+        metadata["namespace"] = namespace
+    if labels:
+        metadata["labels"] = labels
+    if annotations:
+        metadata["annotations"] = annotations
+    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, **fields}
+
+
+def _kubernetes_service() -> Raw:
+    return _object(
+        kinds.SERVICE,
+        "kubernetes",
+        "default",
+        labels={"component": "apiserver", "provider": "kubernetes"},
+        spec={
+            "type": "ClusterIP",
+            "clusterIP": str(KUBERNETES_SERVICE),
+            "clusterIPs": [str(KUBERNETES_SERVICE)],
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": API_PORT}],
+        },
+    )
+
+
+def _kubernetes_slice() -> Raw:
+    return _object(
+        kinds.ENDPOINTSLICE,
+        "kubernetes",
+        "default",
+        labels={"kubernetes.io/service-name": "kubernetes"},
+        addressType="IPv4",
+        endpoints=[{"addresses": [str(API[0])], "conditions": {"ready": True}}],
+        ports=[{"name": "https", "port": API_PORT, "protocol": "TCP"}],
+    )
+
+
+def _kubernetes_endpoints() -> Raw:
+    return _object(
+        kinds.ENDPOINTS,
+        "kubernetes",
+        "default",
+        labels={"endpointslice.kubernetes.io/skip-mirror": "true"},
+        subsets=[
+            {
+                "addresses": [{"ip": str(API[0])}],
+                "ports": [{"name": "https", "port": API_PORT, "protocol": "TCP"}],
+            }
+        ],
+    )
+
+
+_DNS_LABELS = {"k8s-app": "kube-dns"}
+
+
+def _dns_service() -> Raw:
+    return _object(
+        kinds.SERVICE,
+        "kube-dns",
+        "kube-system",
+        labels={**_DNS_LABELS, "kubernetes.io/cluster-service": "true", "kubernetes.io/name": "CoreDNS"},
+        spec={
+            "selector": _DNS_LABELS,
+            "clusterIP": str(DNS_SERVICE[0]),
+            "clusterIPs": [str(DNS_SERVICE[0]), str(DNS_SERVICE[1])],
+            "ipFamilyPolicy": "PreferDualStack",
+            "ipFamilies": ["IPv4", "IPv6"],
+            "ports": [
+                {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53},
+                {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 53},
+            ],
+        },
+    )
+
+
+def _dns_deployment(replicas: int) -> Raw:
+    return _object(
+        kinds.DEPLOYMENT,
+        "coredns",
+        "kube-system",
+        labels=_DNS_LABELS,
+        spec={
+            "replicas": replicas,
+            "selector": {"matchLabels": _DNS_LABELS},
+            "template": {
+                "metadata": {"labels": _DNS_LABELS},
+                "spec": {
+                    "containers": [
+                        {
+                            "name": "coredns",
+                            "image": "registry.k8s.io/coredns/coredns:v1.14.0",
+                            "args": ["-conf", "/etc/coredns/Corefile"],
+                            "ports": [
+                                {"name": "dns", "containerPort": 53, "protocol": "UDP"},
+                                {"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"},
+                            ],
+                            "volumeMounts": [{"name": "config-volume", "mountPath": "/etc/coredns", "readOnly": True}],
+                        }
+                    ],
+                    "volumes": [
+                        {
+                            "name": "config-volume",
+                            "configMap": {"name": "coredns", "items": [{"key": "Corefile", "path": "Corefile"}]},
+                        }
+                    ],
+                    "dnsPolicy": "Default",
+                },
+            },
+        },
+    )

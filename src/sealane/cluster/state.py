@@ -1,0 +1,242 @@
+"""The state folder: where a cluster keeps what must outlive its processes.
+
+Layout: docs/architecture.md. Folders are 0700 and files 0600, owned by the user who ran `up`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+DEFAULT_NAME = "sealane"
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+
+
+class StateError(Exception):
+    """The state folder cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `up` was told. Kept, so that the next `up` of the same name starts the same cluster.
+
+    dns_upstream: "host" (the host's resolv.conf), "none", or "ADDRESS[:PORT]".
+    """
+
+    nodes: int = 3
+    dns_upstream: str = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process of the cluster. `started` (clock ticks since boot) tells it from a later one with the same pid."""
+
+    role: str
+    pid: int
+    started: int
+    restarts: int = 0
+
+    @property
+    def alive(self) -> bool:
+        return start_time(self.pid) == self.started
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """cluster.json."""
+
+    name: str
+    phase: str  # starting, running, stopping
+    options: Options
+    api_port: int
+    processes: tuple[Process, ...] = field(default_factory=tuple)
+
+    @property
+    def supervisor(self) -> Process | None:
+        return next((process for process in self.processes if process.role == "supervisor"), None)
+
+    @property
+    def running(self) -> bool:
+        supervisor = self.supervisor
+        return supervisor is not None and supervisor.alive
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Record:
+        raw: dict[str, Any] = json.loads(text)
+        return cls(
+            raw["name"],
+            raw["phase"],
+            Options(**raw["options"]),
+            raw["api_port"],
+            tuple(Process(**process) for process in raw["processes"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The folder of one cluster and the paths in it."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def store(self) -> Path:
+        return self.path / "store.db"
+
+    @property
+    def pki(self) -> Path:
+        return self.path / "pki"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.path / "kubeconfig"
+
+    @property
+    def record_path(self) -> Path:
+        return self.path / "cluster.json"
+
+    @property
+    def origins(self) -> Path:
+        return self.path / "origins.json"
+
+    @property
+    def mirrors(self) -> Path:
+        return self.path / "mirrors.json"
+
+    @property
+    def supervisor_socket(self) -> Path:
+        return self.path / "supervisor.sock"
+
+    @property
+    def agent_socket(self) -> Path:
+        return self.path / "agent.sock"
+
+    @property
+    def xds_socket(self) -> Path:
+        return self.path / "xds.sock"
+
+    @property
+    def standins_socket(self) -> Path:
+        return self.path / "standins.sock"
+
+    @property
+    def dns_socket(self) -> Path:
+        return self.path / "dns.sock"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def run(self) -> Path:
+        return self.path / "run"
+
+    def netns(self, name: str) -> Path:
+        return self.run / "netns" / name
+
+    def make(self) -> None:
+        """Creates what is missing. Raises StateError when the folder is not ours alone."""
+        for path in (self.path.parent, self.path, self.pki, self.logs, self.logs / "pods", self.run):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in (self.path.parent, self.path):
+            found = path.lstat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+                raise StateError(
+                    f"{path}: must be a folder of yours alone (mode 0700); remove it or set SEALANE_HOME to another"
+                )
+
+    def read(self) -> Record | None:
+        """cluster.json, or None when there is none (or it was cut short by a crash)."""
+        try:
+            return Record.from_json(self.record_path.read_text())
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, record: Record) -> None:
+        replace(self.record_path, record.to_json())
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Held while one command starts or stops this cluster. Raises StateError when another holds it."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StateError(f"another sealane command is starting or stopping cluster {self.name!r}") from None
+            yield
+        finally:
+            os.close(fd)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.path.parent.rmdir()  # only when no other cluster is left
+
+
+def home() -> Path:
+    """The folder of all clusters of this user (see docs/architecture.md)."""
+    named = os.environ.get("SEALANE_HOME")
+    if named:
+        return Path(named).absolute()
+    if os.getuid() == 0:
+        return Path("/var/lib/sealane")
+    state = os.environ.get("XDG_STATE_HOME")
+    if state:
+        return Path(state) / "sealane"
+    user_home = Path.home()
+    if os.access(user_home, os.W_OK):
+        return user_home / ".local/state/sealane"
+    return Path(f"/tmp/sealane-{os.getuid()}")
+
+
+def folder(name: str) -> Folder:
+    """Raises StateError for a name that cannot be one."""
+    if not _NAME.fullmatch(name):
+        raise StateError(f"cluster name {name!r}: expected lower-case letters, digits and '-', at most 40 characters")
+    return Folder(home() / name)
+
+
+def clusters() -> list[Folder]:
+    """Every cluster of this user, running or not."""
+    try:
+        return sorted((Folder(path) for path in home().iterdir() if path.is_dir()), key=lambda each: each.name)
+    except (FileNotFoundError, PermissionError):
+        return []
+
+
+def start_time(pid: int) -> int:
+    """Clock ticks after boot at which `pid` started; 0 when there is no such process or it is a zombie."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
+    fields = text.rpartition(")")[2].split()
+    return 0 if fields[0] in "ZX" else int(fields[19])
+
+
+def replace(path: Path, text: str) -> None:
+    """Writes `text` so that a reader, or a crash, sees the old or the new file and never a part of one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(fd, "w") as file:
+        file.write(text)
+    os.replace(temporary, path)

@@ -1,0 +1,357 @@
+"""The supervisor: one small process that forks the others, restarts those that die and answers the command line.
+
+    python -m sealane.cluster FOLDER
+
+It takes no part in the network. It is single-threaded, so it can fork at any time; what all children import, it imports
+once before the first fork, so they share those pages. Children die with it (PR_SET_PDEATHSIG), and with them every
+namespace: after a `kill -9` of everything, only the state folder is left.
+
+Control socket (`supervisor.sock`, newline-delimited JSON): {"op": "wait"} answers when every process is ready,
+{"op": "down"} stops everything and answers just before the supervisor ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import logging
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sealane.cluster.state import Folder, Process, Record, start_time
+
+log = logging.getLogger("sealane.supervisor")
+
+STOP_SECONDS = 5.0
+PR_SET_NAME, PR_SET_PDEATHSIG = 15, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One kind of child.
+
+    main: runs in the forked child with its end of the channel and never returns normally.
+    on_demand: started when another child asks for it, not at the beginning.
+    """
+
+    name: str
+    main: Callable[[Channel], None]
+    on_demand: bool = False
+
+
+class Channel:
+    """A child's line to the supervisor."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+
+    def ready(self) -> None:
+        """This process does its work now."""
+        self._send({"ready": True})
+
+    def need(self, role: str) -> None:
+        """Start the on-demand process `role`, if it does not run yet."""
+        self._send({"need": role})
+
+    def failed(self, message: str) -> None:
+        """This cluster cannot run; tell the user `message` and stop."""
+        self._send({"failed": message})
+
+    def _send(self, message: dict[str, object]) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.sendall(json.dumps(message).encode() + b"\n")
+
+
+@dataclass(slots=True)
+class Child:
+    role: Role
+    pid: int = 0
+    started: int = 0
+    born: float = 0.0
+    restarts: int = 0
+    ready: bool = False
+    channel: socket.socket | None = None
+    buffer: bytes = b""
+    due: float | None = None  # when to start it again
+
+
+@dataclass(slots=True)
+class Caller:
+    sock: socket.socket
+    buffer: bytes = b""
+    waiting: bool = False
+
+
+@dataclass
+class Supervisor:
+    folder: Folder
+    record: Record
+    roles: list[Role]
+    children: dict[str, Child] = field(default_factory=dict)
+    callers: dict[int, Caller] = field(default_factory=dict)
+    stopping: bool = False
+    failure: str = ""
+
+    def run(self) -> None:
+        """Serves until told to stop."""
+        self.selector = selectors.DefaultSelector()
+        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        self.selector.register(wake_read, selectors.EVENT_READ, lambda: os.read(wake_read, 4096))
+        self.listener = self._listen()
+        self.selector.register(self.listener, selectors.EVENT_READ, self._accept)
+        for role in self.roles:
+            self.children[role.name] = Child(role)
+            if not role.on_demand:
+                self._start(self.children[role.name])
+        while not self.stopping:
+            for key, _ in self.selector.select(self._patience()):
+                key.data()
+            self._reap()
+            self._restart_due()
+        self._stop_all()
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        if number != signal.SIGCHLD:
+            self.stopping = True
+
+    def _patience(self) -> float | None:
+        due = [child.due for child in self.children.values() if child.due is not None]
+        return max(0.0, min(due) - time.monotonic()) if due else None
+
+    # Children
+
+    def _start(self, child: Child) -> None:
+        ours, theirs = socket.socketpair()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            self._become(child.role, theirs)
+        theirs.close()
+        ours.setblocking(False)
+        child.pid, child.started, child.born = pid, start_time(pid), time.monotonic()
+        child.ready, child.due, child.channel, child.buffer = False, None, ours, b""
+        self.selector.register(ours, selectors.EVENT_READ, lambda: self._hear(child))
+        self._write_record()
+
+    def _become(self, role: Role, sock: socket.socket) -> None:
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
+            libc = ctypes.CDLL(None)
+            libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            libc.prctl(PR_SET_NAME, f"sealane:{role.name}"[:15].encode())
+            if os.getppid() != self.record_pid:
+                os._exit(1)  # the supervisor died between fork and prctl
+            for other in self.children.values():
+                if other.channel is not None:
+                    other.channel.close()
+            for caller in self.callers.values():
+                caller.sock.close()
+            self.selector.close()
+            self.listener.close()
+            redirect(self.folder.logs / f"{role.name}.log")
+            role.main(Channel(sock))
+            status = 0
+        except KeyboardInterrupt:
+            status = 130
+        except BaseException:
+            log.exception("%s failed", role.name)
+        finally:
+            logging.shutdown()
+            os._exit(status)
+
+    @property
+    def record_pid(self) -> int:
+        supervisor = self.record.supervisor
+        return supervisor.pid if supervisor else 0
+
+    def _hear(self, child: Child) -> None:
+        channel = child.channel
+        if channel is None:
+            return
+        try:
+            data = channel.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.selector.unregister(channel)
+            channel.close()
+            child.channel = None
+            return
+        *lines, child.buffer = (child.buffer + data).split(b"\n")
+        for line in lines:
+            message = json.loads(line)
+            if message.get("ready"):
+                child.ready = True
+                self._answer_waiting()
+            elif message.get("failed"):
+                self.failure = message["failed"]
+                self.stopping = True
+            wanted = self.children.get(message.get("need", ""))
+            if wanted is not None and wanted.pid == 0 and wanted.due is None:
+                self._start(wanted)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            for child in self.children.values():
+                if child.pid == pid:
+                    self._hear_rest(child)
+                    log.error("%s (pid %d) ended with status %d", child.role.name, pid, status)
+                    lived = time.monotonic() - child.born
+                    delay = 0.0 if lived > 10 else min(5.0, 0.1 * 2**child.restarts)
+                    child.pid, child.ready, child.restarts = 0, False, child.restarts + 1
+                    child.due = time.monotonic() + delay
+
+    def _hear_rest(self, child: Child) -> None:
+        """Reads what a dead child said last, such as why it failed."""
+        while child.channel is not None:
+            before = child.channel
+            self._hear(child)
+            if child.channel is before:
+                self.selector.unregister(before)
+                before.close()
+                child.channel = None
+
+    def _restart_due(self) -> None:
+        now = time.monotonic()
+        for child in self.children.values():
+            if child.due is not None and child.due <= now and not self.stopping:
+                log.info("starting %s again", child.role.name)
+                self._start(child)
+
+    def _stop_all(self) -> None:
+        self.record = replace(self.record, phase="stopping")
+        self._write_record()
+        # In reverse: what serves pods goes before the API that it reports to.
+        alive = [child for child in reversed(self.children.values()) if child.pid]
+        for child in alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        pending = {child.pid for child in alive}
+        while pending:
+            try:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid:
+                pending.discard(pid)
+            elif time.monotonic() > deadline:
+                for pid in pending:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                deadline = float("inf")
+            else:
+                time.sleep(0.005)
+        for caller in self.callers.values():
+            answer: dict[str, object] = {"ok": not self.failure}
+            if self.failure:
+                answer["error"] = self.failure
+            with contextlib.suppress(OSError):
+                caller.sock.setblocking(True)
+                caller.sock.sendall(json.dumps(answer).encode() + b"\n")
+
+    def _write_record(self) -> None:
+        supervisor = self.record.supervisor
+        processes = [supervisor] if supervisor else []
+        for child in self.children.values():
+            if child.pid:
+                processes.append(Process(child.role.name, child.pid, child.started, child.restarts))
+        self.record = replace(self.record, processes=tuple(processes))
+        self.folder.write(self.record)
+
+    # Callers
+
+    def _listen(self) -> socket.socket:
+        path = self.folder.supervisor_socket
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(bytes(path))
+        path.chmod(0o600)
+        listener.listen(16)
+        listener.setblocking(False)
+        return listener
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self.listener.accept()
+        except BlockingIOError:
+            return
+        sock.setblocking(False)
+        caller = self.callers[sock.fileno()] = Caller(sock)
+        self.selector.register(sock, selectors.EVENT_READ, lambda: self._serve(caller))
+
+    def _serve(self, caller: Caller) -> None:
+        try:
+            data = caller.sock.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.callers.pop(caller.sock.fileno(), None)
+            self.selector.unregister(caller.sock)
+            caller.sock.close()
+            return
+        *lines, caller.buffer = (caller.buffer + data).split(b"\n")
+        for line in lines:
+            try:
+                op = json.loads(line).get("op")
+            except (ValueError, AttributeError):
+                op = None
+            if op == "wait":
+                caller.waiting = True
+                self._answer_waiting()
+            elif op == "down":
+                self.stopping = True
+            else:
+                with contextlib.suppress(OSError):
+                    caller.sock.sendall(b'{"ok": false, "error": "unknown op"}\n')
+
+    def _answer_waiting(self) -> None:
+        if not all(child.ready for child in self.children.values() if not child.role.on_demand):
+            return
+        if self.record.phase == "starting":
+            self.record = replace(self.record, phase="running")
+            self._write_record()
+        for caller in self.callers.values():
+            if caller.waiting:
+                caller.waiting = False
+                with contextlib.suppress(OSError):
+                    caller.sock.sendall(b'{"ok": true}\n')
+
+
+def redirect(path: Path) -> None:
+    """Sends stdout, stderr and logging of this process to `path`, appending."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    os.dup2(fd, 1)
+    os.dup2(fd, 2)
+    os.close(fd)
+    logging.basicConfig(
+        level=os.environ.get("SEALANE_LOG", "INFO").upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+        force=True,
+    )
