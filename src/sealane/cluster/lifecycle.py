@@ -22,8 +22,8 @@ class StartError(Exception):
 def start(folder: Folder, options: Options) -> bool:
     """Starts the supervisor of `folder`, unless it runs; True when it was started by this call.
 
-    Returns at once, while the cluster comes up: `wait` for it. Call it with the folder's lock held. Objects that an earlier
-    run acknowledged are kept. Raises StartError or StateError.
+    Returns at once, while the cluster comes up: `wait` for it. Call it with the folder's lock held. Objects that an
+    earlier run acknowledged are kept. Raises StartError or StateError.
     """
     record = folder.read()
     if record is not None and record.running:

@@ -1,0 +1,154 @@
+"""Applying manifests: create, or bring what is there to what the file says.
+
+A three-way merge as `kubectl apply` does it: what the last applied manifest held and the new one does not is removed,
+what others wrote is kept. The last applied manifest is kept in kubectl's own annotation, so that both tools can be used
+on one object in turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sealane.kube import kinds
+from sealane.kube.client import ApiError, Client
+from sealane.kube.kinds import Kind
+from sealane.kube.objects import Key, Object, Raw
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+IN_FLIGHT = 32
+
+Outcome = Literal["created", "configured", "unchanged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    object: Object
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    object: Object
+    error: ApiError
+
+
+async def apply(
+    client: Client,
+    objects: Iterable[Object],
+    kind_of: Callable[[Object], Kind],
+    on_done: Callable[[Applied | Failed], None] | None = None,
+) -> list[Applied | Failed]:
+    """Applies `objects`, what others need first: namespaces, then definitions and classes, then the rest."""
+    results: list[Applied | Failed] = []
+    gate = asyncio.Semaphore(IN_FLIGHT)
+
+    async def one(found: Object) -> None:
+        async with gate:
+            try:
+                result: Applied | Failed = Applied(*await _apply_one(client, kind_of(found), found))
+            except ApiError as error:
+                result = Failed(found, error)
+        results.append(result)
+        if on_done is not None:
+            on_done(result)
+
+    stages: dict[int, list[Awaitable[None]]] = {}
+    for found in objects:
+        stages.setdefault(_stage(found), []).append(one(found))
+    for _, stage in sorted(stages.items()):
+        await asyncio.gather(*stage)
+    return results
+
+
+def _stage(found: Object) -> int:
+    early = {
+        kinds.NAMESPACE.kind: 0,
+        kinds.CRD.kind: 0,
+        kinds.GATEWAYCLASS.kind: 1,
+        kinds.INGRESSCLASS.kind: 1,
+        kinds.CONFIGMAP.kind: 1,
+        kinds.SECRET.kind: 1,
+        kinds.SERVICEACCOUNT.kind: 1,
+        kinds.SERVICE.kind: 2,  # before pods, so that their FOO_SERVICE_HOST variables are complete
+    }
+    return early.get(found.kind, 3)
+
+
+async def _apply_one(client: Client, kind: Kind, wanted: Object) -> tuple[Object, Outcome]:
+    raw = with_last_applied(wanted.raw)
+    namespace = wanted.namespace or ("default" if kind.namespaced else "")
+    if kind.namespaced and not wanted.namespace:
+        raw = {**raw, "metadata": {**raw["metadata"], "namespace": namespace}}
+    try:
+        return await client.create(kind, raw), "created"
+    except ApiError as error:
+        if error.reason != "AlreadyExists":
+            raise
+    current = await client.get(kind, namespace, wanted.name)
+    previous = json.loads(current.annotations.get(LAST_APPLIED) or "{}")
+    patch = three_way(previous, raw, current.raw)
+    if not patch:
+        return current, "unchanged"
+    return await client.patch(kind, namespace, wanted.name, patch, type="merge"), "configured"
+
+
+def with_last_applied(raw: Raw) -> Raw:
+    """`raw` with itself in the annotation, as kubectl writes it."""
+    metadata = {**raw.get("metadata", {})}
+    annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != LAST_APPLIED}
+    plain = {**raw, "metadata": {**metadata, "annotations": annotations}}
+    text = json.dumps(plain, separators=(",", ":"), sort_keys=True) + "\n"
+    return {**raw, "metadata": {**metadata, "annotations": {**annotations, LAST_APPLIED: text}}}
+
+
+def three_way(previous: Mapping[str, Any], wanted: Mapping[str, Any], current: Mapping[str, Any]) -> Raw:
+    """The JSON merge patch (RFC 7386) that brings `current` to `wanted` and drops what only `previous` held.
+
+    Lists are replaced whole; a list in which `current` only adds defaults to what `wanted` says is left alone.
+    """
+    patch: Raw = {}
+    for key, value in wanted.items():
+        have = current.get(key)
+        if isinstance(value, Mapping) and isinstance(have, Mapping):
+            nested = three_way(previous.get(key) or {}, value, have)
+            if nested:
+                patch[key] = nested
+        elif key not in current or not _within(value, have):
+            patch[key] = value
+    for key in previous:
+        if key not in wanted and key in current:
+            patch[key] = None
+    return patch
+
+
+def _within(wanted: Any, current: Any) -> bool:
+    """Whether `current` says all that `wanted` says (it may say more: defaults)."""
+    if isinstance(wanted, Mapping):
+        return isinstance(current, Mapping) and all(
+            key in current and _within(value, current[key]) for key, value in wanted.items()
+        )
+    if isinstance(wanted, list):
+        return (
+            isinstance(current, list)
+            and len(wanted) == len(current)
+            and all(_within(one, other) for one, other in zip(wanted, current, strict=True))
+        )
+    return bool(wanted == current)
+
+
+def origins(objects: Iterable[Object]) -> dict[str, Any]:
+    """What `trace` needs to name file and line of an applied object: str(key) → {file, line, lines}."""
+    found: dict[str, Any] = {}
+    for each in objects:
+        if each.origin is not None and each.origin.file:
+            key = each.key if each.namespace else Key(each.key.group, each.key.kind, "", each.key.name)
+            found[str(key)] = {
+                "file": each.origin.file,
+                "line": each.origin.line,
+                "lines": [[list(path), line] for path, line in each.origin.lines.items()],
+            }
+    return found
