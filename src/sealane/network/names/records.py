@@ -1,0 +1,176 @@
+"""Services, EndpointSlices and Namespaces as DNS records.
+
+Source: the Kubernetes DNS specification 1.1.0, sections 2.3 (cluster IP), 2.4 (headless) and 2.5 (external name); where
+it leaves a choice (endpoints without a hostname, weights of SRV records) this follows CoreDNS' `kubernetes` plugin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, Literal
+
+from sealane.kube.objects import Key, Object
+from sealane.network.addresses import CLUSTER_DOMAIN
+from sealane.reactive.collections import Collection, Fetch, derive
+
+RecordType = Literal["A", "AAAA", "CNAME", "PTR", "SRV", "TXT", "NS", "SOA"]
+
+TTL = 5
+"""Seconds. CoreDNS' own default."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Record:
+    """One resource record.
+
+    name: lower case, without the final dot.
+    data: as a zone file writes it ("10.96.0.1", "0 100 80 web.shop.svc.cluster.local.").
+    """
+
+    name: str
+    type: RecordType
+    data: str
+    ttl: int = TTL
+
+    def __str__(self) -> str:
+        return f"{self.name}. {self.ttl} IN {self.type} {self.data}"
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneData:
+    """What one object adds to the zone. empty: names that exist without a record (RFC 8020)."""
+
+    records: tuple[Record, ...] = ()
+    empty: tuple[str, ...] = ()
+
+
+def records_of_service(service: Object, slices: Iterable[Object], domain: str = CLUSTER_DOMAIN) -> ZoneData:
+    """All records of one Service, sorted. `slices` are the EndpointSlices that belong to it."""
+    spec = service.spec
+    name = f"{service.name}.{service.namespace}.svc.{domain}".lower()
+    found: set[Record]
+    if spec.get("type") == "ExternalName":
+        found = _external_name(name, spec)
+    elif spec.get("clusterIP") == "None":
+        found = _headless(name, slices, bool(spec.get("publishNotReadyAddresses")))
+    else:
+        found = _cluster_ip(name, spec)
+    return ZoneData(tuple(sorted(found)))
+
+
+def records_of_namespace(namespace: Object, domain: str = CLUSTER_DOMAIN) -> ZoneData:
+    """A namespace's names exist also while it has no Service, so asking for them is no NXDOMAIN."""
+    return ZoneData(empty=(f"{namespace.name}.svc.{domain}", f"{namespace.name}.pod.{domain}"))
+
+
+def cluster_names(
+    services: Collection[Key, Object],
+    slices: Collection[Key, Object],
+    namespaces: Collection[Key, Object],
+    domain: str = CLUSTER_DOMAIN,
+) -> tuple[Collection[Key, ZoneData], Collection[Key, ZoneData]]:
+    """Derived zone data of every Service and of every Namespace."""
+
+    def of_service(key: Key, service: Object, fetch: Fetch) -> ZoneData:
+        owned: Sequence[Object] = ()
+        # Only headless Services answer with endpoints: the others need not hear of them.
+        if service.spec.get("clusterIP") == "None":
+            owned = fetch(slices, index=slice_service, value=(key.namespace, key.name))
+        return records_of_service(service, owned, domain)
+
+    def of_namespace(key: Key, namespace: Object, fetch: Fetch) -> ZoneData:
+        return records_of_namespace(namespace, domain)
+
+    return derive("service records", services, of_service), derive("namespace names", namespaces, of_namespace)
+
+
+def slice_service(endpoint_slice: Object) -> tuple[tuple[str, str], ...]:
+    """(namespace, name) of the Service an EndpointSlice belongs to, for an index."""
+    owner = endpoint_slice.labels.get("kubernetes.io/service-name")
+    return ((endpoint_slice.namespace, owner),) if owner else ()
+
+
+def zone_apex(dns_addresses: Iterable[str], domain: str = CLUSTER_DOMAIN) -> ZoneData:
+    """Records of the zone itself: its name server and the version of the specification (2.2)."""
+    server = f"ns.dns.{domain}"
+    records = {Record(domain, "NS", f"{server}."), Record(f"dns-version.{domain}", "TXT", '"1.1.0"')}
+    records |= {address_record(server, address) for address in dns_addresses}
+    return ZoneData(tuple(sorted(records)), (f"svc.{domain}", f"pod.{domain}"))
+
+
+def start_of_authority(serial: int, domain: str = CLUSTER_DOMAIN, ttl: int = TTL) -> Record:
+    """Its last number is how long, in seconds, a client may remember that something is not there (RFC 2308)."""
+    return Record(domain, "SOA", f"ns.dns.{domain}. hostmaster.{domain}. {serial} 7200 1800 86400 {ttl}", ttl)
+
+
+def address_record(name: str, address: str) -> Record:
+    return Record(name, "AAAA" if ":" in address else "A", address)
+
+
+def reverse_name(address: str) -> str:
+    """ "1.0.96.10.in-addr.arpa" of "10.96.0.1"."""
+    return ip_address(address).reverse_pointer
+
+
+def _cluster_ip(name: str, spec: Mapping[str, Any]) -> set[Record]:
+    addresses = spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
+    records: set[Record] = set()
+    for address in addresses:
+        records.add(address_record(name, address))
+        records.add(Record(reverse_name(address), "PTR", f"{name}."))
+    if addresses:
+        for port in spec.get("ports") or ():
+            records |= _srv(name, port.get("name") or "", port.get("protocol") or "TCP", {(port["port"], name)})
+    return records
+
+
+def _headless(name: str, slices: Iterable[Object], publish_not_ready: bool) -> set[Record]:
+    records: set[Record] = set()
+    services: dict[tuple[str, str], set[tuple[int, str]]] = {}  # (port name, protocol) -> (port number, host)
+    for endpoint_slice in slices:
+        if endpoint_slice.raw.get("addressType") == "FQDN":
+            continue
+        ports = endpoint_slice.raw.get("ports") or ()
+        for endpoint in endpoint_slice.raw.get("endpoints") or ():
+            # Absent means ready (API reference, EndpointConditions).
+            if (endpoint.get("conditions") or {}).get("ready") is False and not publish_not_ready:
+                continue
+            for address in endpoint.get("addresses") or ():
+                host = f"{endpoint.get('hostname') or dashed(address)}.{name}".lower()
+                records.add(address_record(name, address))
+                records.add(address_record(host, address))
+                records.add(Record(reverse_name(address), "PTR", f"{host}."))
+                for port in ports:
+                    if port.get("port"):
+                        named = services.setdefault((port.get("name") or "", port.get("protocol") or "TCP"), set())
+                        named.add((port["port"], host))
+    for (port_name, protocol), targets in services.items():
+        records |= _srv(name, port_name, protocol, targets)
+    return records
+
+
+def _srv(name: str, port_name: str, protocol: str, targets: AbstractSet[tuple[int, str]]) -> set[Record]:
+    """SRV records of one named port (2.3.2, 2.4.2) with equal weights; a port without a name has none."""
+    if not port_name:
+        return set()
+    owner = f"_{port_name}._{protocol}.{name}".lower()
+    return {Record(owner, "SRV", f"0 {100 // len(targets)} {port} {host}.") for port, host in targets}
+
+
+def _external_name(name: str, spec: Mapping[str, Any]) -> set[Record]:
+    target = str(spec.get("externalName") or "").rstrip(".").lower()
+    if not target:
+        return set()
+    try:
+        # Not sensible, yet allowed by the API: CoreDNS answers an address with an address.
+        return {address_record(name, str(ip_address(target)))}
+    except ValueError:
+        return {Record(name, "CNAME", f"{target}.")}
+
+
+def dashed(address: str) -> str:
+    """How an address is written as one label: "10-244-1-7", "fd00-10-244-1--7"."""
+    return address.replace(".", "-").replace(":", "-")
