@@ -107,6 +107,11 @@ class Folder:
         return self.path / "kubeconfig"
 
     @property
+    def outside_kubeconfig(self) -> Path:
+        """For programs in the namespace `outside`, which reach the API at another address."""
+        return self.path / "kubeconfig.outside"
+
+    @property
     def record_path(self) -> Path:
         return self.path / "cluster.json"
 

@@ -1,0 +1,171 @@
+"""Mirrors of load-balancer addresses on the host's loopback.
+
+Besides the API, the only way from the host into the cluster that is open without being asked for: for each TCP port of
+each LoadBalancer Service (a Gateway's is one) a listening socket on 127.0.0.0/8, whose connections are made anew from
+the namespace `outside`. Nothing is added to the host's own network namespace but listening sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import zlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import cast
+
+from sealane.cluster.state import replace
+from sealane.dataplane.linux.threads import NamespaceThread
+from sealane.kube.objects import Object
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mirror:
+    """`address`:`port` of the cluster, reachable on this machine at `host`:`host_port`."""
+
+    namespace: str
+    service: str
+    address: str
+    port: int
+    host: str = ""
+    host_port: int = 0
+
+
+def wanted(services: Iterable[Object]) -> set[Mirror]:
+    """What should be mirrored: each address and TCP port of each LoadBalancer Service that has one (IPv4)."""
+    found = set()
+    for service in services:
+        if service.spec.get("type") != "LoadBalancer":
+            continue
+        for ingress in (service.status.get("loadBalancer") or {}).get("ingress") or ():
+            address = ingress.get("ip", "")
+            if not address or ip_address(address).version != 4:
+                continue
+            for port in service.spec.get("ports") or ():
+                if port.get("protocol", "TCP") == "TCP":
+                    found.add(Mirror(service.namespace, service.name, address, port["port"]))
+    return found
+
+
+def loopback(cluster: str, address: str) -> str:
+    """The loopback address for 172.18.255.N of `cluster`: 127.18.X.N, with X from the cluster's name."""
+    last = address.rpartition(".")[2]
+    return f"127.18.{zlib.crc32(cluster.encode()) % 254 + 1}.{last}"
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket on `host` at `port`; where refused, 8000 higher (below 1024 needs root), or anywhere."""
+    for candidate in (port, port + 8000 if port < 1024 else 0, 0):
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, candidate))
+            sock.listen(1024)
+            sock.setblocking(False)
+            return sock
+        except OSError:
+            sock.close()
+    raise OSError(f"no free port on {host}")
+
+
+class Mirrors:
+    """Keeps listening sockets equal to what is wanted and writes them down in mirrors.json."""
+
+    def __init__(self, cluster: str, outside: NamespaceThread, path: Path) -> None:
+        self._cluster = cluster
+        self._outside = outside
+        self._path = path
+        self._open: dict[Mirror, tuple[Mirror, asyncio.Server]] = {}
+
+    async def update(self, wanted_now: set[Mirror]) -> None:
+        for mirror in set(self._open) - wanted_now:
+            self._open.pop(mirror)[1].close()
+        for mirror in sorted(wanted_now - set(self._open)):
+            try:
+                sock = bind(loopback(self._cluster, mirror.address), mirror.port)
+            except OSError as error:
+                log.warning("%s:%d is not mirrored: %s", mirror.address, mirror.port, error)
+                continue
+            host, host_port = sock.getsockname()
+            made = Mirror(mirror.namespace, mirror.service, mirror.address, mirror.port, host, host_port)
+            loop = asyncio.get_running_loop()
+            server = await loop.create_server(lambda made=made: _Near(self._outside, made), sock=sock)  # type: ignore[misc]
+            self._open[mirror] = (made, server)
+        replace(self._path, json.dumps([asdict(made) for made, _ in sorted(self._open.values(), key=lambda e: e[0])]))
+
+
+def read(path: Path) -> list[Mirror]:
+    """What is mirrored now; nothing while the cluster starts."""
+    try:
+        return [Mirror(**each) for each in json.loads(path.read_text())]
+    except (FileNotFoundError, ValueError):
+        return []
+
+
+class _Side(asyncio.Protocol):
+    """One of the two connections of a mirrored one; what arrives here leaves there."""
+
+    transport: asyncio.Transport
+    peer: _Side | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self.peer is not None:
+            self.peer.transport.write(data)
+
+    def eof_received(self) -> bool:
+        if self.peer is not None and self.peer.transport.can_write_eof():
+            self.peer.transport.write_eof()
+        return True  # half-closed: the other direction goes on
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        if self.peer is not None:
+            self.peer.transport.close()
+
+    def pause_writing(self) -> None:
+        if self.peer is not None:
+            self.peer.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.peer is not None:
+            self.peer.transport.resume_reading()
+
+
+class _Near(_Side):
+    """The side toward the host; opens the far side from `outside`."""
+
+    def __init__(self, outside: NamespaceThread, mirror: Mirror) -> None:
+        self._outside = outside
+        self._mirror = mirror
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.transport.pause_reading()
+        self._task = asyncio.get_running_loop().create_task(self._connect())
+
+    async def _connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        sock = await self._outside.run(socket.socket)
+        try:
+            sock.setblocking(False)
+            await asyncio.wait_for(loop.sock_connect(sock, (self._mirror.address, self._mirror.port)), 10)
+            _, far = await loop.create_connection(_Side, sock=sock)
+        except OSError as error:
+            log.info("%s:%d: %s", self._mirror.address, self._mirror.port, error)
+            sock.close()
+            self.transport.abort()
+            return
+        far.peer, self.peer = self, far
+        if self.transport.is_closing():
+            far.transport.close()
+        else:
+            self.transport.resume_reading()
