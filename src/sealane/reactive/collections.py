@@ -20,7 +20,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from contextlib import contextmanager
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from sealane.kube.selectors import LabelSelector
 
@@ -74,6 +74,16 @@ Anchor = tuple[str | None, tuple[str, str] | None]
 Dependent = tuple["Derived[Any, Any, Any, Any]", Hashable]
 
 
+class _Dependent(Protocol):
+    """A collection downstream of another."""
+
+    def _invalidate(self, key: Any, /) -> None: ...
+
+
+class _Computed(Protocol):
+    def _recompute(self) -> None: ...
+
+
 class Graph:
     """Carries changes from sources through derived collections to subscribers. Single-threaded.
 
@@ -85,7 +95,7 @@ class Graph:
         self._on_error = on_error
         self._count = 0
         self._depth = 0
-        self._dirty: list[tuple[int, Derived[Any, Any, Any, Any]]] = []
+        self._dirty: list[tuple[int, _Computed]] = []
         self._changed: dict[int, Collection[Any, Any]] = {}
         self._settling = False
 
@@ -133,7 +143,7 @@ class Collection(Generic[K, V]):
         self.name = name
         self._order = graph._enlist()
         self._values: dict[K, V] = {}
-        self._derived: list[Derived[K, V, Any, Any]] = []
+        self._derived: list[_Dependent] = []
         self._subscribers: list[Callable[[Sequence[Change[K, V]]], None]] = []
         self._pending: dict[K, V | None] = {}  # key -> value before this batch, for subscribers
         # Indexes are built when first asked for and kept from then on.
