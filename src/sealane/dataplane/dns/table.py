@@ -1,0 +1,90 @@
+"""The zone's answers, ready to send.
+
+A packet that has been answered before is answered again by one look into a dict: from all its bytes but the ID to all
+bytes of the answer but the ID. Whatever a change of the zone touches is forgotten and made anew when next asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import cycle
+from typing import Any
+
+from sealane.dataplane.dns import wire
+from sealane.network.names import Answer, Record, Zone, ZoneData
+from sealane.network.names.records import TTL, start_of_authority
+from sealane.reactive.collections import Change, Collection
+
+MAX_PACKETS = 500_000
+"""Prepared packets. Asking for ever new names that do not exist must not fill the memory."""
+MAX_TURNS = 16
+"""Rotations prepared of an answer with several records."""
+
+
+class Table:
+    """packets: prepared answers. Each value is called for the answer's bytes after the ID; a call rotates the records.
+
+    Reading `packets` is the caller's fast path; `prepare` fills it.
+    """
+
+    def __init__(self, zone: Zone, ttl: int = TTL) -> None:
+        self.zone = zone
+        self.packets: dict[bytes, Callable[[], bytes]] = {}
+        self._ttl = ttl
+        self._by_name: dict[str, list[bytes]] = {}
+        self._pods = f".pod.{zone.domain}"
+
+    def follow(self, names: Collection[Any, ZoneData]) -> None:
+        """Keeps the zone as `names` says, now and from now on."""
+        names.subscribe(self._apply)
+
+    def change(self, old: ZoneData | None, new: ZoneData | None) -> None:
+        for name in self.zone.change(old, new):
+            for packet in self._by_name.pop(name, ()):
+                self.packets.pop(packet, None)
+
+    def lookup(self, query: wire.Query) -> Answer:
+        return self.zone.lookup(query.name, wire.TYPE_NAMES.get(query.type, str(query.type)))
+
+    def sections(self, query: wire.Query, answer: Answer) -> wire.Sections:
+        """`answer` encoded for `query`. A negative answer carries the SOA record (RFC 2308)."""
+        if answer.outcome == "answer":
+            return wire.Sections(
+                wire.NOERROR, self._encode(answer.records, query.name), (), self._encode(answer.additional, query.name)
+            )
+        if query.name == self.zone.domain and query.type == wire.TYPES["SOA"]:
+            return wire.Sections(wire.NOERROR, self._encode([self._authority()], query.name))
+        rcode = wire.NXDOMAIN if answer.outcome == "no such name" else wire.NOERROR
+        return wire.Sections(rcode, (), self._encode([self._authority()], query.name))
+
+    def prepare(self, packet: bytes, query: wire.Query, answer: Answer) -> bytes:
+        """The whole UDP answer to `packet`, remembered for its repetition where that is sound."""
+        sections = self.sections(query, answer)
+        turns = range(min(len(sections.answer), MAX_TURNS) or 1)
+        if not self._repeatable(query):
+            return wire.respond(query, sections, query.limit, turn=packet[1])
+        if len(self.packets) >= MAX_PACKETS:
+            self.packets.clear()
+            self._by_name.clear()
+        responses = cycle([wire.respond(query, sections, query.limit, turn)[2:] for turn in turns])
+        self.packets[packet[2:]] = responses.__next__
+        names = {query.name, *(record.name for record in answer.additional)}
+        for name in names:
+            self._by_name.setdefault(name, []).append(packet[2:])
+        return query.id + next(responses)
+
+    def _repeatable(self, query: wire.Query) -> bool:
+        # Options (cookies) and mixed case (0x20) differ from packet to packet. Pods' dashed names hang on their
+        # namespace, and a change of that does not name them.
+        name = query.question[:-4]
+        return query.plain and name == name.lower() and not query.name.endswith(self._pods)
+
+    def _apply(self, changes: Sequence[Change[Any, ZoneData]]) -> None:
+        for change in changes:
+            self.change(change.old, change.new)
+
+    def _authority(self) -> Record:
+        return start_of_authority(self.zone.serial, self.zone.domain, self._ttl)
+
+    def _encode(self, records: Sequence[Record], question: str) -> tuple[bytes, ...]:
+        return tuple(wire.record_bytes(record, question) for record in records)
