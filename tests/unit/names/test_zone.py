@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sealane.kube.objects import Object
 from sealane.network.names import Record, Zone, ZoneData, records_of_namespace
 from sealane.network.names.records import address_record
-from sealane.kube.objects import Object
 
 WEB = "web.shop.svc.cluster.local"
 SRV = f"_http._tcp.{WEB}"
@@ -76,7 +76,8 @@ def test_what_has_gone_is_no_name(zone: Zone) -> None:
 
 
 NAMES = [
-    f"{label}cluster.local" for label in ("", "svc.", "a.svc.", "x.a.svc.", "y.a.svc.", "h.x.a.svc.", "b.svc.", "x.b.svc.")
+    f"{label}cluster.local"
+    for label in ("", "svc.", "a.svc.", "x.a.svc.", "y.a.svc.", "h.x.a.svc.", "b.svc.", "x.b.svc.")
 ]
 DATA = st.builds(
     lambda pairs, empty: ZoneData(tuple(sorted({address_record(*pair) for pair in pairs})), tuple(sorted(empty))),

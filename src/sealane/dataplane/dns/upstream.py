@@ -70,7 +70,9 @@ def _address(text: str) -> Address:
         socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
         return host, int(port)
     except (OSError, ValueError):
-        raise ValueError(f'{text!r} is no DNS server: expected "host", "none" or an address with an optional port') from None
+        raise ValueError(
+            f'{text!r} is no DNS server: expected "host", "none" or an address with an optional port'
+        ) from None
 
 
 class Upstream:
@@ -81,7 +83,7 @@ class Upstream:
         self._remembered: dict[bytes, Reply] = {}
         self._asking: dict[bytes, asyncio.Task[Reply]] = {}
 
-    async def ask(self, query: wire.Query) -> wire.Query | bytes:
+    async def ask(self, query: wire.Query) -> bytes:
         """The whole answer to `query`, as long as it may be (the caller truncates). Raises Unreachable."""
         now = asyncio.get_running_loop().time()
         key = query.question[:-4].lower() + query.question[-4:] + bytes([query.dnssec_ok, query.flags & wire.CD > 0])
@@ -129,7 +131,7 @@ class Upstream:
             try:
                 answer = await asyncio.wait_for(server.ask(message, query.question), TRY_SECONDS)
                 reply = _read(answer, asyncio.get_running_loop().time())
-            except (OSError, TimeoutError, asyncio.TimeoutError, wire.Malformed) as error:
+            except (OSError, TimeoutError, wire.Malformed) as error:
                 problem = f"{server.address[0]}: {error or 'no answer'}"
                 if self._servers[0] is server:
                     self._servers = [*self._servers[1:], server]
@@ -183,9 +185,9 @@ class _Server:
                     if not future.done():
                         future.set_exception(error)
                 return
-            question, future = self._waiting.get(answer[:2], (b"", None))
-            if future is not None and not future.done() and _answers(answer, question):
-                future.set_result(answer)
+            waiting = self._waiting.get(answer[:2])
+            if waiting is not None and not waiting[1].done() and _answers(answer, waiting[0]):
+                waiting[1].set_result(answer)
 
     async def _ask_tcp(self, message: bytes, question: bytes) -> bytes:
         reader, writer = await asyncio.open_connection(*self.address)

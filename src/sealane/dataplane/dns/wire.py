@@ -1,7 +1,7 @@
 """Queries and answers as bytes (RFC 1035, EDNS0: RFC 6891).
 
-An answer's records name their owner by a pointer into the question, never into one another, so the same bytes can be put
-in any order, under a question in any case, and be left out from the end.
+An answer's records name their owner by a pointer into the question, never into one another, so the same bytes can be
+put in any order, under a question in any case, and be left out from the end.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def read_name(packet: bytes, offset: int) -> tuple[str, int]:
 
 
 def name_bytes(name: str) -> bytes:
-    """ "web.shop" as length-prefixed labels, with the root at the end. Raises ValueError for a label that is no label."""
+    """ "web.shop" as length-prefixed labels, with the root at the end. Raises ValueError for what is no label."""
     wire = bytearray()
     for label in name.rstrip(".").split(".") if name.rstrip(".") else ():
         raw = label.encode("latin-1")
@@ -153,9 +153,7 @@ def name_bytes(name: str) -> bytes:
 def record_bytes(record: Record, question: str) -> bytes:
     """`record` as part of an answer to a question about the name `question`."""
     data = _data(record)
-    return (
-        _owner(record.name, question) + struct.pack("!HHIH", TYPES[record.type], IN, record.ttl, len(data)) + data
-    )
+    return _owner(record.name, question) + struct.pack("!HHIH", TYPES[record.type], IN, record.ttl, len(data)) + data
 
 
 def respond(query: Query, sections: Sections, limit: int | None = None, turn: int = 0) -> bytes:
