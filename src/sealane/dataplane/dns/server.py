@@ -39,7 +39,7 @@ class Server:
         self._connections: set[asyncio.Task[None]] = set()
 
     def serve(self, sockets: Iterable[socket.socket]) -> None:
-        """UDP sockets and listening TCP sockets, bound and not blocking. They stay the caller's, to close after `release`."""
+        """UDP and listening TCP sockets, bound and not blocking. They stay the caller's, to close after `release`."""
         loop = asyncio.get_running_loop()
         for sock in sockets:
             loop.add_reader(sock, self._packets if sock.type == socket.SOCK_DGRAM else self._accept, sock)
