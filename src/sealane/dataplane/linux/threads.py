@@ -7,29 +7,14 @@ while the rest of the process stays where it is.
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from sealane.dataplane.linux.libc import enter
+
 P = ParamSpec("P")
 T = TypeVar("T")
-
-CLONE_NEWNET = 0x40000000
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def enter(path: str, kind: int = CLONE_NEWNET) -> None:
-    """Moves the calling thread into the namespace at `path` (setns(2)). Raises OSError."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if _libc.setns(fd, kind) != 0:
-            error = ctypes.get_errno()
-            raise OSError(error, os.strerror(error), path)
-    finally:
-        os.close(fd)
 
 
 class NamespaceThread:
