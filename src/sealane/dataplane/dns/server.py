@@ -83,6 +83,9 @@ class Server:
             if error.rcode is not None:
                 _send(sock, wire.refuse(packet, error.rcode), peer)
             return
+        if query.refusal:
+            _send(sock, wire.respond(query, wire.Sections(query.refusal, authoritative=False)), peer)
+            return
         answer = self._table.lookup(query)
         if not _outward(query, answer):
             _send(sock, self._table.prepare(packet, query, answer), peer)
@@ -133,6 +136,8 @@ class Server:
             query = wire.parse(packet)
         except wire.Malformed as error:
             return None if error.rcode is None else wire.refuse(packet, error.rcode)
+        if query.refusal:
+            return wire.respond(query, wire.Sections(query.refusal, authoritative=False))
         answer = self._table.lookup(query)
         if _outward(query, answer):
             return await self._outside(query, answer)

@@ -40,6 +40,7 @@ class Query:
 
     udp_size: what the asker announced by EDNS0, None without EDNS0. plain: nothing in the packet but header, question
     and an OPT record without options, so equal packets (but for the ID) get equal answers.
+    refusal: what to answer to a question that can be read and yet not be answered, else NOERROR.
     """
 
     id: bytes
@@ -50,6 +51,7 @@ class Query:
     udp_size: int | None
     dnssec_ok: bool
     plain: bool
+    refusal: int = NOERROR
 
     @property
     def limit(self) -> int:
@@ -83,8 +85,7 @@ def parse(packet: bytes) -> Query:
     if end + 4 > len(packet):
         raise Malformed("question cut short")
     type_, class_ = struct.unpack_from("!HH", packet, end)
-    if class_ != IN:
-        raise Malformed("not class IN", REFUSED)
+    refusal = NOERROR if class_ == IN else REFUSED
     end += 4
     question = packet[QUESTION:end]
     udp_size, dnssec_ok, plain = None, False, not (answers or authorities) and additionals <= 1
@@ -99,11 +100,11 @@ def parse(packet: bytes) -> Query:
         if record_type == OPT:
             if udp_size is not None:
                 raise Malformed("two OPT records")
-            if ttl >> 16 & 0xFF:
-                raise Malformed("unknown EDNS version", BADVERS)
+            if ttl >> 16 & 0xFF:  # A version of EDNS that is not known.
+                refusal = BADVERS
             udp_size, dnssec_ok = size, bool(ttl & 0x8000)
         plain = plain and record_type == OPT and not length
-    return Query(packet[:2], flags, name, type_, question, udp_size, dnssec_ok, plain and end == len(packet))
+    return Query(packet[:2], flags, name, type_, question, udp_size, dnssec_ok, plain and end == len(packet), refusal)
 
 
 def read_name(packet: bytes, offset: int) -> tuple[str, int]:
@@ -181,10 +182,7 @@ def respond(query: Query, sections: Sections, limit: int | None = None, turn: in
 
 def refuse(packet: bytes, rcode: int) -> bytes:
     """An answer to a packet that could not be read: its header alone."""
-    flags = QR | struct.unpack_from("!H", packet, 2)[0] & (0x7800 | RD) | rcode & 0xF
-    if rcode > 0xF:
-        opt = b"\0" + struct.pack("!HHIH", OPT, OWN_SIZE, rcode >> 4 << 24, 0)
-        return packet[:2] + struct.pack("!5H", flags, 0, 0, 0, 1) + opt
+    flags = QR | struct.unpack_from("!H", packet, 2)[0] & (0x7800 | RD) | rcode
     return packet[:2] + struct.pack("!5H", flags, 0, 0, 0, 0)
 
 
