@@ -1,0 +1,111 @@
+"""Sockets change hands over a real Unix socket and go on working."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from sealane.dataplane.linux.handoff import Complete, Giver, Handed, Withdrawn, take
+
+Event = Handed | Withdrawn | Complete
+
+
+def listener() -> socket.socket:
+    made = socket.create_server(("127.0.0.1", 0))
+    made.setblocking(False)
+    return made
+
+
+async def next_of(events: AsyncIterator[Event]) -> Event:
+    return await asyncio.wait_for(anext(events), 5)
+
+
+def test_sockets_are_handed_over_and_served(tmp_path: Path) -> None:
+    async def play() -> None:
+        giver = Giver(str(tmp_path / "sock"))
+        await giver.start()
+        early = listener()
+        address = early.getsockname()
+        giver.add("dns", "early", [early], {"port": address[1]})
+        giver.add("stand-ins", "other", [listener()])
+        events = take(str(tmp_path / "sock"), "dns")
+        handed = await next_of(events)
+        assert isinstance(handed, Handed)
+        assert (handed.id, handed.facts, len(handed.sockets)) == ("early", {"port": address[1]}, 1)
+        assert await next_of(events) == Complete()
+
+        loop = asyncio.get_running_loop()
+        with socket.create_connection(address) as client:
+            accepted, _ = await loop.sock_accept(handed.sockets[0])
+            client.sendall(b"hello")
+            assert await loop.sock_recv(accepted, 5) == b"hello"
+            accepted.close()
+
+        giver.add("dns", "late", [listener(), listener()])
+        late = await next_of(events)
+        assert isinstance(late, Handed)
+        assert len(late.sockets) == 2
+        giver.remove("dns", "early")
+        assert await next_of(events) == Withdrawn("early")
+        for made in (*handed.sockets, *late.sockets):
+            made.close()
+        await events.aclose()  # type: ignore[attr-defined]
+        giver.close()
+
+    asyncio.run(play())
+
+
+def test_a_waiting_connection_survives_the_server(tmp_path: Path) -> None:
+    async def play() -> None:
+        giver = Giver(str(tmp_path / "sock"))
+        await giver.start()
+        made = listener()
+        address = made.getsockname()
+        giver.add("stand-ins", "pod", [made])
+        first = take(str(tmp_path / "sock"), "stand-ins")
+        handed = await next_of(first)
+        assert isinstance(handed, Handed)
+        handed.sockets[0].close()
+        await first.aclose()  # type: ignore[attr-defined]
+
+        with socket.create_connection(address) as client:
+            client.sendall(b"still here")
+            again = take(str(tmp_path / "sock"), "stand-ins")
+            second = await next_of(again)
+            assert isinstance(second, Handed)
+            loop = asyncio.get_running_loop()
+            accepted, _ = await loop.sock_accept(second.sockets[0])
+            assert await loop.sock_recv(accepted, 20) == b"still here"
+            accepted.close()
+            second.sockets[0].close()
+            await again.aclose()  # type: ignore[attr-defined]
+        giver.close()
+
+    asyncio.run(play())
+
+
+def test_the_taker_connects_again_when_the_giver_restarts(tmp_path: Path) -> None:
+    async def play() -> None:
+        path = str(tmp_path / "sock")
+        events = take(path, "dns")
+        waiting = asyncio.ensure_future(next_of(events))
+        await asyncio.sleep(0.02)
+        for name in ("one", "two"):
+            giver = Giver(path)
+            await giver.start()
+            giver.add("dns", name, [listener()])
+            handed = await waiting
+            assert isinstance(handed, Handed)
+            assert handed.id == name
+            handed.sockets[0].close()
+            assert await next_of(events) == Complete()
+            waiting = asyncio.ensure_future(next_of(events))
+            await asyncio.sleep(0)
+            giver.close()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await events.aclose()  # type: ignore[attr-defined]
+
+    asyncio.run(play())
