@@ -1,0 +1,50 @@
+"""Services: which addresses and ports stand for a Service, which endpoints stand behind them, and who may choose which.
+
+`compile` is the one place that reads Service and EndpointSlice fields for the data plane and for explanations; `select`
+is the one place that says which endpoints a packet can be given to. Both nft/ and explain/ read the values of `model`.
+"""
+
+from sealane.network.services.compile import derive_services, service_model
+from sealane.network.services.model import (
+    Backend,
+    Family,
+    Frontend,
+    Protocol,
+    ServiceModel,
+    ServicePort,
+    TrafficPolicy,
+    VipKind,
+)
+from sealane.network.services.select import (
+    Place,
+    Selection,
+    TrafficFrom,
+    cluster_backends,
+    find_frontend,
+    frontend_index,
+    local_backends,
+    select_backends,
+    source_allowed,
+)
+
+__all__ = [
+    "Backend",
+    "Family",
+    "Frontend",
+    "Place",
+    "Protocol",
+    "Selection",
+    "ServiceModel",
+    "ServicePort",
+    "TrafficFrom",
+    "TrafficPolicy",
+    "VipKind",
+    "cluster_backends",
+    "derive_services",
+    "find_frontend",
+    "frontend_index",
+    "local_backends",
+    "select_backends",
+    "service_model",
+    "source_allowed",
+]

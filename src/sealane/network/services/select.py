@@ -1,0 +1,132 @@
+"""Who is chosen: which endpoints a packet for a frontend can be given to.
+
+Sources: https://kubernetes.io/docs/reference/networking/virtual-ips/, KEP-1669 (terminating endpoints), KEP-2086
+(internalTrafficPolicy), KEP-2433 and KEP-3015 (hints).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import Literal
+
+from sealane.kube.objects import Key
+from sealane.network.provenance import Provenance
+from sealane.network.services.compile import canonical
+from sealane.network.services.model import Backend, Family, Frontend, ServiceModel, ServicePort
+from sealane.reactive.collections import ByIndex, Collection
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The node whose rules see the packet first, and its zone (label topology.kubernetes.io/zone)."""
+
+    node: str
+    zone: str = ""
+
+
+TrafficFrom = Literal["pod", "node", "outside"]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The endpoints a packet can be given to, or what happens instead, and why.
+
+    verdict: "forward" (one of `backends`, at random), "reject" (refused at once), "drop" (silence).
+    masquerade: the endpoint sees the node's address as the source. A pod that reaches itself is masqueraded as well.
+    """
+
+    verdict: Literal["forward", "reject", "drop"]
+    backends: tuple[Backend, ...]
+    reason: str
+    masquerade: bool
+    provenance: Provenance
+
+
+def cluster_backends(port: ServicePort, family: Family, place: Place | None = None) -> tuple[tuple[Backend, ...], str]:
+    """Endpoints under the policy Cluster, with the reason. place None: leave hints out of account.
+
+    Ready ones; if there are none, those that still serve while they terminate (KEP-1669). Hints count only when every
+    ready endpoint has one and some are meant for this place, as in kube-proxy (KEP-2433, KEP-3015).
+    """
+    family_backends = port.of_family(family)
+    ready = tuple(backend for backend in family_backends if backend.ready)
+    if not ready:
+        draining = tuple(backend for backend in family_backends if backend.serving and backend.terminating)
+        return (
+            draining,
+            "no ready endpoint; those still serving while they terminate" if draining else "no ready endpoint",
+        )
+    if place is not None and place.node and all(backend.nodes for backend in ready):
+        near = tuple(backend for backend in ready if place.node in backend.nodes)
+        if near:
+            return near, f"ready endpoints hinted for node {place.node}"
+    if place is not None and place.zone and all(backend.zones for backend in ready):
+        near = tuple(backend for backend in ready if place.zone in backend.zones)
+        if near:
+            return near, f"ready endpoints hinted for zone {place.zone}"
+    return ready, "all ready endpoints"
+
+
+def local_backends(port: ServicePort, family: Family, node: str) -> tuple[tuple[Backend, ...], str]:
+    """Endpoints under the policy Local: those on `node` that are ready, else those still serving there (KEP-1669)."""
+    here = tuple(backend for backend in port.of_family(family) if backend.node == node)
+    ready = tuple(backend for backend in here if backend.ready)
+    if ready:
+        return ready, f"ready endpoints on {node}"
+    draining = tuple(backend for backend in here if backend.serving and backend.terminating)
+    if draining:
+        return draining, f"no ready endpoint on {node}; those still serving there while they terminate"
+    return (), f"no endpoint on {node}"
+
+
+def select_backends(
+    service: ServiceModel, port: ServicePort, frontend: Frontend, place: Place, traffic: TrafficFrom = "pod"
+) -> Selection:
+    """What `place` does with a new connection to `frontend`, as kube-proxy would.
+
+    traffic: who sent it: a pod, a node itself, or someone outside. Source ranges are asked with `source_allowed`.
+    """
+    policy = service.external_policy if frontend.external else service.internal_policy
+    field = "externalTrafficPolicy" if frontend.external else "internalTrafficPolicy"
+    everywhere, everywhere_reason = cluster_backends(port, frontend.family, place)
+    because = service.because("spec", field)
+    # Pods and the node itself reach external addresses under the policy Cluster: the traffic never came from outside.
+    if policy == "Cluster" or (frontend.external and traffic != "outside"):
+        masquerade = traffic != "pod" or (frontend.external and policy == "Cluster")
+        if everywhere:
+            return Selection("forward", everywhere, everywhere_reason, masquerade, port.provenance)
+        return Selection("reject", (), everywhere_reason, False, port.provenance)
+    here, here_reason = local_backends(port, frontend.family, place.node)
+    if here:
+        reason = f"{field} is Local: {here_reason}"
+        return Selection("forward", here, reason, not frontend.external and traffic != "pod", because)
+    if everywhere:
+        return Selection("drop", (), f"{field} is Local: {here_reason}", False, because)
+    return Selection("reject", (), everywhere_reason, False, port.provenance)
+
+
+def source_allowed(service: ServiceModel, frontend: Frontend, source: str) -> bool:
+    """loadBalancerSourceRanges: who may use a load-balancer address of the Service."""
+    if frontend.kind != "LoadBalancer" or not service.source_ranges:
+        return True
+    address = ip_address(source)
+    return any(address in ip_network(cidr) for cidr in service.source_ranges)
+
+
+def frontend_index(service: ServiceModel) -> list[tuple[str, str, int]]:
+    """Index of models by (address, protocol, port); address "" for NodePorts."""
+    return [(f.address, f.protocol, f.port) for port in service.ports for f in port.frontends]
+
+
+def find_frontend(
+    services: Collection[Key, ServiceModel], address: str, protocol: str, port: int
+) -> tuple[ServiceModel, ServicePort, Frontend] | None:
+    """Who answers on an address and port. address "": the NodePort of that number."""
+    wanted = (canonical(address) if address else "", protocol, port)
+    for service in services.select(ByIndex(frontend_index, wanted)):
+        for service_port in service.ports:
+            for frontend in service_port.frontends:
+                if (frontend.address, frontend.protocol, frontend.port) == wanted:
+                    return service, service_port, frontend
+    return None
