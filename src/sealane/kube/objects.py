@@ -50,6 +50,15 @@ class Origin:
         return f"{self.file}:{self.line}"
 
 
+def without_nulls(value: Any) -> Any:
+    """JSON without the fields that are null: the API reads `rules: null` as if `rules` were not written."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    return value
+
+
 class Object:
     """A Kubernetes object. Immutable by agreement; equal when its JSON is equal.
 
@@ -115,7 +124,11 @@ class Object:
         """
         view = self._views.get(shape)
         if view is None:
-            view = self._views[shape] = msgspec.convert(self.raw, shape, strict=False)
+            try:
+                view = msgspec.convert(self.raw, shape)
+            except msgspec.ValidationError:
+                view = msgspec.convert(without_nulls(self.raw), shape)
+            self._views[shape] = view
         return view
 
     def __eq__(self, other: object) -> bool:
