@@ -183,11 +183,21 @@ class Collection(Generic[K, V]):
         """Calls `receive` with each batch's net changes, after all collections have settled.
 
         replay: first call it with what is there now, as additions. Returns the function that ends the subscription.
+        An error in `receive` goes to the graph's on_error, key None, and keeps nobody else from being called.
         """
+        if replay:
+            # In the midst of a batch others have yet to hear of it: start from what they know, then hear it with them.
+            known = {**self._values, **self._pending}
+            told = [Change(key, None, value) for key, value in known.items() if value is not None]
+            if told:
+                receive(told)
         self._subscribers.append(receive)
-        if replay and self._values:
-            receive([Change(key, None, value) for key, value in self._values.items()])
-        return lambda: self._subscribers.remove(receive)
+
+        def unsubscribe() -> None:
+            if receive in self._subscribers:
+                self._subscribers.remove(receive)
+
+        return unsubscribe
 
     def select(self, filter_: Filter | None) -> list[V]:
         """What `fetch` returns for `filter_`, sorted by key, without registering a dependency."""
@@ -213,7 +223,7 @@ class Collection(Generic[K, V]):
                 keys = [
                     key
                     for key in candidates
-                    if (own := selector_of(self._values[key])) is not None and own.matches(plain)
+                    if (own := self._own(selector_of, self._values[key])) is not None and own.matches(plain)
                 ]
         values = self._values
         return [values[key] for key in sorted(keys)]  # type: ignore[type-var]
@@ -225,7 +235,7 @@ class Collection(Generic[K, V]):
         if known is None:
             known = self._indexes[index] = {}
             for key, value in self._values.items():
-                for entry in index(value):
+                for entry in self._indexed(index, value):
                     known.setdefault(entry, set()).add(key)
         return known
 
@@ -241,8 +251,32 @@ class Collection(Generic[K, V]):
         if known is None:
             known = self._by_selector[selector_of] = {}
             for key, value in self._values.items():
-                _move(known, key, (), _selector_anchors(value, selector_of))
+                _move(known, key, (), self._selector_anchors(selector_of, value))
         return known
+
+    def _indexed(self, index: Callable[[Any], Iterable[Hashable]], value: V | None) -> set[Hashable]:
+        """What `index` says of one value. A value that makes it fail is not found by that index."""
+        if value is None:
+            return set()
+        try:
+            return set(index(value))
+        except Exception as error:
+            self.graph._failed(self.name, None, error)
+            return set()
+
+    def _own(self, selector_of: Callable[[Any], LabelSelector | None], value: V | None) -> LabelSelector | None:
+        """The selector that `value` carries. One that cannot be read selects nothing."""
+        if value is None:
+            return None
+        try:
+            return selector_of(value)
+        except Exception as error:
+            self.graph._failed(self.name, None, error)
+            return None
+
+    def _selector_anchors(self, selector_of: Callable[[Any], LabelSelector | None], value: V | None) -> list[Anchor]:
+        own = self._own(selector_of, value)
+        return [] if own is None else [(None, own.anchor), (value.namespace, own.anchor)]  # type: ignore[union-attr]
 
     # Change
 
@@ -256,11 +290,11 @@ class Collection(Generic[K, V]):
         else:
             self._values[key] = new
         for index, entries in self._indexes.items():
-            _move(entries, key, () if old is None else index(old), () if new is None else index(new))
+            _move(entries, key, self._indexed(index, old), self._indexed(index, new))
         if self._by_label is not None:
             _move(self._by_label, key, _label_anchors(old), _label_anchors(new))
         for selector_of, anchors in self._by_selector.items():
-            _move(anchors, key, _selector_anchors(old, selector_of), _selector_anchors(new, selector_of))
+            _move(anchors, key, self._selector_anchors(selector_of, old), self._selector_anchors(selector_of, new))
         self._mark(key, old, new)
         if self._subscribers:
             self._pending.setdefault(key, old)
@@ -275,8 +309,7 @@ class Collection(Generic[K, V]):
         for derived, input_key in self._on_key.get(key, ()):
             derived._invalidate(input_key)
         for index, entries in self._on_index.items():
-            touched = set(() if old is None else index(old)) | set(() if new is None else index(new))
-            for entry in touched:
+            for entry in self._indexed(index, old) | self._indexed(index, new):
                 for derived, input_key in entries.get(entry, ()):
                     derived._invalidate(input_key)
         if self._on_selected:
@@ -288,10 +321,10 @@ class Collection(Generic[K, V]):
                                 derived._invalidate(input_key)
         for selector_of, by_anchor in self._on_selecting.items():
             for value in (old, new):
-                own = None if value is None else selector_of(value)
+                own = self._own(selector_of, value)
                 if own is None:
                     continue
-                for anchor in _selector_anchors(value, selector_of):
+                for anchor in self._selector_anchors(selector_of, value):
                     for selecting, dependents in by_anchor.get(anchor, _NONE).items():
                         if own.matches(dict(selecting.labels)):
                             for derived, input_key in dependents:
@@ -306,7 +339,10 @@ class Collection(Generic[K, V]):
         ]
         if changes:
             for receive in list(self._subscribers):
-                receive(changes)
+                try:
+                    receive(changes)
+                except Exception as error:
+                    self.graph._failed(f"subscriber of {self.name}", None, error)
 
     # Dependencies
 
@@ -519,13 +555,6 @@ def _label_anchors(value: Any) -> list[Anchor]:
         anchors.append((None, pair))
         anchors.append((namespace, pair))
     return anchors
-
-
-def _selector_anchors(value: Any, selector_of: Callable[[Any], LabelSelector | None]) -> list[Anchor]:
-    selector = None if value is None else selector_of(value)
-    if selector is None:
-        return []
-    return [(None, selector.anchor), (value.namespace, selector.anchor)]
 
 
 def _move(entries: dict[Any, set[K]], key: K, old: Iterable[Any], new: Iterable[Any]) -> None:
