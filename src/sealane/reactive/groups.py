@@ -44,7 +44,7 @@ class Group(Collection[G, VO], Generic[G, V, VO]):
     def __init__(
         self,
         name: str,
-        inputs: Sequence[tuple[Collection[Any, V], Index]],
+        inputs: Sequence[tuple[Collection[Any, Any], Index]],
         fold: Callable[[G, Members[V]], VO | None],
     ) -> None:
         super().__init__(inputs[0][0].graph, name)
@@ -115,7 +115,7 @@ class _Tap:
 
 def group(
     name: str,
-    inputs: Sequence[tuple[Collection[Any, V], Index]],
+    inputs: Sequence[tuple[Collection[Any, Any], Index]],
     fold: Callable[[G, Members[V]], VO | None],
 ) -> Group[G, V, VO]:
     """One output (or none) for each entry that an input's index gives for any of its values.

@@ -1,0 +1,137 @@
+"""References from a route to a Service: may they, do they resolve, and which addresses stand behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sealane.kube.objects import Key, Object
+from sealane.network.routes.sources import Sources, service_of_slice
+from sealane.reactive.collections import Fetch
+
+
+class BackendKey(NamedTuple):
+    """A Service and one of its port numbers."""
+
+    service: Key
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class BackendEndpoints:
+    """What a proxy needs to know of a backend.
+
+    addresses: (IP, port) of its ready endpoints, sorted; of the serving ones when none is ready.
+    app_protocol: of the Service's port (KEP-3726: "kubernetes.io/h2c", "kubernetes.io/ws", …) or "".
+    """
+
+    key: BackendKey
+    addresses: tuple[tuple[str, int], ...]
+    app_protocol: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Outcome of resolving a reference. problem: "" or the reason of `ResolvedRefs: False`; message says why."""
+
+    service: Key
+    port: int
+    problem: str = ""
+    message: str = ""
+
+
+def resolve(from_: Key, ref: Mapping[str, Any], sources: Sources, fetch: Fetch) -> Reference:
+    """A Gateway API backendRef of object `from_`.
+
+    Reasons: InvalidKind, RefNotPermitted, BackendNotFound (`RouteConditionReason` of the Gateway API reference).
+    """
+    group, kind = ref.get("group") or "", ref.get("kind") or "Service"
+    namespace = ref.get("namespace") or from_.namespace
+    service = Key(group, kind, namespace, ref.get("name", ""))
+    port = int(ref.get("port") or 0)
+    if (group, kind) != ("", "Service"):
+        return Reference(
+            service, port, "InvalidKind", f"{group or 'core'}/{kind} cannot be a backend, only Service can"
+        )
+    if namespace != from_.namespace and not permitted(from_, service, sources, fetch):
+        return Reference(
+            service, port, "RefNotPermitted", f"no ReferenceGrant in {namespace} lets {from_} refer to {service}"
+        )
+    return find(service, port, sources, fetch)
+
+
+def find(service: Key, port: int | str, sources: Sources, fetch: Fetch) -> Reference:
+    """The Service and its port, given by number or name. Problem: BackendNotFound."""
+    found = fetch.get(sources.services, service)
+    number = port if isinstance(port, int) else 0
+    if found is None:
+        return Reference(service, number, "BackendNotFound", f"{service} does not exist")
+    entry = port_entry(found, port)
+    if entry is None:
+        known = ", ".join(str(item.get("port")) for item in found.spec.get("ports") or ()) or "none"
+        return Reference(
+            service, number, "BackendNotFound", f"{service} has no port {port or '(unset)'}, it has: {known}"
+        )
+    return Reference(service, int(entry["port"]))
+
+
+def port_entry(service: Object, port: int | str) -> Mapping[str, Any] | None:
+    """The entry of spec.ports with this number or name."""
+    field = "port" if isinstance(port, int) else "name"
+    for entry in service.spec.get("ports") or ():
+        if entry.get(field) == port and entry.get("protocol", "TCP") == "TCP":
+            found: Mapping[str, Any] = entry
+            return found
+    return None
+
+
+def permitted(from_: Key, to: Key, sources: Sources, fetch: Fetch) -> bool:
+    """Whether a ReferenceGrant in `to`'s namespace allows the reference.
+
+    https://gateway-api.sigs.k8s.io/reference/spec/#referencegrant
+    """
+    for grant in fetch(sources.reference_grants, namespace=to.namespace):
+        froms = grant.spec.get("from") or ()
+        tos = grant.spec.get("to") or ()
+        if any(
+            (item.get("group", ""), item.get("kind"), item.get("namespace"))
+            == (from_.group, from_.kind, from_.namespace)
+            for item in froms
+        ) and any(
+            (item.get("group", ""), item.get("kind")) == (to.group, to.kind) and item.get("name") in (None, "", to.name)
+            for item in tos
+        ):
+            return True
+    return False
+
+
+def endpoints(key: BackendKey, sources: Sources, fetch: Fetch) -> BackendEndpoints:
+    """Addresses behind a Service port, from its EndpointSlices in the Service's first address family.
+
+    Ready endpoints; when there are none, those still serving while they terminate (KEP-1669).
+    """
+    service = fetch.get(sources.services, key.service)
+    entry = port_entry(service, key.port) if service is not None else None
+    if service is None or entry is None:
+        return BackendEndpoints(key, ())
+    name = entry.get("name") or ""
+    families = service.spec.get("ipFamilies") or ()
+    slices = fetch(sources.endpoint_slices, index=service_of_slice, value=(key.service.namespace, key.service.name))
+    by_family: dict[str, tuple[set[tuple[str, int]], set[tuple[str, int]]]] = {}
+    for slice_ in slices:
+        ready, serving = by_family.setdefault(slice_.raw.get("addressType", "IPv4"), (set(), set()))
+        numbers = [port["port"] for port in slice_.raw.get("ports") or () if (port.get("name") or "") == name]
+        for endpoint in slice_.raw.get("endpoints") or ():
+            conditions = endpoint.get("conditions") or {}
+            is_ready = conditions.get("ready", True) is not False
+            if not is_ready and not conditions.get("serving"):
+                continue
+            found = {(address, number) for address in (endpoint.get("addresses") or ())[:1] for number in numbers}
+            (ready if is_ready else serving).update(found)
+    protocol = entry.get("appProtocol") or ""
+    for family in (*families, "IPv4", "IPv6"):
+        ready, serving = by_family.get(family, (set(), set()))
+        if ready or serving:
+            return BackendEndpoints(key, tuple(sorted(ready or serving)), protocol)
+    return BackendEndpoints(key, (), protocol)

@@ -1,0 +1,150 @@
+"""GatewayClass and Gateway: which listeners there are, what may attach to them, which are in conflict.
+
+Source: https://gateway-api.sigs.k8s.io/reference/spec/ (v1), `Gateway`, `Listener`, `AllowedRoutes`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from sealane.kube.objects import Key, Object
+from sealane.kube.selectors import LabelSelector
+from sealane.network.routes import hosts
+from sealane.network.routes.model import HostKey, Listener, Provenance
+from sealane.network.routes.sources import GATEWAY_GROUP, Sources
+from sealane.reactive.collections import Fetch
+
+CONTROLLER = "sealane.dev/gateway-controller"
+
+RouteKind = tuple[str, str]
+HTTP_ROUTE: RouteKind = (GATEWAY_GROUP, "HTTPRoute")
+SUPPORTED_KINDS: Mapping[str, tuple[RouteKind, ...]] = {"HTTP": (HTTP_ROUTE,)}
+"""Route kinds that each protocol can carry; a protocol that is not here is not supported."""
+
+
+class ListenerKey(NamedTuple):
+    gateway: Key
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayListener:
+    """A listener of a Gateway of ours.
+
+    listener: its part of the routing model, None while `problem` keeps it from serving.
+    problem: "" or UnsupportedProtocol, ProtocolConflict, HostnameConflict.
+    kinds: what may attach. bad_kinds: allowedRoutes names kinds we cannot serve here.
+    namespaces: which namespaces' routes may attach; a selector is matched with the namespace's labels.
+    """
+
+    key: ListenerKey
+    port: int
+    hostname: str
+    listener: Listener | None
+    problem: str
+    kinds: tuple[RouteKind, ...]
+    bad_kinds: bool
+    namespaces: Literal["Same", "All"] | LabelSelector
+
+    def allows(self, route: Key, sources: Sources, fetch: Fetch) -> bool:
+        """Whether `allowedRoutes` lets this route attach."""
+        if (route.group, route.kind) not in self.kinds:
+            return False
+        if self.namespaces == "All":
+            return True
+        if self.namespaces == "Same":
+            return route.namespace == self.key.gateway.namespace
+        namespace = fetch.get(sources.namespaces, Key("", "Namespace", "", route.namespace))
+        return namespace is not None and self.namespaces.matches(namespace.labels)
+
+
+def is_ours(gateway_class: Object | None) -> bool:
+    return gateway_class is not None and gateway_class.spec.get("controllerName") == CONTROLLER
+
+
+def class_key(gateway: Object) -> Key:
+    return Key(GATEWAY_GROUP, "GatewayClass", "", gateway.spec.get("gatewayClassName") or "")
+
+
+def gateway_of(listener: GatewayListener) -> tuple[Key]:
+    """Index of listeners by Gateway."""
+    return (listener.key.gateway,)
+
+
+def own_hosts(listener: GatewayListener) -> tuple[HostKey, ...]:
+    """Index of listeners by the virtual host that their own hostname is: it is there (with 404) without routes too."""
+    served = listener.listener
+    return (HostKey(served.proxy, served.port, served.hostname),) if served is not None else ()
+
+
+def listeners(gateway: Object, sources: Sources, fetch: Fetch) -> dict[ListenerKey, GatewayListener]:
+    """The listeners of a Gateway whose class is ours; of another's none.
+
+    Two listeners of one port conflict when their protocols differ or their hostnames are equal; then neither serves
+    ("The implementation MUST NOT pick one conflicting Listener as the winner").
+    """
+    if not is_ours(fetch.get(sources.gateway_classes, class_key(gateway))):
+        return {}
+    entries: list[Mapping[str, Any]] = list(gateway.spec.get("listeners") or ())
+    protocols: dict[int, set[str]] = {}
+    taken: Counter[tuple[int, str]] = Counter()
+    for entry in entries:
+        protocols.setdefault(entry["port"], set()).add(entry["protocol"])
+        taken[entry["port"], entry.get("hostname") or ""] += 1
+
+    def problem(entry: Mapping[str, Any]) -> str:
+        if entry["protocol"] not in SUPPORTED_KINDS:
+            return "UnsupportedProtocol"
+        if len(protocols[entry["port"]]) > 1:
+            return "ProtocolConflict"
+        return "HostnameConflict" if taken[entry["port"], entry.get("hostname") or ""] > 1 else ""
+
+    problems = [problem(entry) for entry in entries]
+    found: dict[ListenerKey, GatewayListener] = {}
+    for number, entry in enumerate(entries):
+        port, hostname = entry["port"], (entry.get("hostname") or hosts.ANY).lower()
+        rivals = tuple(
+            (other.get("hostname") or hosts.ANY).lower()
+            for index, other in enumerate(entries)
+            if index != number and other["port"] == port and not problems[index]
+        )
+        served = None
+        if not problems[number]:
+            origin = Provenance(gateway.key, ("spec", "listeners", number))
+            served = Listener(gateway.key, entry["name"], port, "HTTP", hostname, origin, rivals)
+        allowed = entry.get("allowedRoutes") or {}
+        kinds, bad_kinds = _kinds(entry["protocol"], allowed)
+        key = ListenerKey(gateway.key, entry["name"])
+        found[key] = GatewayListener(
+            key,
+            port,
+            hostname,
+            served,
+            problems[number],
+            kinds,
+            bad_kinds,
+            _namespaces(allowed.get("namespaces") or {}),
+        )
+    return found
+
+
+def _kinds(protocol: str, allowed: Mapping[str, Any]) -> tuple[tuple[RouteKind, ...], bool]:
+    supported = SUPPORTED_KINDS.get(protocol, ())
+    named = [(item.get("group") or GATEWAY_GROUP, item["kind"]) for item in allowed.get("kinds") or ()]
+    if not named:
+        return supported, False
+    return tuple(kind for kind in dict.fromkeys(named) if kind in supported), any(
+        kind not in supported for kind in named
+    )
+
+
+def _namespaces(namespaces: Mapping[str, Any]) -> Literal["Same", "All"] | LabelSelector:
+    match namespaces.get("from"):
+        case "All":
+            return "All"
+        case "Selector":
+            return LabelSelector.of(namespaces.get("selector") or {})
+    return "Same"

@@ -1,0 +1,153 @@
+"""All derived collections of routing, from objects to virtual hosts, backends and statuses.
+
+    GatewayClass, Gateway ─► listeners ─┐
+    HTTPRoute ─► routes ────────────────┼─► hosts ─► backends
+    Ingress ─► ingresses ───────────────┘
+
+One route among many costs what its own hosts cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from sealane.kube.objects import Key, Object
+from sealane.network.routes import backends, gateway, httproute, ingress, proxies, status
+from sealane.network.routes.backends import BackendEndpoints, BackendKey
+from sealane.network.routes.gateway import GatewayListener, ListenerKey
+from sealane.network.routes.httproute import BoundRoute
+from sealane.network.routes.ingress import BoundIngress
+from sealane.network.routes.model import Forward, HostKey, Rule, VirtualHost, virtual_host
+from sealane.network.routes.proxies import ProxyPod
+from sealane.network.routes.sources import Sources
+from sealane.reactive.collections import Collection, Fetch, Graph, derive, derive_many
+from sealane.reactive.groups import Members, group
+
+
+class PortKey(NamedTuple):
+    """A port on which a proxy listens."""
+
+    proxy: Key
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """The routing model of a cluster, kept current.
+
+    hosts: what `model.evaluate` reads. ports: listeners of each open port. backends: those that a rule names.
+    attached: number of routes at each listener. statuses: the status that routes, Gateways and classes should have.
+    """
+
+    sources: Sources
+    listeners: Collection[ListenerKey, GatewayListener]
+    routes: Collection[Key, BoundRoute]
+    ingresses: Collection[Key, BoundIngress]
+    hosts: Collection[HostKey, VirtualHost]
+    ports: Collection[PortKey, tuple[str, ...]]
+    backends: Collection[BackendKey, BackendEndpoints]
+    pods: Collection[Key, ProxyPod]
+    attached: Collection[ListenerKey, int]
+    statuses: Collection[Key, status.Status]
+
+
+def routing(sources: Sources) -> Routing:
+    listeners = derive_many(
+        "routes.listeners", sources.gateways, lambda _key, item, fetch: gateway.listeners(item, sources, fetch)
+    )
+    routes = derive(
+        "routes.routes",
+        sources.http_routes,
+        lambda _key, item, fetch: httproute.bind(item, sources, listeners, fetch),
+    )
+    ingresses = derive(
+        "routes.ingresses", sources.ingresses, lambda _key, item, fetch: ingress.bind(item, sources, fetch)
+    )
+    default: Collection[bool, Rule] = group(
+        "routes.default", [(ingresses, _with_default)], lambda _key, found: ingress.oldest_default(found)
+    )
+    entered: Collection[HostKey, tuple[Rule, ...]] = group(
+        "routes.entered",
+        [(listeners, gateway.own_hosts), (routes, _hosts_of_route), (ingresses, ingress.entered_hosts)],
+        _rules,
+    )
+
+    def host(key: HostKey, rules: tuple[Rule, ...], fetch: Fetch) -> VirtualHost:
+        found = virtual_host(key, rules)
+        if key.proxy == ingress.LISTENER.proxy:
+            last = fetch.get(default, True)
+            if last is not None:
+                return replace(found, rules=(*found.rules, last))
+        return found
+
+    hosts = derive("routes.hosts", entered, host)
+    used: Collection[BackendKey, bool] = group("routes.used", [(hosts, used_backends)], lambda _key, _hosts: True)
+    attached: Collection[ListenerKey, int] = group(
+        "routes.attached", [(routes, _listeners_of_route)], lambda _key, found: len(found)
+    )
+    return Routing(
+        sources,
+        listeners,
+        routes,
+        ingresses,
+        hosts,
+        group("routes.ports", [(listeners, _port_of_listener), (ingresses, _port_of_ingress)], _names),
+        derive("routes.backends", used, lambda key, _used, fetch: backends.endpoints(key, sources, fetch)),
+        derive("routes.pods", sources.pods, lambda _key, pod, _fetch: proxies.proxy_pod(pod)),
+        attached,
+        status.statuses(sources, listeners, routes, attached),
+    )
+
+
+def routing_of(objects: Iterable[Object]) -> Routing:
+    """The routing model of some manifests."""
+    return routing(Sources.of(Graph(), objects))
+
+
+def _rules(key: HostKey, members: Members[GatewayListener | BoundRoute | BoundIngress]) -> tuple[Rule, ...]:
+    found: list[Rule] = []
+    for member in members:
+        if isinstance(member, BoundRoute):
+            found += member.rules
+        elif isinstance(member, BoundIngress):
+            found += member.rules[key]
+    return tuple(found)
+
+
+def used_backends(host: VirtualHost) -> set[BackendKey]:
+    """Index of virtual hosts by the backends they send requests to."""
+    found: set[BackendKey] = set()
+    for rule in host.rules:
+        if isinstance(rule.action, Forward):
+            found.update(BackendKey(item.service, item.port) for item in rule.action.backends if not item.problem)
+            found.update(BackendKey(item.service, item.port) for item in rule.action.mirrors)
+    return found
+
+
+def _hosts_of_route(route: BoundRoute) -> tuple[HostKey, ...]:
+    return route.hosts
+
+
+def _listeners_of_route(route: BoundRoute) -> tuple[ListenerKey, ...]:
+    return route.listeners
+
+
+def _with_default(item: BoundIngress) -> tuple[bool, ...]:
+    return (True,) if item.default is not None else ()
+
+
+def _port_of_listener(item: GatewayListener) -> tuple[PortKey, ...]:
+    return (PortKey(item.listener.proxy, item.listener.port),) if item.listener is not None else ()
+
+
+def _port_of_ingress(_item: BoundIngress) -> tuple[PortKey, ...]:
+    return (PortKey(ingress.LISTENER.proxy, ingress.LISTENER.port),)
+
+
+def _names(_key: PortKey, members: Members[GatewayListener | BoundIngress]) -> tuple[str, ...]:
+    """Names of the listeners on a port."""
+    return tuple(
+        dict.fromkeys(item.key.name if isinstance(item, GatewayListener) else ingress.LISTENER.name for item in members)
+    )
