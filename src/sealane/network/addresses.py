@@ -7,6 +7,7 @@ Every cluster lives in namespaces of its own, so every cluster can use the same 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 IPAddress = IPv4Address | IPv6Address
@@ -70,3 +71,9 @@ def node_range(cidrs: tuple[str, ...]) -> tuple[IPNetwork, ...]:
 def family(address: str) -> int:
     """4 or 6."""
     return ip_address(address).version
+
+
+@lru_cache(maxsize=1 << 17)
+def canonical(address: str) -> str:
+    """The one way to write an address (RFC 5952 for IPv6). Raises ValueError."""
+    return str(ip_address(address))

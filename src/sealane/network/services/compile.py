@@ -7,23 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Any
 
 from sealane.kube.objects import Key, Object
+from sealane.network.addresses import canonical
 from sealane.network.provenance import Provenance
 from sealane.network.services.model import Backend, Family, Frontend, Protocol, ServiceModel, ServicePort
 from sealane.reactive.collections import Collection, Derived, Fetch, derive
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 DEFAULT_AFFINITY_SECONDS = 10800
-
-
-@lru_cache(maxsize=1 << 17)
-def canonical(address: str) -> str:
-    """The one way to write an address (RFC 5952 for IPv6). Raises ValueError."""
-    return str(ip_address(address))
 
 
 def slice_service(slice_: Object) -> tuple[tuple[str, str], ...]:

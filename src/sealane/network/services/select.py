@@ -11,8 +11,8 @@ from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from sealane.kube.objects import Key
+from sealane.network.addresses import canonical
 from sealane.network.provenance import Provenance
-from sealane.network.services.compile import canonical
 from sealane.network.services.model import Backend, Family, Frontend, ServiceModel, ServicePort
 from sealane.reactive.collections import ByIndex, Collection
 

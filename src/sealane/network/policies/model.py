@@ -1,0 +1,81 @@
+"""The policy model: frozen values, no rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sealane.kube.objects import Key
+from sealane.kube.selectors import LabelSelector
+from sealane.network.provenance import Provenance
+
+Direction = Literal["ingress", "egress"]
+PortProtocol = Literal["TCP", "UDP", "SCTP"]
+
+
+@dataclass(frozen=True, slots=True)
+class PodPeer:
+    """Pods that `pods` selects, in one namespace (a name) or in all namespaces that a selector selects."""
+
+    namespaces: str | LabelSelector
+    pods: LabelSelector
+
+    def __str__(self) -> str:
+        where = self.namespaces if isinstance(self.namespaces, str) else f"namespaces {self.namespaces}"
+        return f"pods {self.pods} of {where}"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockPeer:
+    """Addresses of `cidr` outside `excepts`, pods or not. Canonical CIDR text."""
+
+    cidr: str
+    excepts: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.cidr} except {', '.join(self.excepts)}" if self.excepts else self.cidr
+
+
+Peer = PodPeer | BlockPeer
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPort:
+    """port: a number, a name that each destination pod resolves for itself, or None for every port of the protocol.
+
+    end: last port of a range that starts at `port`.
+    """
+
+    protocol: PortProtocol
+    port: int | str | None
+    end: int | None = None
+
+    def __str__(self) -> str:
+        port = "any port" if self.port is None else f"{self.port}-{self.end}" if self.end else str(self.port)
+        return f"{port}/{self.protocol}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Allows traffic from (ingress) or to (egress) any of `peers` on any of `ports`. None of either means all."""
+
+    peers: tuple[Peer, ...]
+    ports: tuple[PolicyPort, ...]
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One policy object. ingress, egress: its rules, or None where it does not isolate in that direction."""
+
+    key: Key
+    pods: LabelSelector
+    ingress: tuple[Rule, ...] | None
+    egress: tuple[Rule, ...] | None
+
+    @property
+    def namespace(self) -> str:
+        return self.key.namespace
+
+    def rules(self, direction: Direction) -> tuple[Rule, ...] | None:
+        return self.ingress if direction == "ingress" else self.egress

@@ -1,0 +1,183 @@
+"""Whom the selectors of policies mean at this moment.
+
+Three collections: what policies need to know of each pod; which policies isolate each pod; and each policy with the
+addresses that its peers have now. A pod's change touches the policies whose peers it is or was, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sealane.kube.objects import Key, Object
+from sealane.kube.selectors import LabelSelector
+from sealane.network.addresses import canonical
+from sealane.network.policies.compile import network_policy
+from sealane.network.policies.model import BlockPeer, Direction, PodPeer, Policy, PolicyPort, Rule
+from sealane.reactive.collections import Collection, Derived, Fetch, derive
+
+AddressPort = tuple[str, str, int]
+"""(address, protocol, port)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPod:
+    """A pod with addresses of its own. named_ports: (name, protocol, port) of its containers."""
+
+    key: Key
+    labels: Mapping[str, str]
+    addresses: tuple[str, ...]
+    node: str
+    named_ports: tuple[tuple[str, str, int], ...]
+
+    @property
+    def namespace(self) -> str:
+        return self.key.namespace
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """A pod and the policies that isolate it, by key order. Empty in a direction: not isolated there."""
+
+    pod: Key
+    node: str
+    addresses: tuple[str, ...]
+    ingress: tuple[Key, ...]
+    egress: tuple[Key, ...]
+
+    def policies(self, direction: Direction) -> tuple[Key, ...]:
+        return self.ingress if direction == "ingress" else self.egress
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedRule:
+    """A rule with the addresses its peers have now.
+
+    members: for each peer of `rule`, the addresses of its pods; empty for a block.
+    named: where named ports lead: for each port of `rule`, the destinations that have a port of that name; empty for
+        the others. They are the policy's own pods (ingress) or the peers' pods (egress).
+    """
+
+    rule: Rule
+    members: tuple[frozenset[str], ...]
+    named: tuple[frozenset[AddressPort], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedPolicy:
+    policy: Policy
+    ingress: tuple[ResolvedRule, ...]
+    egress: tuple[ResolvedRule, ...]
+
+    def rules(self, direction: Direction) -> tuple[ResolvedRule, ...]:
+        return self.ingress if direction == "ingress" else self.egress
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """All that is known of policies, as collections that follow their objects."""
+
+    pods: Collection[Key, PolicyPod]
+    isolation: Collection[Key, Isolation]
+    resolved: Collection[Key, ResolvedPolicy]
+
+
+def derive_policies(
+    policies: Collection[Key, Object], pods: Collection[Key, Object], namespaces: Collection[Key, Object]
+) -> Policies:
+    """policies: NetworkPolicy objects. Namespaces are selected by the labels of their objects."""
+    peers: Collection[Key, PolicyPod] = derive("policy pods", pods, lambda _key, pod, _fetch: policy_pod(pod))
+    compiled: Collection[Key, Policy] = derive(
+        "policies", policies, lambda _key, policy, _fetch: network_policy(policy)
+    )
+
+    def isolation(key: Key, pod: PolicyPod, fetch: Fetch) -> Isolation | None:
+        own = fetch(compiled, namespace=pod.namespace, selecting=pod.labels, selector_of=_subject)
+        return Isolation(
+            key,
+            pod.node,
+            pod.addresses,
+            tuple(policy.key for policy in own if policy.ingress is not None),
+            tuple(policy.key for policy in own if policy.egress is not None),
+        )
+
+    def resolved(_key: Key, policy: Policy, fetch: Fetch) -> ResolvedPolicy:
+        return _resolve(policy, peers, namespaces, fetch)
+
+    isolations: Derived[Key, PolicyPod, Key, Isolation] = derive("isolation", peers, isolation)
+    return Policies(peers, isolations, derive("resolved policies", compiled, resolved))
+
+
+def policy_pod(pod: Object) -> PolicyPod | None:
+    """None for pods without an address of their own: on the host's network ("not subject", and peers by address
+    only), not yet started, or ended (their addresses may be another's by now)."""
+    if pod.spec.get("hostNetwork") or pod.status.get("phase") in ("Succeeded", "Failed"):
+        return None
+    status = pod.status
+    given = status.get("podIPs") or [{"ip": status.get("podIP")}]
+    addresses = tuple(canonical(entry["ip"]) for entry in given if entry.get("ip"))
+    if not addresses:
+        return None
+    named = tuple(
+        (port["name"], port.get("protocol") or "TCP", int(port["containerPort"]))
+        for container in pod.spec.get("containers") or ()
+        for port in container.get("ports") or ()
+        if port.get("name")
+    )
+    return PolicyPod(pod.key, pod.labels, addresses, pod.spec.get("nodeName") or "", named)
+
+
+def _subject(policy: Policy) -> LabelSelector:
+    return policy.pods
+
+
+def _resolve(
+    policy: Policy, pods: Collection[Key, PolicyPod], namespaces: Collection[Key, Object], fetch: Fetch
+) -> ResolvedPolicy:
+    def peer_pods(peer: PodPeer) -> list[PolicyPod]:
+        if isinstance(peer.namespaces, str):
+            return fetch(pods, namespace=peer.namespaces, selector=peer.pods)
+        if not peer.namespaces.requirements:
+            return fetch(pods, selector=peer.pods)
+        return [
+            pod
+            for namespace in fetch(namespaces, selector=peer.namespaces)
+            for pod in fetch(pods, namespace=namespace.name, selector=peer.pods)
+        ]
+
+    def destinations(rule: Rule, direction: Direction) -> Iterable[PolicyPod]:
+        if direction == "ingress":
+            return fetch(pods, namespace=policy.namespace, selector=policy.pods)
+        if not rule.peers or any(isinstance(peer, BlockPeer) for peer in rule.peers):
+            return fetch(pods, selector=LabelSelector())
+        return [pod for peer in rule.peers if isinstance(peer, PodPeer) for pod in peer_pods(peer)]
+
+    def rules(direction: Direction) -> tuple[ResolvedRule, ...]:
+        return tuple(
+            ResolvedRule(
+                rule,
+                tuple(
+                    frozenset(address for pod in peer_pods(peer) for address in pod.addresses)
+                    if isinstance(peer, PodPeer)
+                    else frozenset()
+                    for peer in rule.peers
+                ),
+                tuple(
+                    _named(port, destinations(rule, direction)) if isinstance(port.port, str) else frozenset()
+                    for port in rule.ports
+                ),
+            )
+            for rule in policy.rules(direction) or ()
+        )
+
+    return ResolvedPolicy(policy, rules("ingress"), rules("egress"))
+
+
+def _named(port: PolicyPort, pods: Iterable[PolicyPod]) -> frozenset[AddressPort]:
+    return frozenset(
+        (address, protocol, number)
+        for pod in pods
+        for name, protocol, number in pod.named_ports
+        if name == port.port and protocol == port.protocol
+        for address in pod.addresses
+    )
