@@ -34,7 +34,7 @@ def test_sockets_are_handed_over_and_served(tmp_path: Path) -> None:
         handed = await next_of(events)
         assert isinstance(handed, Handed)
         assert (handed.id, handed.facts, len(handed.sockets)) == ("early", {"port": address[1]}, 1)
-        assert await next_of(events) == Complete()
+        assert await next_of(events) == Complete(frozenset({"early"}))
 
         loop = asyncio.get_running_loop()
         with socket.create_connection(address) as client:
@@ -100,7 +100,7 @@ def test_the_taker_connects_again_when_the_giver_restarts(tmp_path: Path) -> Non
             assert isinstance(handed, Handed)
             assert handed.id == name
             handed.sockets[0].close()
-            assert await next_of(events) == Complete()
+            assert await next_of(events) == Complete(frozenset({name}))
             waiting = asyncio.ensure_future(next_of(events))
             await asyncio.sleep(0)
             giver.close()

@@ -53,7 +53,9 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """All that existed at connection has been handed over; what was served before and is not among it has gone."""
+    """All that existed at connection has been handed over: `ids`. What was served before and is not there has gone."""
+
+    ids: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -204,11 +206,12 @@ async def take(path: str, role: str) -> AsyncIterator[Handed | Withdrawn | Compl
                 continue
             readable = asyncio.Event()
             loop.add_reader(connection, readable.set)
+            given: set[str] = set()
             try:
                 while True:
                     await readable.wait()
                     try:
-                        event = _receive(connection)
+                        event = _receive(connection, given)
                     except BlockingIOError:
                         readable.clear()
                         continue
@@ -222,8 +225,8 @@ async def take(path: str, role: str) -> AsyncIterator[Handed | Withdrawn | Compl
         await asyncio.sleep(RECONNECT_SECONDS)
 
 
-def _receive(connection: socket.socket) -> Handed | Withdrawn | Complete | None:
-    """One message; None at the end. Raises BlockingIOError when there is none yet."""
+def _receive(connection: socket.socket, given: set[str]) -> Handed | Withdrawn | Complete | None:
+    """One message; None at the end. given: ids of this connection so far. Raises BlockingIOError without a message."""
     room = socket.CMSG_SPACE(MAX_SOCKETS * array.array("i").itemsize)
     message, ancillary, _, _ = connection.recvmsg(MAX_MESSAGE, room, socket.MSG_CMSG_CLOEXEC)
     descriptors = array.array("i")
@@ -237,5 +240,9 @@ def _receive(connection: socket.socket) -> Handed | Withdrawn | Complete | None:
         sockets = tuple(socket.socket(fileno=descriptor) for descriptor in descriptors)
         for handed in sockets:
             handed.setblocking(False)
+        given.add(said["add"])
         return Handed(said["add"], said["facts"], sockets)
-    return Withdrawn(said["remove"]) if "remove" in said else Complete()
+    if "remove" in said:
+        given.discard(said["remove"])
+        return Withdrawn(said["remove"])
+    return Complete(frozenset(given))

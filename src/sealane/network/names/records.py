@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from sealane.kube.objects import Key, Object
 from sealane.network.addresses import CLUSTER_DOMAIN
+from sealane.network.services.compile import slice_service
 from sealane.reactive.collections import Collection, Fetch, derive
 
 RecordType = Literal["A", "AAAA", "CNAME", "PTR", "SRV", "TXT", "NS", "SOA"]
@@ -85,12 +86,6 @@ def cluster_names(
         return records_of_namespace(namespace, domain)
 
     return derive("service records", services, of_service), derive("namespace names", namespaces, of_namespace)
-
-
-def slice_service(endpoint_slice: Object) -> tuple[tuple[str, str], ...]:
-    """(namespace, name) of the Service an EndpointSlice belongs to, for an index."""
-    owner = endpoint_slice.labels.get("kubernetes.io/service-name")
-    return ((endpoint_slice.namespace, owner),) if owner else ()
 
 
 def zone_apex(dns_addresses: Iterable[str], domain: str = CLUSTER_DOMAIN) -> ZoneData:
