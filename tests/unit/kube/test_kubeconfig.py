@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import base64
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from sealane.kube import kubeconfig
+from sealane.kube.kubeconfig import Access, KubeconfigError
+
+TWO = """
+apiVersion: v1
+kind: Config
+current-context: one
+clusters:
+- {name: c, cluster: {server: "https://127.0.0.1:6443/", certificate-authority: pki/ca.crt}}
+users:
+- {name: u, user: {token: t0ken}}
+- {name: plugin, user: {exec: {command: aws}}}
+contexts:
+- {name: one, context: {cluster: c, user: u, namespace: shop}}
+- {name: two, context: {cluster: missing, user: u}}
+- {name: three, context: {cluster: c, user: plugin}}
+"""
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Path:
+    (tmp_path / "pki").mkdir()
+    (tmp_path / "pki/ca.crt").write_text("PEM")
+    path = tmp_path / "config"
+    path.write_text(TWO)
+    return path
+
+
+def test_files_are_found_beside_the_kubeconfig(two: Path) -> None:
+    assert kubeconfig.load(two) == Access("https://127.0.0.1:6443", "shop", ca="PEM", token="t0ken")
+    assert kubeconfig.load(two).authorization() == "Bearer t0ken"
+
+
+def test_errors_say_what_there_is(two: Path) -> None:
+    with pytest.raises(KubeconfigError, match="no context 'four'; there is: one, three, two"):
+        kubeconfig.load(two, "four")
+    with pytest.raises(KubeconfigError, match="no cluster 'missing'; there is: c"):
+        kubeconfig.load(two, "two")
+    with pytest.raises(KubeconfigError, match="credential plugin"):
+        kubeconfig.load(two, "three")
+    two.write_text("a: [")
+    with pytest.raises(KubeconfigError, match="not YAML"):
+        kubeconfig.load(two)
+
+
+def test_of_several_files_the_first_to_name_a_thing_wins(
+    two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tmp_path / "first"
+    first.write_text(f"users: [{{name: u, user: {{client-key-data: {base64.b64encode(b'K').decode()}}}}}]")
+    monkeypatch.setenv("KUBECONFIG", f"{first}{os.pathsep}{tmp_path}/absent{os.pathsep}{two}")
+    access = kubeconfig.load()
+    assert (access.token, access.client_key, access.server) == ("", "K", "https://127.0.0.1:6443")
+
+
+def test_what_is_written_reads_back_and_is_private(tmp_path: Path) -> None:
+    access = Access("https://127.0.0.1:6443", "default", ca="CA", client_certificate="C", client_key="K", token="t")
+    path = tmp_path / "kubeconfig"
+    kubeconfig.write(path, access, "sealane")
+    assert kubeconfig.load(path) == access
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [each.name for each in tmp_path.iterdir()] == ["kubeconfig"]
