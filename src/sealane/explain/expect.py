@@ -1,0 +1,247 @@
+"""What a cluster would hold once it had taken these manifests: pods, addresses, endpoints, gateways' proxies.
+
+So `trace` and `reach` can answer on files alone. Where a cluster would choose (a node, an address, a suffix), the choice
+here is the simplest one that is always the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import ip_network
+from itertools import cycle
+from typing import Any
+
+from sealane.kube.objects import Object, Origin, Raw
+from sealane.kube.selectors import LabelSelector
+from sealane.network.addresses import LOAD_BALANCERS, SERVICES, plan_node
+from sealane.network.endpoints import PodEndpoint, endpoint_slices, pod_endpoint, pod_selector
+from sealane.network.routes import gateway, ingress, proxies
+from sealane.network.routes.model import INGRESS_PROXY
+from sealane.network.services.compile import slice_service
+
+TEMPLATED = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job")
+FIRST_SERVICE = 256
+"""Service addresses are given from 10.96.1.0 on: those before are for the cluster's own Services."""
+FIRST_POD = 2
+FIRST_LOAD_BALANCER = 1
+
+
+def expected(objects: Iterable[Object], nodes: int = 3) -> list[Object]:
+    """`objects` and all that follows from them in a cluster of `nodes` nodes (or of those among the objects)."""
+    found = list(objects)
+    found = _with_namespaces(found)
+    if not _of(found, "Node"):
+        found += [_node(index) for index in range(1, nodes + 1)]
+    found += _proxies(found)
+    found = _with_pods(found)
+    found = _with_addresses(found)
+    return found + _slices(found)
+
+
+def _of(objects: Iterable[Object], *kinds: str) -> list[Object]:
+    return sorted((item for item in objects if item.kind in kinds), key=lambda item: item.key)
+
+
+def _with_namespaces(objects: list[Object]) -> list[Object]:
+    """Namespaces that manifests only name, and the label that every namespace has (KEP-2161)."""
+    given = {item.name: item for item in _of(objects, "Namespace")}
+    named = {item.namespace for item in objects if item.namespace} | {"default"}
+    made = [given.get(name) or _object("v1", "Namespace", "", name) for name in sorted(named | given.keys())]
+    labelled = [_changed(item, ("metadata", "labels"), {"kubernetes.io/metadata.name": item.name}) for item in made]
+    return [item for item in objects if item.kind != "Namespace"] + labelled
+
+
+def _node(index: int) -> Object:
+    plan = plan_node(index)
+    return _object(
+        "v1",
+        "Node",
+        "",
+        plan.name,
+        {"kubernetes.io/hostname": plan.name},
+        spec={"podCIDRs": [str(cidr) for cidr in plan.pod_cidrs]},
+        status={"addresses": [{"type": "InternalIP", "address": str(address)} for address in plan.addresses]},
+    )
+
+
+# Proxies of Gateways and Ingresses (GEP-1762)
+
+
+def _proxies(objects: list[Object]) -> list[Object]:
+    ours = {item.name for item in _of(objects, "GatewayClass") if gateway.is_ours(item)}
+    made: list[Object] = []
+    for item in _of(objects, "Gateway"):
+        class_name = item.spec.get("gatewayClassName") or ""
+        if class_name in ours:
+            ports = sorted({listener["port"] for listener in item.spec.get("listeners") or () if "port" in listener})
+            made += _proxy(*proxies.generated(item.key, class_name), proxies.selector(item.key), ports, item.origin)
+    if _of(objects, "Ingress"):
+        made += _proxy(
+            *proxies.generated(INGRESS_PROXY, ""), proxies.selector(INGRESS_PROXY), [ingress.PORT], None
+        )
+    known = {item.key for item in objects}
+    return [item for item in made if item.key not in known]
+
+
+def _proxy(
+    namespace: str, name: str, labels: Mapping[str, str], ports: list[int], origin: Origin | None
+) -> Iterator[Object]:
+    container = {
+        "name": "envoy",
+        "image": proxies.IMAGE,
+        "ports": [{"name": f"port-{port}", "containerPort": port} for port in ports],
+    }
+    template = {"metadata": {"labels": dict(labels)}, "spec": {"containers": [container]}}
+    selector = {"matchLabels": dict(labels)}
+    spec: Raw = {"replicas": 1, "selector": selector, "template": template}
+    yield _object("apps/v1", "Deployment", namespace, name, dict(labels), origin, spec=spec)
+    spec = {
+        "type": "LoadBalancer",
+        "selector": dict(labels),
+        "ports": [{"name": f"port-{port}", "port": port} for port in ports],
+    }
+    yield _object("v1", "Service", namespace, name, dict(labels), origin, spec=spec)
+
+
+# Pods
+
+
+def _with_pods(objects: list[Object]) -> list[Object]:
+    """Every pod of every workload, running and ready, on the nodes in turn."""
+    nodes = _of(objects, "Node")
+    owned = {
+        (owner.get("kind"), item.namespace, owner.get("name"))
+        for item in objects
+        for owner in item.metadata.get("ownerReferences") or ()
+    }
+    pods = _of(objects, "Pod")
+    for workload in _of(objects, *TEMPLATED):
+        if (workload.kind, workload.namespace, workload.name) not in owned:
+            pods += _templated(workload, nodes)
+    turn = cycle(nodes)
+    free = {node.name: FIRST_POD for node in nodes}
+    placed: list[Object] = []
+    for pod in pods:
+        if not pod.status.get("podIP"):
+            node = _place(pod, nodes, turn)
+            addresses = []
+            if node is not None:
+                for cidr in node.spec.get("podCIDRs") or ():
+                    addresses.append(str(ip_network(cidr)[free[node.name]]))
+                free[node.name] += 1
+                if pod.spec.get("hostNetwork"):
+                    addresses = [entry["address"] for entry in node.status.get("addresses") or ()]
+            pod = _running(pod, node.name if node else "", addresses)
+        placed.append(pod)
+    return [item for item in objects if item.kind != "Pod"] + placed
+
+
+def _templated(workload: Object, nodes: list[Object]) -> Iterator[Object]:
+    template = workload.spec.get("template") or {}
+    replicas = workload.spec.get("replicas", workload.spec.get("parallelism", 1))
+    chosen = [node for node in nodes if _selected(template.get("spec") or {}, node)]
+    names = [f"{workload.name}-{index}" for index in range(len(chosen) if workload.kind == "DaemonSet" else replicas)]
+    for index, name in enumerate(names):
+        metadata = dict(template.get("metadata") or {})
+        labels = dict(metadata.get("labels") or {})
+        spec = dict(template.get("spec") or {})
+        if workload.kind == "StatefulSet":
+            labels |= {"statefulset.kubernetes.io/pod-name": name, "apps.kubernetes.io/pod-index": str(index)}
+            spec = {"hostname": name, "subdomain": workload.spec.get("serviceName") or "", **spec}
+        if workload.kind == "DaemonSet":
+            spec["nodeName"] = chosen[index].name
+        owner = {"apiVersion": workload.raw["apiVersion"], "kind": workload.kind, "name": workload.name}
+        metadata |= {"name": name, "namespace": workload.namespace, "labels": labels, "ownerReferences": [owner]}
+        raw = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        yield Object(raw, _template_origin(workload.origin))
+
+
+def _template_origin(origin: Origin | None) -> Origin | None:
+    """Lines of a pod's fields are those of its template's."""
+    if origin is None:
+        return None
+    prefix = ("spec", "template")
+    lines = {path[2:]: line for path, line in origin.lines.items() if path[:2] == prefix and len(path) > 2}
+    return Origin(origin.file, origin.lines.get(prefix, origin.line), lines)
+
+
+def _place(pod: Object, nodes: list[Object], turn: Iterator[Object]) -> Object | None:
+    wanted = pod.spec.get("nodeName")
+    if wanted:
+        return next((node for node in nodes if node.name == wanted), None)
+    return next((node for node, _ in zip(turn, nodes, strict=False) if _selected(pod.spec, node)), None)
+
+
+def _selected(pod_spec: Mapping[str, Any], node: Object) -> bool:
+    return LabelSelector.of_labels(pod_spec.get("nodeSelector") or {}).matches(node.labels)
+
+
+def _running(pod: Object, node: str, addresses: list[str]) -> Object:
+    status: Raw = {"phase": "Running" if addresses else "Pending"}
+    if addresses:
+        status["podIP"] = addresses[0]
+        status["podIPs"] = [{"ip": address} for address in addresses]
+        status["conditions"] = [{"type": "Ready", "status": "True"}]
+    return Object({**pod.raw, "spec": {**pod.spec, "nodeName": node}, "status": status}, pod.origin)
+
+
+# Services
+
+
+def _with_addresses(objects: list[Object]) -> list[Object]:
+    """Cluster and load-balancer addresses for the Services that have none, in the order of their names."""
+    services = _of(objects, "Service")
+    taken = {address for item in services for address in item.spec.get("clusterIPs") or [item.spec.get("clusterIP")]}
+    cluster = (str(SERVICES[0][index]) for index in range(FIRST_SERVICE, SERVICES[0].num_addresses))
+    balancers = (str(LOAD_BALANCERS[0][index]) for index in range(FIRST_LOAD_BALANCER, 255))
+    made = []
+    for item in services:
+        if item.spec.get("type") != "ExternalName" and not item.spec.get("clusterIP"):
+            address = next(address for address in cluster if address not in taken)
+            item = _changed(item, ("spec",), {"clusterIP": address, "clusterIPs": [address]})
+        if item.spec.get("type") == "LoadBalancer" and not item.status.get("loadBalancer"):
+            entry = {"ip": next(balancers), "ipMode": "VIP"}
+            item = _changed(item, ("status",), {"loadBalancer": {"ingress": [entry]}})
+        made.append(item)
+    return [item for item in objects if item.kind != "Service"] + made
+
+
+def _slices(objects: list[Object]) -> list[Object]:
+    given = {owner for item in _of(objects, "EndpointSlice") for owner in slice_service(item)}
+    pods = [found for found in map(pod_endpoint, _of(objects, "Pod")) if found is not None]
+    made: list[Object] = []
+    for service in _of(objects, "Service"):
+        selector = pod_selector(service)
+        if selector is None or (service.namespace, service.name) in given:
+            continue
+        selected: list[PodEndpoint] = [
+            pod for pod in pods if pod.namespace == service.namespace and selector.matches(pod.labels)
+        ]
+        made += [Object(raw, service.origin) for raw in endpoint_slices(service, selected).values()]
+    return made
+
+
+def _object(
+    api_version: str,
+    kind: str,
+    namespace: str,
+    name: str,
+    labels: Mapping[str, str] | None = None,
+    origin: Origin | None = None,
+    **fields: Any,
+) -> Object:
+    metadata: Raw = {"name": name, "labels": dict(labels or {})}
+    if namespace:
+        metadata["namespace"] = namespace
+    return Object({"apiVersion": api_version, "kind": kind, "metadata": metadata, **fields}, origin)
+
+
+def _changed(item: Object, path: tuple[str, ...], values: Mapping[str, Any]) -> Object:
+    """`item` with `values` put into the mapping at `path`."""
+    raw: Raw = dict(item.raw)
+    inner = raw
+    for step in path:
+        inner[step] = dict(inner.get(step) or {})
+        inner = inner[step]
+    inner.update(values)
+    return Object(raw, item.origin)

@@ -1,0 +1,86 @@
+"""What `trace` answers with: steps, and the verdict they lead to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Hop = Literal["source", "name", "address", "service", "route", "egress", "ingress", "pod"]
+Mark = Literal["pass", "stop", "note"]
+Verdict = Literal["allowed", "denied", "mixed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happens on the way.
+
+    mark: "pass" goes on, "stop" ends here, "note" decides nothing. at: "file:line" or the object and field that decided.
+    parts: what it consists of (queries asked, endpoints considered).
+    """
+
+    hop: Hop
+    mark: Mark
+    text: str
+    at: str = ""
+    parts: tuple[Step, ...] = ()
+
+    def json(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"hop": self.hop, "mark": self.mark, "text": self.text}
+        if self.at:
+            found["at"] = self.at
+        if self.parts:
+            found["parts"] = [part.json() for part in self.parts]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where packets end. pod: "namespace/name", or "" for an address that is no pod's."""
+
+    address: str
+    port: int
+    protocol: str
+    pod: str = ""
+    allowed: bool = True
+
+    def __str__(self) -> str:
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{self.pod} ({address}:{self.port})" if self.pod else f"{address}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The way from one party to another. verdict "mixed": some of the endpoints that can be chosen are out of reach.
+
+    endpoints: every one that a connection can end at, whether allowed or not. reason: of the verdict, in one line.
+    """
+
+    source: str
+    target: str
+    verdict: Verdict
+    reason: str
+    steps: tuple[Step, ...]
+    endpoints: tuple[Endpoint, ...] = field(default=())
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.verdict == "allowed" else 1
+
+    def json(self) -> dict[str, Any]:
+        return {
+            "source": self.source,
+            "target": self.target,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "steps": [step.json() for step in self.steps],
+            "endpoints": [
+                {
+                    "pod": endpoint.pod,
+                    "address": endpoint.address,
+                    "port": endpoint.port,
+                    "protocol": endpoint.protocol,
+                    "allowed": endpoint.allowed,
+                }
+                for endpoint in self.endpoints
+            ],
+        }

@@ -1,0 +1,153 @@
+"""All models of one cluster side by side, and the way back from a model value to a line of YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address
+from typing import Protocol
+
+from sealane.kube.objects import Key, Object, Origin
+from sealane.network.addresses import OUTSIDE, family
+from sealane.network.names import Zone, cluster_names
+from sealane.network.names.records import zone_apex
+from sealane.network.policies import Policies, derive_policies
+from sealane.network.routes.routing import Routing, routing
+from sealane.network.routes.sources import Sources
+from sealane.network.services import ServiceModel, derive_services
+from sealane.reactive.collections import Collection, Graph, Source
+
+OriginOf = Callable[[Key], Origin | None]
+
+
+class Cause(Protocol):
+    """A model's provenance: the object and the field that a value was made from."""
+
+    @property
+    def key(self) -> Key: ...
+
+    @property
+    def path(self) -> tuple[str | int, ...]: ...
+
+
+class World:
+    """The cluster that `objects` describe, seen through the same models that program the data plane.
+
+    origin_of: where an object came from, for objects that do not say so themselves (those of a running cluster).
+    """
+
+    def __init__(self, objects: Iterable[Object], origin_of: OriginOf | None = None) -> None:
+        graph = Graph()
+        self.objects = {item.key: item for item in objects}
+        self._origin_of = origin_of
+        policies, nodes = Source[Key, Object](graph, "policies"), Source[Key, Object](graph, "nodes")
+        with graph.batch():
+            for item in self.objects.values():
+                if item.kind == "NetworkPolicy":
+                    policies.set(item.key, item)
+                elif item.kind == "Node":
+                    nodes.set(item.key, item)
+        sources = Sources.of(graph, self.objects.values())
+        self.pods: Collection[Key, Object] = sources.pods
+        self.nodes: Collection[Key, Object] = nodes
+        self.services: Collection[Key, ServiceModel] = derive_services(sources.services, sources.endpoint_slices)
+        self.policies: Policies = derive_policies(policies, sources.pods, sources.namespaces)
+        self.routing: Routing = routing(sources)
+        self.zone = Zone()
+        dns = self.services.get(Key("", "Service", "kube-system", "kube-dns"))
+        addresses = [frontend.address for port in dns.ports for frontend in port.frontends] if dns else []
+        self.zone.change(None, zone_apex(dict.fromkeys(addresses)))
+        for names in cluster_names(sources.services, sources.endpoint_slices, sources.namespaces):
+            for data in names.values():
+                self.zone.change(None, data)
+        self._by_address = {
+            address: pod.key
+            for pod in sorted(self.pods.values(), key=lambda pod: pod.key)
+            if not pod.spec.get("hostNetwork") and pod.status.get("phase") not in ("Succeeded", "Failed")
+            for address in pod_addresses(pod)
+        }
+        self._node_by_address = {
+            entry["address"]: node.name
+            for node in self.nodes.values()
+            for entry in node.status.get("addresses") or ()
+            if entry.get("type") == "InternalIP"
+        }
+
+    def pod_at(self, address: str) -> Object | None:
+        key = self._by_address.get(address)
+        return self.pods.get(key) if key is not None else None
+
+    def node_at(self, address: str) -> str:
+        """The node that holds this address, or ""."""
+        return self._node_by_address.get(address, "")
+
+    def node_address(self, node: str, version: int = 4) -> str:
+        """The node's own address of that family, or ""."""
+        for address, name in self._node_by_address.items():
+            if name == node and family(address) == version:
+                return address
+        return ""
+
+    def zone_of(self, node: str) -> str:
+        found = self.nodes.get(Key("", "Node", "", node))
+        return found.labels.get("topology.kubernetes.io/zone", "") if found else ""
+
+    def at(self, cause: Cause | None) -> str:
+        """ "file:line" of what decided; the object and its field when no file is known."""
+        if cause is None:
+            return ""
+        origin = self._origin(cause.key)
+        if origin is not None and origin.file:
+            return origin.at(*cause.path)
+        owner = self._owner(cause.key)
+        if owner is not None:
+            origin = self._origin(owner)
+            if origin is not None and origin.file:
+                return origin.at("spec", "template", *cause.path) if cause.key.kind == "Pod" else origin.at()
+        return str(cause)
+
+    def where(self, key: Key, *path: str | int) -> str:
+        """Like `at`, for an object's field."""
+        return self.at(_Field(key, path))
+
+    def _origin(self, key: Key) -> Origin | None:
+        item = self.objects.get(key)
+        if item is not None and item.origin is not None and item.origin.file:
+            return item.origin
+        return self._origin_of(key) if self._origin_of is not None else None
+
+    def _owner(self, key: Key) -> Key | None:
+        """The object in a manifest that this one was made for: the last of its controllers."""
+        item = self.objects.get(key)
+        owner: Key | None = None
+        while item is not None:
+            references = item.metadata.get("ownerReferences") or ()
+            if not references:
+                break
+            group = str(references[0].get("apiVersion", "")).rpartition("/")[0]
+            owner = Key(group, references[0]["kind"], key.namespace, references[0]["name"])
+            item = self.objects.get(owner)
+        return owner
+
+
+class _Field:
+    def __init__(self, key: Key, path: tuple[str | int, ...]) -> None:
+        self.key = key
+        self.path = path
+
+    def __str__(self) -> str:
+        steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path)
+        return f"{self.key} {steps.lstrip('.')}".rstrip()
+
+
+def pod_addresses(pod: Object) -> tuple[str, ...]:
+    """All of a pod's addresses, the primary one first."""
+    found = tuple(entry["ip"] for entry in pod.status.get("podIPs") or () if entry.get("ip"))
+    return found or ((pod.status["podIP"],) if pod.status.get("podIP") else ())
+
+
+def is_outside(address: str) -> bool:
+    return address in {str(own) for own in OUTSIDE}
+
+
+def outside_address(version: int = 4) -> str:
+    return next(str(own) for own in OUTSIDE if isinstance(own, IPv4Address) == (version == 4))
