@@ -1,7 +1,7 @@
 """What a cluster would hold once it had taken these manifests: pods, addresses, endpoints, gateways' proxies.
 
-So `trace` and `reach` can answer on files alone. Where a cluster would choose (a node, an address, a suffix), the choice
-here is the simplest one that is always the same.
+So `trace` and `reach` can answer on files alone. Where a cluster would choose (a node, an address, a suffix), the
+choice here is the simplest one that is always the same.
 """
 
 from __future__ import annotations
@@ -76,9 +76,7 @@ def _proxies(objects: list[Object]) -> list[Object]:
             ports = sorted({listener["port"] for listener in item.spec.get("listeners") or () if "port" in listener})
             made += _proxy(*proxies.generated(item.key, class_name), proxies.selector(item.key), ports, item.origin)
     if _of(objects, "Ingress"):
-        made += _proxy(
-            *proxies.generated(INGRESS_PROXY, ""), proxies.selector(INGRESS_PROXY), [ingress.PORT], None
-        )
+        made += _proxy(*proxies.generated(INGRESS_PROXY, ""), proxies.selector(INGRESS_PROXY), [ingress.PORT], None)
     known = {item.key for item in objects}
     return [item for item in made if item.key not in known]
 

@@ -14,7 +14,8 @@ Verdict = Literal["allowed", "denied", "mixed"]
 class Step:
     """One thing that happens on the way.
 
-    mark: "pass" goes on, "stop" ends here, "note" decides nothing. at: "file:line" or the object and field that decided.
+    mark: "pass" goes on, "stop" ends here, "note" decides nothing.
+    at: "file:line", or the object and field, that decided.
     parts: what it consists of (queries asked, endpoints considered).
     """
 

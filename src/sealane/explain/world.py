@@ -11,6 +11,7 @@ from sealane.network.addresses import OUTSIDE, family
 from sealane.network.names import Zone, cluster_names
 from sealane.network.names.records import zone_apex
 from sealane.network.policies import Policies, derive_policies
+from sealane.network.provenance import Provenance
 from sealane.network.routes.routing import Routing, routing
 from sealane.network.routes.sources import Sources
 from sealane.network.services import ServiceModel, derive_services
@@ -65,7 +66,7 @@ class World:
             if not pod.spec.get("hostNetwork") and pod.status.get("phase") not in ("Succeeded", "Failed")
             for address in pod_addresses(pod)
         }
-        self._node_by_address = {
+        self._node_by_address: dict[str, str] = {
             entry["address"]: node.name
             for node in self.nodes.values()
             for entry in node.status.get("addresses") or ()
@@ -89,7 +90,7 @@ class World:
 
     def zone_of(self, node: str) -> str:
         found = self.nodes.get(Key("", "Node", "", node))
-        return found.labels.get("topology.kubernetes.io/zone", "") if found else ""
+        return str(found.labels.get("topology.kubernetes.io/zone", "")) if found else ""
 
     def at(self, cause: Cause | None) -> str:
         """ "file:line" of what decided; the object and its field when no file is known."""
@@ -101,13 +102,13 @@ class World:
         owner = self._owner(cause.key)
         if owner is not None:
             origin = self._origin(owner)
-            if origin is not None and origin.file:
-                return origin.at("spec", "template", *cause.path) if cause.key.kind == "Pod" else origin.at()
+            path = ("spec", "template", *cause.path) if cause.key.kind == "Pod" else ()
+            return origin.at(*path) if origin is not None and origin.file else str(Provenance(owner, path))
         return str(cause)
 
     def where(self, key: Key, *path: str | int) -> str:
         """Like `at`, for an object's field."""
-        return self.at(_Field(key, path))
+        return self.at(Provenance(key, path))
 
     def _origin(self, key: Key) -> Origin | None:
         item = self.objects.get(key)
@@ -127,16 +128,6 @@ class World:
             owner = Key(group, references[0]["kind"], key.namespace, references[0]["name"])
             item = self.objects.get(owner)
         return owner
-
-
-class _Field:
-    def __init__(self, key: Key, path: tuple[str | int, ...]) -> None:
-        self.key = key
-        self.path = path
-
-    def __str__(self) -> str:
-        steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path)
-        return f"{self.key} {steps.lstrip('.')}".rstrip()
 
 
 def pod_addresses(pod: Object) -> tuple[str, ...]:

@@ -1,0 +1,127 @@
+"""The last part of a way: from whoever opens the connection to one address and port, past policies, to who listens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sealane.explain.parties import Place
+from sealane.explain.steps import Endpoint, Hop, Mark, Step
+from sealane.explain.world import World
+from sealane.kube.objects import Object
+from sealane.network import policies
+from sealane.network.policies import Party
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An address and port that a connection can end at, after Service translation.
+
+    entry: the node where it was translated, if another's packet came in there. masquerade: it goes on from there with
+    that node's address.
+    """
+
+    address: str
+    port: int
+    protocol: str
+    entry: str = ""
+    masquerade: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One candidate's policies and listener. steps end with the first that stops."""
+
+    candidate: Candidate
+    endpoint: Endpoint
+    steps: tuple[Step, ...]
+
+
+def leg(world: World, source: Place, candidate: Candidate) -> Leg:
+    pod = world.pod_at(candidate.address)
+    steps = _policy_steps(world, source, candidate, pod)
+    if all(step.mark != "stop" for step in steps):
+        steps.append(_listener(world, candidate, pod))
+    allowed = all(step.mark != "stop" for step in steps)
+    name = f"{pod.namespace}/{pod.name}" if pod else ""
+    return Leg(candidate, Endpoint(candidate.address, candidate.port, candidate.protocol, name, allowed), tuple(steps))
+
+
+def allowed_by_policy(world: World, source: Place, candidate: Candidate) -> bool:
+    return all(step.mark != "stop" for step in _policy_steps(world, source, candidate, world.pod_at(candidate.address)))
+
+
+def gathered(legs: Sequence[Leg]) -> tuple[Step, ...]:
+    """The steps of many legs, those that say the same said once."""
+    found: list[Step] = []
+    hops: tuple[Hop, ...] = ("egress", "ingress", "pod")
+    for hop in hops:
+        groups: dict[tuple[Mark, str], list[Step]] = {}
+        for each in legs:
+            for step in each.steps:
+                if step.hop == hop:
+                    groups.setdefault((step.mark, step.at), []).append(step)
+        # What stops comes last, next to the verdict.
+        for steps in (groups[key] for key in sorted(groups, key=lambda key: key[0] == "stop")):
+            texts = tuple(dict.fromkeys(step.text for step in steps))
+            if len(texts) == 1:
+                found.append(steps[0])
+            else:
+                found.append(replace(steps[0], text=f"{texts[0]} (and {len(texts) - 1} more alike)"))
+    return tuple(found)
+
+
+def _policy_steps(world: World, source: Place, candidate: Candidate, pod: Object | None) -> list[Step]:
+    version = 6 if ":" in candidate.address else 4
+    hosted = pod is None or pod.spec.get("hostNetwork")
+    node = world.node_at(candidate.address) or (pod.spec.get("nodeName") or "" if pod else "")
+    to = Party(candidate.address, node, None if hosted or pod is None else pod.key)
+    own = source.pod if source.pod is not None and not source.pod.spec.get("hostNetwork") else None
+    from_ = Party(source.address(version), source.node, own.key if own is not None else None)
+    verdict = policies.evaluate(world.policies, from_, to, candidate.protocol, candidate.port)
+    steps = list(verdict.steps)
+    if candidate.masquerade and candidate.entry and node != candidate.entry:
+        # The node where it was translated passes it on under its own address, and that is what ingress rules see.
+        worn = Party(world.node_address(candidate.entry, version), candidate.entry)
+        steps = [step for step in steps if step.direction == "egress"]
+        if verdict.allowed or any(step.direction == "ingress" for step in verdict.steps):
+            steps += policies.evaluate(world.policies, worn, to, candidate.protocol, candidate.port).steps
+    return [
+        Step(step.direction, "pass" if step.allowed else "stop", step.reason, world.at(step.provenance))
+        for step in steps
+    ]
+
+
+def _listener(world: World, candidate: Candidate, pod: Object | None) -> Step:
+    what = f"{candidate.port}/{candidate.protocol}"
+    if pod is None:
+        node = world.node_at(candidate.address)
+        if node:
+            return Step("pod", "note", f"{candidate.address} is node {node} itself; what listens there is not known")
+        return Step("pod", "note", f"{candidate.address}:{candidate.port} is no pod of this cluster")
+    name = f"{pod.namespace}/{pod.name}"
+    phase = pod.status.get("phase")
+    if phase not in (None, "Running"):
+        return Step("pod", "stop", f"{name} is {phase}: nothing listens there", world.where(pod.key))
+    declared = list(container_ports(pod))
+    for path, port in declared:
+        if port["containerPort"] == candidate.port and (port.get("protocol") or "TCP") == candidate.protocol:
+            called = f" ({port['name']})" if port.get("name") else ""
+            return Step("pod", "pass", f"{name} listens on {what}{called}", world.where(pod.key, *path))
+    if not declared:
+        text = f"{name} declares no ports; whether anything listens on {what} is not known"
+        return Step("pod", "note", text, world.where(pod.key, "spec", "containers"))
+    listed = ", ".join(f"{port['containerPort']}/{port.get('protocol') or 'TCP'}" for _, port in declared)
+    text = f"{name} declares {listed}: nothing is known to listen on {what}"
+    return Step("pod", "stop", text, world.where(pod.key, "spec", "containers"))
+
+
+def container_ports(pod: Object) -> Iterable[tuple[tuple[str | int, ...], dict[str, Any]]]:
+    """Field path and value of each declared port, sidecars included."""
+    for group in ("containers", "initContainers"):
+        for index, container in enumerate(pod.spec.get(group) or ()):
+            if group == "initContainers" and container.get("restartPolicy") != "Always":
+                continue
+            for number, port in enumerate(container.get("ports") or ()):
+                yield ("spec", group, index, "ports", number), port

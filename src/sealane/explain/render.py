@@ -1,0 +1,40 @@
+"""Traces as a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from sealane.explain.steps import Step, Trace
+
+MARKS = {"pass": "[green]✓[/green]", "stop": "[red]✗[/red]", "note": "[dim]·[/dim]"}
+VERDICTS = {"allowed": "bold green", "denied": "bold red", "mixed": "bold yellow"}
+
+
+def render(trace: Trace) -> RenderableType:
+    """A line for each step, what decided it at the right, the verdict at the end."""
+    table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False, expand=False)
+    table.add_column(width=1)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold", ratio=1)
+    table.add_column(style="cyan", overflow="fold")
+    previous = ""
+    for depth, step in _flat(trace.steps):
+        hop = step.hop if step.hop != previous and not depth else ""
+        previous = step.hop
+        text = escape(step.text) if not depth else f"[dim]{'  ' * depth}{escape(step.text)}[/dim]"
+        table.add_row(MARKS[step.mark] if not depth else "", hop, text, escape(step.at))
+    head = Text.assemble((trace.source, "bold"), " → ", (trace.target, "bold"))
+    verdict = Text.assemble((trace.verdict, VERDICTS[trace.verdict]), f": {trace.reason}")
+    return Group(head, table, verdict)
+
+
+def _flat(steps: tuple[Step, ...], depth: int = 0) -> Iterator[tuple[int, Step]]:
+    for step in steps:
+        yield depth, step
+        if step.hop != "name" or len(step.parts) > 1:  # A name found at once has nothing to add.
+            yield from _flat(step.parts, depth + 1)

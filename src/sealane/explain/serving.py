@@ -1,0 +1,164 @@
+"""From an address and port to those who can answer there; and why nobody does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from sealane.explain.legs import Candidate, container_ports
+from sealane.explain.parties import Place
+from sealane.explain.steps import Step
+from sealane.explain.world import World
+from sealane.kube.objects import Key, Object
+from sealane.kube.selectors import LabelSelector
+from sealane.network.addresses import SERVICES, family
+from sealane.network.endpoints import pod_endpoint, pod_selector, target_number
+from sealane.network.services import Frontend, ServiceModel, ServicePort, select_backends, source_allowed
+from sealane.network.services import Place as NodePlace
+from sealane.network.services.select import Selection, find_frontend
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Where a connection to an address and port can end. No candidates: `steps` say why."""
+
+    steps: tuple[Step, ...]
+    candidates: tuple[Candidate, ...] = ()
+
+
+def serve(world: World, source: Place, address: str, port: int, protocol: str) -> Served:
+    """What becomes of a connection from `source` to this address and port."""
+    node = world.node_at(address)
+    found = find_frontend(world.services, address, protocol, port)
+    if found is None and node:
+        found = find_frontend(world.services, "", protocol, port)
+        if found is not None and found[2].family != family(address):
+            found = None
+    if found is not None:
+        return _service(world, source, *found, node)
+    owner = next((service for service in world.services.values() if _answers_at(service, address)), None)
+    if owner is not None:
+        known = ", ".join(
+            f"{each.port}/{each.protocol}" + (f" ({each.name})" if each.name else "") for each in owner.ports
+        )
+        text = f"{owner.key} has no port {port}/{protocol}; it has {known}"
+        return Served((Step("service", "stop", text, world.where(owner.key, "spec", "ports")),))
+    if any(ip_address(address) in network for network in SERVICES):
+        text = f"{address} is in the Services' range, and no Service has it"
+        return Served((Step("address", "stop", text),))
+    pod = world.pod_at(address)
+    if source.kind == "outside" and pod is not None:
+        text = f"pod addresses are not routed outside the cluster: {source.text} has no way to {address}"
+        return Served((Step("address", "stop", text),))
+    whose = f"pod {pod.namespace}/{pod.name}" if pod else f"node {node}" if node else "no address of this cluster"
+    step = Step("address", "pass", f"{address} is {whose}", world.where(pod.key) if pod else "")
+    return Served((step,), (Candidate(address, port, protocol),))
+
+
+def _service(
+    world: World, source: Place, service: ServiceModel, port: ServicePort, frontend: Frontend, node: str
+) -> Served:
+    name = f"{service.key} {frontend if frontend.address else f'{frontend} of {node}'}"
+    where = world.at(port.provenance)
+    outside = source.kind in ("outside", "address")
+    if outside and frontend.kind == "ClusterIP":
+        text = f"{name}: cluster addresses are not routed outside the cluster"
+        return Served((Step("service", "stop", text, where),))
+    if outside and not source_allowed(service, frontend, source.address(frontend.family)):
+        ranges = ", ".join(service.source_ranges)
+        text = f"{name}: {source.text} is in none of loadBalancerSourceRanges {ranges}"
+        return Served((Step("service", "stop", text, world.where(service.key, "spec", "loadBalancerSourceRanges")),))
+    traffic = "pod" if source.kind == "pod" else "node" if source.kind == "node" else "outside"
+    # From outside any node can be the first; elsewhere it is the one where the connection starts.
+    entries = [source.node] if source.node else [node] if node else sorted(each.name for each in world.nodes.values())
+    candidates: dict[Candidate, None] = {}
+    parts: list[Step] = []
+    selection: Selection | None = None
+    for entry in entries or [""]:
+        selection = select_backends(service, port, frontend, NodePlace(entry, world.zone_of(entry)), traffic)  # type: ignore[arg-type]
+        if selection.verdict != "forward":
+            continue
+        for backend in selection.backends:
+            candidates[Candidate(backend.address, backend.port, frontend.protocol, entry, selection.masquerade)] = None
+    assert selection is not None
+    if not candidates:
+        if selection.verdict == "drop":
+            text = f"{name}: {selection.reason}, so nothing answers"
+            return Served((Step("service", "stop", text, world.at(selection.provenance)),))
+        at, reasons = why_no_endpoint(world, service, port)
+        because = f": {reasons[0].text}" if reasons else ""
+        text = f"{name} refuses connections, it has {selection.reason}{because}"
+        return Served((Step("service", "stop", text, at or world.at(selection.provenance), reasons[1:]),))
+    for address, number in dict.fromkeys((each.address, each.port) for each in candidates):
+        pod = world.pod_at(address)
+        parts.append(Step("service", "note", f"{address}:{number}" + (f" {pod.namespace}/{pod.name}" if pod else "")))
+    count = f"{len(parts)} endpoint{'s' if len(parts) > 1 else ''}"
+    sticky = f", each client stays with one for {service.affinity_seconds} s" if service.affinity_seconds else ""
+    reason = selection.reason if selection.verdict == "forward" else "endpoints of the nodes that have one"
+    return Served(
+        (Step("service", "pass", f"{name}: {count}, {reason}{sticky}", where, tuple(parts)),), tuple(candidates)
+    )
+
+
+def why_no_endpoint(world: World, service: ServiceModel, port: ServicePort) -> tuple[str, tuple[Step, ...]]:
+    """The place to look at, and what is wrong with each pod that was meant."""
+    item = world.objects[service.key]
+    selector = pod_selector(item)
+    if selector is None:
+        text = "the Service has no selector: its endpoints come from EndpointSlices that someone writes"
+        return world.where(service.key, "spec"), (Step("service", "note", text),)
+    at = world.where(service.key, "spec", "selector")
+    pods = [pod for pod in world.pods.values() if pod.namespace == service.key.namespace]
+    chosen = sorted((pod for pod in pods if selector.matches(pod.labels)), key=lambda pod: pod.key)
+    if not chosen:
+        return at, (Step("service", "note", f"no pod has the labels {selector}{_nearest_pod(selector, pods)}", at),)
+    number = port.provenance.path[-1]
+    raw = item.spec["ports"][number] if isinstance(number, int) else {}
+    reasons = tuple(_why_not(world, pod, raw) for pod in chosen[:5])
+    return reasons[0].at or at, reasons
+
+
+def _why_not(world: World, pod: Object, port: dict[str, object]) -> Step:
+    name = f"{pod.namespace}/{pod.name}"
+    endpoint = pod_endpoint(pod)
+    if endpoint is None:
+        return Step("service", "note", f"{name} has no address (phase {pod.status.get('phase') or 'unknown'})")
+    target = port.get("targetPort")
+    if isinstance(target, str) and target_number(target, port, endpoint.ports) is None:
+        names = ", ".join(str(each["name"]) for _, each in container_ports(pod) if each.get("name")) or "none"
+        text = f"{name} has no port named {target!r} (it names: {names})"
+        return Step("service", "note", text, world.where(pod.key, "spec", "containers", 0, "ports"))
+    if endpoint.terminating:
+        return Step("service", "note", f"{name} is terminating")
+    if not endpoint.ready:
+        conditions = pod.status.get("conditions") or ()
+        ready: dict[str, str] = next((each for each in conditions if each.get("type") == "Ready"), {})
+        why = ready.get("message") or ready.get("reason") or "its Ready condition is not True"
+        return Step("service", "note", f"{name} is not ready: {why}", world.where(pod.key, "spec", "containers"))
+    return Step("service", "note", f"{name} is ready, yet in no EndpointSlice of this port")
+
+
+def _nearest_pod(selector: LabelSelector, pods: list[Object]) -> str:
+    """The pod that has the most of the wanted labels, and what it lacks."""
+    best, missing = None, selector.requirements
+    for pod in sorted(pods, key=lambda pod: pod.key):
+        lacks = tuple(each for each in selector.requirements if not each.matches(pod.labels))
+        near = any(each.key in pod.labels for each in selector.requirements)
+        if near and (best is None or len(lacks) < len(missing)):
+            best, missing = pod, lacks
+    if best is None:
+        return ""
+    has = ", ".join(f"{each.key}={best.labels[each.key]}" for each in missing if each.key in best.labels)
+    return f"; nearest is pod {best.name}" + (f" with {has}" if has else "")
+
+
+def service_addresses(world: World, key: Key) -> tuple[str, ...]:
+    """The addresses of a Service's own frontends, cluster addresses first."""
+    service = world.services.get(key)
+    if service is None:
+        return ()
+    return tuple(dict.fromkeys(each.address for port in service.ports for each in port.frontends if each.address))
+
+
+def _answers_at(service: ServiceModel, address: str) -> bool:
+    return any(frontend.address == address for port in service.ports for frontend in port.frontends)

@@ -1,0 +1,282 @@
+"""`trace`: the way of a connection from one party to another, hop by hop, with the reason of each.
+
+Name, Service, route, policy and pod are asked in the order in which packets meet them, and of the same models that the
+data plane writes down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from sealane.explain.legs import Candidate, Leg, container_ports, gathered, leg
+from sealane.explain.naming import resolve
+from sealane.explain.parties import Place, Target, Unknown, of_pod, parse_source, parse_target
+from sealane.explain.serving import serve, service_addresses, why_no_endpoint
+from sealane.explain.steps import Endpoint, Step, Trace, Verdict
+from sealane.explain.world import World
+from sealane.kube.objects import Key
+from sealane.network.routes.backends import BackendKey
+from sealane.network.routes.hosts import candidates as host_candidates
+from sealane.network.routes.hosts import strip_port
+from sealane.network.routes.model import HostKey, Request, evaluate
+from sealane.network.routes.proxies import proxy_of
+
+
+def trace(world: World, source: str, target: str, namespace: str = "default", port: str | None = None) -> Trace:
+    """See `parties` for what `source` and `target` may be. Raises Unknown for a party that is not there."""
+    start = parse_source(world, source, namespace)
+    if start.pod is not None:
+        namespace = start.pod.namespace
+    return walk(world, start, parse_target(world, target, namespace, port))
+
+
+@dataclass(slots=True)
+class _Way:
+    """What has been found so far."""
+
+    steps: list[Step] = field(default_factory=list)
+    endpoints: dict[Endpoint, set[bool]] = field(default_factory=dict)
+    failing: list[Step] = field(default_factory=list)
+
+    def add(self, steps: Sequence[Step]) -> None:
+        self.steps += steps
+        self.failing += [step for step in steps if step.mark == "stop"]
+
+    def end(self, endpoint: Endpoint) -> None:
+        """An endpoint and whether it is reached; by one of several ways, it may be so by some only."""
+        self.endpoints.setdefault(replace(endpoint, allowed=True), set()).add(endpoint.allowed)
+
+
+def walk(world: World, source: Place, target: Target) -> Trace:
+    way = _Way([_start(world, source)])
+    addresses, foreign = _addresses(world, source, target, way)
+    answered = ""
+    if addresses:
+        number = _port(world, target, addresses)
+        candidates: dict[Candidate, None] = {}
+        # A client tries IPv4 and IPv6 in turn: what it can use of the first family decides.
+        version = 4 if any(":" not in address for address in addresses) else 6
+        for address in addresses:
+            if (6 if ":" in address else 4) == version:
+                served = serve(world, source, address, number, target.protocol)
+                way.add(served.steps)
+                candidates.update(dict.fromkeys(served.candidates))
+        answered = _arrive(world, source, target, list(candidates), way)
+    elif foreign:
+        answered = _leave(world, source, target, way)
+    return _conclude(source, target, way, answered)
+
+
+def _start(world: World, source: Place) -> Step:
+    if source.pod is None:
+        return Step("source", "note", f"{source.text} {' '.join(source.addresses)}")
+    text = f"{source.text} {source.addresses[0] if source.addresses else '(no address yet)'} on {source.node or '?'}"
+    return Step("source", "note", text, world.where(source.pod.key))
+
+
+def _addresses(world: World, source: Place, target: Target, way: _Way) -> tuple[tuple[str, ...], bool]:
+    """The addresses that the target means, and whether only a server outside the cluster could tell."""
+    if target.address:
+        return (target.address,), False
+    if target.pod is not None:
+        found = of_pod(target.pod).addresses
+        if not found:
+            text = f"{target.pod.namespace}/{target.pod.name} has no address (phase {target.pod.status.get('phase')})"
+            way.add([Step("address", "stop", text, world.where(target.pod.key))])
+        return found[:1], False
+    name = target.name
+    if target.service is not None:
+        service = world.services.get(target.service)
+        own = service_addresses(world, target.service)
+        if own and service is not None and not service.headless:
+            reachable = _reachable_from(world, source, target.service, own)
+            return reachable[:1], False
+        name = f"{target.service.name}.{target.service.namespace}.svc.{world.zone.domain}."
+    proxied = _served_host(world, target)
+    if proxied is not None:
+        # No DNS of the cluster knows this name; who serves it is where its owner points it to.
+        host, address = proxied
+        text = f"{name} is served by {host.proxy}: taken as pointing to {address or 'it'}"
+        where = world.where(host.proxy)
+        if not address:
+            way.add([Step("name", "stop", f"{text}, which has no address", where)])
+            return (), False
+        way.add([Step("name", "note", text, where)])
+        return (address,), False
+    resolved = resolve(world, source, name)
+    way.add([resolved.step])
+    return resolved.addresses, resolved.foreign
+
+
+def _reachable_from(world: World, source: Place, service: Key, addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """From outside, a load-balancer address rather than the cluster address."""
+    if source.kind not in ("outside", "address"):
+        return addresses
+    model = world.services.get(service)
+    ports = model.ports if model is not None else ()
+    external = [each.address for port in ports for each in port.frontends if each.external and each.address]
+    return tuple(dict.fromkeys(external)) or addresses
+
+
+def _served_host(world: World, target: Target) -> tuple[HostKey, str] | None:
+    """The virtual host of a proxy that serves the target's name, and the proxy's address ("" while it has none)."""
+    if target.url is None or not target.name or world.zone.covers(target.name.rstrip(".").lower()):
+        return None
+    for hostname in host_candidates(strip_port(target.url.host)):
+        if not hostname:
+            continue
+        for key in sorted(key for key in world.routing.hosts if (key.hostname, key.port) == (hostname, target.port)):
+            return key, _proxy_address(world, key.proxy)
+    return None
+
+
+def _proxy_address(world: World, proxy: Key) -> str:
+    for service in sorted(world.services.values(), key=lambda service: service.key):
+        for port in service.ports:
+            pods = [world.routing.pods.get(backend.target) for backend in port.backends if backend.target is not None]
+            if any(pod is not None and pod.proxy == proxy for pod in pods):
+                for frontend in port.frontends:
+                    if frontend.kind == "LoadBalancer":
+                        return frontend.address
+    return ""
+
+
+def _leave(world: World, source: Place, target: Target, way: _Way) -> str:
+    """The way to a name outside, whose address nobody here knows. Raises Unknown where that would decide."""
+    isolation = world.policies.isolation.get(source.pod.key) if source.pod is not None else None
+    if isolation is not None and isolation.egress:
+        listed = ", ".join(f"{key.namespace}/{key.name}" for key in isolation.egress)
+        raise Unknown(
+            f"{target.text} is a name outside the cluster, and {source.text} is isolated for egress by {listed}: "
+            "give the address in its place"
+        )
+    way.add([Step("egress", "pass", f"no policy isolates {source.text} for egress: it may go anywhere")])
+    return f"{source.text} may leave the cluster for {target.text}"
+
+
+def _port(world: World, target: Target, addresses: tuple[str, ...]) -> int:
+    """The port number to connect to. Raises Unknown when it is not said and there is more than one."""
+    if isinstance(target.port, int):
+        return target.port
+    service = world.services.get(target.service) if target.service is not None else None
+    if service is None:
+        service = next(
+            (
+                each
+                for each in world.services.values()
+                for port in each.ports
+                for own in port.frontends
+                if own.address in addresses
+            ),
+            None,
+        )
+    pod = target.pod or world.pod_at(addresses[0])
+    known: dict[tuple[str, str], int] = {}
+    if service is not None and not service.headless:
+        known = {(port.name, port.protocol): port.port for port in service.ports}
+    elif pod is not None:
+        known = {
+            (port.get("name") or "", port.get("protocol") or "TCP"): port["containerPort"]
+            for _, port in container_ports(pod)
+        }
+    if target.port is not None:
+        number = known.get((target.port, target.protocol))
+        if number is not None:
+            return number
+    else:
+        numbers = [number for (_, protocol), number in known.items() if protocol == target.protocol]
+        if len(numbers) == 1:
+            return numbers[0]
+    listed = ", ".join(
+        f"{number}/{protocol}" + (f" ({name})" if name else "") for (name, protocol), number in known.items()
+    )
+    wanted = f"no {target.protocol} port named {target.port!r}" if target.port else "say which port"
+    raise Unknown(f"{target.text}: {wanted}{f'; it has {listed}' if listed else ', as in TO:80'}")
+
+
+def _arrive(world: World, source: Place, target: Target, candidates: list[Candidate], way: _Way) -> str:
+    """Policies and pods; behind a proxy's pod the way goes on to a backend. Returns what a proxy answered itself."""
+    legs = [leg(world, source, candidate) for candidate in candidates]
+    way.add(gathered(legs))
+    proxied: dict[Key, Leg] = {}
+    for each in legs:
+        pod = world.pod_at(each.candidate.address)
+        proxy = proxy_of(pod.namespace, pod.labels) if pod is not None else None
+        if proxy is None or pod is None or pod.key not in world.routing.pods:
+            way.end(each.endpoint)
+        elif each.endpoint.allowed:
+            proxied.setdefault(proxy, each)
+    answered = ""
+    for proxy, each in proxied.items():
+        answered = _route(world, proxy, each, target, way) or answered
+    return answered
+
+
+def _route(world: World, proxy: Key, arrived: Leg, target: Target, way: _Way) -> str:
+    """What the proxy does with the request; "" when it passes it on."""
+    host = target.url.host if target.url else target.name or target.address
+    request = Request(proxy, arrived.candidate.port, host, target.url.path if target.url else "/")
+    decision = evaluate(world.routing.hosts, request)
+    parts = tuple(Step("route", "note", step.text, world.at(step.origin)) for step in decision.steps)
+    where = world.at(decision.rule.origin) if decision.rule is not None else world.where(proxy)
+    asked = f"GET {strip_port(host)}{request.path}"
+    if decision.status:
+        well = 200 <= decision.status < 400
+        last = parts[-1].text if parts else ""
+        text = f"{proxy} answers {asked} with {decision.status}: {last}"
+        way.add([Step("route", "pass" if well else "stop", text, where, parts)])
+        return f"{proxy} answers with {decision.status}" if well else ""
+    names = ", ".join(f"{each.service.namespace}/{each.service.name}:{each.port}" for each in decision.backends)
+    way.add([Step("route", "pass", f"{proxy} sends {asked} to {names}", where, parts)])
+    pod = world.pod_at(arrived.candidate.address)
+    assert pod is not None
+    for backend in decision.backends:
+        if backend.problem:
+            text = f"{backend.service} port {backend.port}: {backend.problem}, its share is answered with 500"
+            way.add([Step("route", "stop", text, world.at(backend.origin))])
+            continue
+        _backend(world, of_pod(pod), BackendKey(backend.service, backend.port), way)
+    return ""
+
+
+def _backend(world: World, proxy: Place, key: BackendKey, way: _Way) -> None:
+    """A proxy chooses among ready endpoints itself: the Service's address is not used."""
+    found = world.routing.backends.get(key)
+    name = f"{key.service} port {key.port}"
+    if found is None or not found.addresses:
+        service = world.services.get(key.service)
+        port = next((port for port in service.ports if port.port == key.port), None) if service is not None else None
+        at, reasons = why_no_endpoint(world, service, port) if service is not None and port is not None else ("", ())
+        way.add([Step("service", "stop", f"{name}: no ready endpoint, so the proxy answers 503", at, reasons)])
+        return
+    pods = [world.pod_at(address) for address, _ in found.addresses]
+    parts = tuple(
+        Step("service", "note", f"{address}:{number}" + (f" {pod.namespace}/{pod.name}" if pod else ""))
+        for (address, number), pod in zip(found.addresses, pods, strict=True)
+    )
+    count = f"{len(parts)} endpoint{'s' if len(parts) > 1 else ''}"
+    way.add([Step("service", "pass", f"{name}: {count}, chosen by the proxy", world.where(key.service), parts)])
+    legs = [leg(world, proxy, Candidate(address, number, "TCP")) for address, number in found.addresses]
+    way.add(gathered(legs))
+    for each in legs:
+        way.end(each.endpoint)
+
+
+def _conclude(source: Place, target: Target, way: _Way, answered: str) -> Trace:
+    reached = [endpoint for endpoint, ways in way.endpoints.items() if True in ways]
+    verdict: Verdict
+    if (reached or answered) and not way.failing:
+        verdict = "allowed"
+        if answered and not reached:
+            reason = answered
+        elif len(reached) == 1:
+            reason = f"{reached[0]} {'answers' if reached[0].pod else 'can be reached'}"
+        else:
+            reason = f"one of {len(reached)} answers: " + ", ".join(each.pod or str(each) for each in reached[:4])
+            reason += ", …" if len(reached) > 4 else ""
+    else:
+        verdict = "mixed" if reached or answered else "denied"
+        reason = way.failing[-1].text if way.failing else "nothing is there to answer"
+    endpoints = tuple(replace(endpoint, allowed=False not in ways) for endpoint, ways in way.endpoints.items())
+    return Trace(source.text, target.text, verdict, reason, tuple(way.steps), endpoints)
