@@ -1,4 +1,10 @@
 """Controllers: derived collections of wanted objects, written back through the client protocol.
 
 Workloads, scheduling, EndpointSlices, load-balancer addresses, Gateway status. The same code runs on a real cluster.
+What is a state machine by nature (a rollout, the order of a StatefulSet) is a pure `plan`, carried out by a `Reconciler`.
 """
+
+from sealane.controllers.events import Recorder
+from sealane.controllers.running import KINDS, Controllers, start
+
+__all__ = ["KINDS", "Controllers", "Recorder", "start"]

@@ -1,0 +1,111 @@
+"""EndpointSlices and Endpoints: derived from Services, pods and nodes, written when they differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sealane.kube.client import Client
+from sealane.kube.kinds import ENDPOINTS, ENDPOINTSLICE
+from sealane.kube.objects import Key, Object, Raw
+from sealane.network.endpoints import (
+    ENDPOINTS_CONTROLLER,
+    ENDPOINTS_MANAGED_BY,
+    MANAGED_BY,
+    SERVICE_NAME,
+    SLICE_CONTROLLER,
+    PodEndpoint,
+    endpoint_slices,
+    endpoints_object,
+    pod_endpoint,
+    pod_selector,
+)
+from sealane.reactive.collections import Collection, Derived, Fetch, derive, derive_many
+from sealane.reactive.writer import Writer
+
+ZONE = "topology.kubernetes.io/zone"
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointModel:
+    slices: Derived[Key, Object, Key, Raw]
+    endpoints: Derived[Key, Object, Key, Raw]
+
+
+def derive_endpoints(
+    services: Collection[Key, Object],
+    pods: Collection[Key, Object],
+    nodes: Collection[Key, Object],
+    slices: Collection[Key, Object],
+) -> EndpointModel:
+    """What the EndpointSlices and Endpoints of all Services should be. slices: as they are."""
+
+    def endpoint(_key: Key, pod: Object, _fetch: Fetch) -> PodEndpoint | None:
+        return pod_endpoint(pod)
+
+    def zone(_key: Key, node: Object, _fetch: Fetch) -> str | None:
+        return node.labels.get(ZONE)
+
+    members = derive("pod-endpoints", pods, endpoint)
+    zones = derive("zones", nodes, zone)
+
+    def selected(service: Object, fetch: Fetch) -> list[PodEndpoint] | None:
+        selector = pod_selector(service)
+        return None if selector is None else fetch(members, namespace=service.namespace, selector=selector)
+
+    def slices_of(_key: Key, service: Object, fetch: Fetch) -> dict[Key, Raw]:
+        found = selected(service, fetch)
+        if found is None:
+            return {}
+        existing = fetch(slices, index=_made_for, value=(service.namespace, service.name))
+        wanted = endpoint_slices(
+            service, found, existing, lambda node: fetch.get(zones, Key("", "Node", "", node)) or ""
+        )
+        return {
+            Key(ENDPOINTSLICE.group, ENDPOINTSLICE.kind, service.namespace, name): raw for name, raw in wanted.items()
+        }
+
+    def endpoints_of(_key: Key, service: Object, fetch: Fetch) -> dict[Key, Raw]:
+        found = selected(service, fetch)
+        if found is None:
+            return {}
+        key = Key(ENDPOINTS.group, ENDPOINTS.kind, service.namespace, service.name)
+        return {key: endpoints_object(service, found)}
+
+    return EndpointModel(
+        derive_many("endpoint-slices", services, slices_of),
+        derive_many("endpoints", services, endpoints_of),
+    )
+
+
+def endpoint_writers(
+    client: Client, model: EndpointModel, slices: Collection[Key, Object], endpoints: Collection[Key, Object]
+) -> list[Writer]:
+    """The writers that make the API agree with the model."""
+    labelled = ("metadata.labels",)
+    return [
+        Writer(
+            client,
+            ENDPOINTSLICE,
+            model.slices,
+            slices,
+            fields=(*labelled, "metadata.ownerReferences", "endpoints", "ports"),
+            owns=lambda each: each.labels.get(MANAGED_BY) == SLICE_CONTROLLER,
+            whole=True,
+        ),
+        Writer(
+            client,
+            ENDPOINTS,
+            model.endpoints,
+            endpoints,
+            fields=(*labelled, "subsets"),
+            owns=lambda each: each.labels.get(ENDPOINTS_MANAGED_BY) == ENDPOINTS_CONTROLLER,
+            whole=True,
+        ),
+    ]
+
+
+def _made_for(slice_: Object) -> tuple[tuple[str, str], ...]:
+    """Index of our own slices by the namespace and name of their Service."""
+    if slice_.labels.get(MANAGED_BY) != SLICE_CONTROLLER or slice_.deleting:
+        return ()
+    return ((slice_.namespace, slice_.labels.get(SERVICE_NAME, "")),)

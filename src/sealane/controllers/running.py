@@ -1,0 +1,109 @@
+"""All controllers of a cluster, started together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from sealane.controllers.endpointslices import derive_endpoints, endpoint_writers
+from sealane.controllers.events import Recorder
+from sealane.controllers.pods import facts_of
+from sealane.controllers.reconciler import Reconciler
+from sealane.controllers.scheduler import Scheduler
+from sealane.controllers.workloads import (
+    daemonset_controller,
+    deployment_controller,
+    loadbalancer_controller,
+    replicaset_controller,
+    statefulset_controller,
+)
+from sealane.kube.client import Client
+from sealane.kube.kinds import (
+    CONTROLLERREVISION,
+    DAEMONSET,
+    DEPLOYMENT,
+    ENDPOINTS,
+    ENDPOINTSLICE,
+    NODE,
+    POD,
+    REPLICASET,
+    SERVICE,
+    STATEFULSET,
+    Kind,
+)
+from sealane.kube.objects import Key, Object
+from sealane.reactive.collections import Source
+from sealane.reactive.writer import Writer
+
+KINDS: tuple[Kind, ...] = (
+    NODE,
+    POD,
+    SERVICE,
+    DEPLOYMENT,
+    REPLICASET,
+    STATEFULSET,
+    DAEMONSET,
+    CONTROLLERREVISION,
+    ENDPOINTSLICE,
+    ENDPOINTS,
+)
+"""What `start` needs a source of."""
+
+
+class Controllers:
+    """The running controllers; `stop` ends them."""
+
+    def __init__(
+        self,
+        reconcilers: Sequence[Reconciler],
+        scheduler: Scheduler,
+        writers: Sequence[Writer],
+        recorders: Sequence[Recorder],
+    ) -> None:
+        self.reconcilers = tuple(reconcilers)
+        self.scheduler = scheduler
+        self.writers = tuple(writers)
+        self.recorders = tuple(recorders)
+
+    async def stop(self) -> None:
+        """Lets the writes under way end; Events not written yet are given up."""
+        await asyncio.gather(
+            self.scheduler.stop(),
+            *(each.stop() for each in self.reconcilers),
+            *(each.stop() for each in self.writers),
+        )
+        for recorder in self.recorders:
+            await recorder.stop()
+
+
+def start(client: Client, sources: Mapping[Kind, Source[Key, Object]]) -> Controllers:
+    """Starts workload controllers, scheduler, EndpointSlices and load balancers.
+
+    sources: of all `KINDS`, filled by informers that are synced. Needs a running event loop.
+    """
+    pods = facts_of(sources[POD])
+    recorders = {
+        name: Recorder(client, name)
+        for name in (
+            "deployment-controller",
+            "replicaset-controller",
+            "statefulset-controller",
+            "daemonset-controller",
+            "loadbalancer-controller",
+            "default-scheduler",
+        )
+    }
+    scheduler = Scheduler(client, sources[POD], sources[NODE], recorders["default-scheduler"])
+    model = derive_endpoints(sources[SERVICE], sources[POD], sources[NODE], sources[ENDPOINTSLICE])
+    writers = endpoint_writers(client, model, sources[ENDPOINTSLICE], sources[ENDPOINTS])
+    reconcilers = [
+        deployment_controller(client, sources, pods, recorders["deployment-controller"]),
+        replicaset_controller(client, sources, pods, recorders["replicaset-controller"]),
+        statefulset_controller(client, sources, pods, recorders["statefulset-controller"]),
+        daemonset_controller(client, sources, pods, recorders["daemonset-controller"]),
+        loadbalancer_controller(client, sources, recorders["loadbalancer-controller"]),
+    ]
+    scheduler.start()
+    for each in (*writers, *reconcilers):
+        each.start()
+    return Controllers(reconcilers, scheduler, writers, list(recorders.values()))

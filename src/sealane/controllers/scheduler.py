@@ -1,0 +1,200 @@
+"""The scheduler: a node for each pod that has none, spread evenly: pods of one owner first, then all pods.
+
+One write for each pod, many at a time. There are no resources to count on one machine, so it decides by node selector,
+required node affinity, taints and what runs where.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+
+from sealane.controllers.actions import controller_of
+from sealane.controllers.events import Recorder
+from sealane.controllers.placement import obstacle
+from sealane.kube.client import ApiError, Client
+from sealane.kube.kinds import POD
+from sealane.kube.objects import Key, Object
+from sealane.reactive.collections import Change, Collection
+from sealane.reactive.merge import difference
+
+log = logging.getLogger(__name__)
+
+
+class Load:
+    """How many pods run on each node: in all, and of each owner."""
+
+    def __init__(self) -> None:
+        self.total: Counter[str] = Counter()
+        self.of_owner: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._placed: dict[Key, tuple[str, str]] = {}
+
+    def place(self, key: Key, node: str, owner: str) -> None:
+        if self._placed.get(key) == (node, owner):
+            return
+        self.remove(key)
+        self._placed[key] = (node, owner)
+        self.total[node] += 1
+        self.of_owner[owner][node] += 1
+
+    def remove(self, key: Key) -> None:
+        placed = self._placed.pop(key, None)
+        if placed is not None:
+            node, owner = placed
+            self.total[node] -= 1
+            counts = self.of_owner[owner]
+            counts[node] -= 1
+            if not counts[node]:
+                del counts[node]
+                if not counts:
+                    del self.of_owner[owner]
+
+
+def choose(pod: Object, nodes: Iterable[Object], load: Load) -> tuple[str, str]:
+    """(node, "") or ("", why there is none, in the words of kube-scheduler's FailedScheduling)."""
+    spec = pod.spec
+    open_: list[str] = []
+    obstacles: Counter[str] = Counter()
+    for node in nodes:
+        reason = obstacle(spec, node)
+        if reason:
+            obstacles[reason] += 1
+        else:
+            open_.append(node.name)
+    if not open_:
+        total = sum(obstacles.values())
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(obstacles.items()))
+        return "", f"0/{total} nodes are available: {reasons}." if total else "no nodes available to schedule pods"
+    siblings: Mapping[str, int] = load.of_owner.get(owner_of(pod), {})
+    return min(open_, key=lambda name: (siblings.get(name, 0), load.total[name], name)), ""
+
+
+def owner_of(pod: Object) -> str:
+    """Pods of one owner are spread against each other: its controller's uid, or the pod itself."""
+    reference = controller_of(pod)
+    return str(reference["uid"]) if reference else pod.uid
+
+
+class Scheduler:
+    """Binds pending pods as they come, and those that fit nowhere again when nodes change.
+
+    name: only pods whose schedulerName is this one (or unset).
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        pods: Collection[Key, Object],
+        nodes: Collection[Key, Object],
+        recorder: Recorder,
+        *,
+        name: str = "default-scheduler",
+        parallel: int = 64,
+    ) -> None:
+        self._client = client
+        self._pods = pods
+        self._nodes = nodes
+        self._recorder = recorder
+        self._name = name
+        self._slots = asyncio.Semaphore(parallel)
+        self._load = Load()
+        self._waiting: dict[Key, None] = {}
+        self._stuck: dict[Key, None] = {}
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._unsubscribe = [pods.subscribe(self._pods_changed), nodes.subscribe(self._nodes_changed)]
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="scheduler")
+
+    async def stop(self) -> None:
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    def _pods_changed(self, changes: Sequence[Change[Key, Object]]) -> None:
+        for key, _, pod in ((each.key, each.old, each.new) for each in changes):
+            over = pod is None or pod.status.get("phase") in ("Succeeded", "Failed")
+            if pod is None or over:
+                self._load.remove(key)
+                self._waiting.pop(key, None)
+                self._stuck.pop(key, None)
+            elif pod.spec.get("nodeName"):
+                self._load.place(key, pod.spec["nodeName"], owner_of(pod))
+                self._waiting.pop(key, None)
+                self._stuck.pop(key, None)
+            elif self._mine(pod) and key not in self._stuck:
+                self._waiting[key] = None
+                self._wake.set()
+
+    def _nodes_changed(self, changes: Sequence[Change[Key, Object]]) -> None:
+        if any(
+            each.old is None or each.new is None or each.old.spec != each.new.spec or each.old.labels != each.new.labels
+            for each in changes
+        ):
+            self._waiting.update(self._stuck)
+            self._stuck.clear()
+            if self._waiting:
+                self._wake.set()
+
+    def _mine(self, pod: Object) -> bool:
+        if pod.deleting or pod.spec.get("schedulingGates"):
+            return False
+        return (pod.spec.get("schedulerName") or "default-scheduler") == self._name
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            waiting, self._waiting = self._waiting, {}
+            nodes = [node for node in self._nodes.values() if not node.deleting]
+            bindings = []
+            for key in waiting:
+                pod = self._pods.get(key)
+                if pod is None or pod.spec.get("nodeName") or not self._mine(pod):
+                    continue
+                node, reason = choose(pod, nodes, self._load)
+                if node:
+                    self._load.place(key, node, owner_of(pod))
+                    bindings.append(self._bind(pod, node))
+                else:
+                    self._stuck[key] = None
+                    bindings.append(self._explain(pod, reason))
+            await asyncio.gather(*bindings)
+
+    async def _bind(self, pod: Object, node: str) -> None:
+        patch = {"metadata": {"uid": pod.uid}, "spec": {"nodeName": node}}
+        try:
+            async with self._slots:
+                await self._client.patch(POD, pod.namespace, pod.name, patch)
+        except (ApiError, OSError) as error:
+            self._load.remove(pod.key)
+            if isinstance(error, ApiError) and error.code in (404, 409):
+                return  # gone, or bound by somebody else
+            log.warning("%s: cannot be bound to %s: %s", pod.key, node, error)
+            asyncio.get_running_loop().call_later(0.5, self._retry, pod.key)
+            return
+        self._recorder.record(pod, "Normal", "Scheduled", f"Successfully assigned {pod.namespace}/{pod.name} to {node}")
+
+    def _retry(self, key: Key) -> None:
+        self._waiting[key] = None
+        self._wake.set()
+
+    async def _explain(self, pod: Object, reason: str) -> None:
+        """The Event, and the condition PodScheduled with reason Unschedulable."""
+        self._recorder.record(pod, "Warning", "FailedScheduling", reason)
+        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": reason}
+        others = [each for each in pod.status.get("conditions") or () if each["type"] != "PodScheduled"]
+        conditions = [*others, condition]
+        if difference(pod.status.get("conditions"), conditions) is None:
+            return
+        with suppress(ApiError, OSError):
+            async with self._slots:
+                patch = {"status": {"phase": "Pending", "conditions": conditions}}
+                await self._client.patch(POD, pod.namespace, pod.name, patch, subresource="status")
