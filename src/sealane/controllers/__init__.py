@@ -1,7 +1,7 @@
 """Controllers: derived collections of wanted objects, written back through the client protocol.
 
 Workloads, scheduling, EndpointSlices, load-balancer addresses, Gateway status. The same code runs on a real cluster.
-What is a state machine by nature (a rollout, the order of a StatefulSet) is a pure `plan`, carried out by a `Reconciler`.
+State machines (a rollout, the order of a StatefulSet) are pure functions `plan`, carried out by a `Reconciler`.
 """
 
 from sealane.controllers.events import Recorder

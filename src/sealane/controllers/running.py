@@ -104,6 +104,8 @@ def start(client: Client, sources: Mapping[Kind, Source[Key, Object]]) -> Contro
         loadbalancer_controller(client, sources, recorders["loadbalancer-controller"]),
     ]
     scheduler.start()
-    for each in (*writers, *reconcilers):
-        each.start()
+    for writer in writers:
+        writer.start()
+    for reconciler in reconcilers:
+        reconciler.start()
     return Controllers(reconcilers, scheduler, writers, list(recorders.values()))
