@@ -9,91 +9,79 @@ both allow.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Any
 
+from sealane.kube import schema
 from sealane.kube.client import ApiError
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Raw
+from sealane.kube.schema import Type
 
 _PATCH = "$patch"
 _RETAIN = "$retainKeys"
 _ORDER = "$setElementOrder/"
 _DELETE = "$deleteFromPrimitiveList/"
 
-_MERGE_KEYS = {
-    "conditions": "type",
-    "containers": "name",
-    "env": "name",
-    "ephemeralContainers": "name",
-    "hostAliases": "ip",
-    "hostIPs": "ip",
-    "imagePullSecrets": "name",
-    "initContainers": "name",
-    "ownerReferences": "uid",
-    "podIPs": "ip",
-    "ports": "port",
-    "secrets": "name",
-    "topologySpreadConstraints": "topologyKey",
-    "volumeDevices": "devicePath",
-    "volumeMounts": "mountPath",
-    "volumes": "name",
-}
-_PRIMITIVE_LISTS = {"finalizers", "podCIDRs"}
-
-Path = tuple[str, ...]
 Identity = Callable[[Any], Hashable]
 
 
 def is_strategic(kind: Kind) -> bool:
     """Whether kind is one of Kubernetes' own: for custom kinds there is no strategic merge."""
-    return "." not in kind.group or (kind.group.endswith(".k8s.io") and not kind.group.startswith("gateway."))
+    return not kind.group.startswith("gateway.") and schema.root(kind.api_version, kind.kind) is not None
 
 
 def strategic_merge(kind: Kind, current: Raw, patch: Raw) -> Raw:
     """`current` after `patch`. Raises ApiError 400 or 422."""
-    return _merge_map(current, patch, ())
+    return _merge_map(current, patch, _Place((), schema.root(kind.api_version, kind.kind)))
 
 
-def _merge_key(path: Path) -> str | None:
-    """The key by which the list at `path` merges; "" for a merged list of primitives; None when it is replaced."""
-    field = path[-1]
-    if field == "ports" and len(path) > 1 and path[-2] in ("containers", "initContainers", "ephemeralContainers"):
-        return "containerPort"
-    if field == "ports" and path != ("spec", "ports"):
-        return None
-    if field == "addresses" and path == ("status", "addresses"):
-        return "type"
-    if field in _PRIMITIVE_LISTS:
-        return ""
-    return _MERGE_KEYS.get(field)
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in the object.
+
+    path: for messages. type: of the object here, or of each element of the list here; None when unknown.
+    merge_key: by which the list here merges; "" for plain values; None when it is replaced.
+    """
+
+    path: tuple[str, ...]
+    type: Type | None
+    merge_key: str | None = None
+
+    def child(self, name: str) -> _Place:
+        found = self.type.fields.get(name) if self.type is not None else None
+        return _Place((*self.path, name), schema.child(self.type, name), found.merge_key if found else None)
+
+    def __str__(self) -> str:
+        return ".".join(self.path) or "the patch"
 
 
-def _merge_map(current: Raw, patch: Raw, path: Path) -> Raw:
+def _merge_map(current: Raw, patch: Raw, place: _Place) -> Raw:
     match patch.get(_PATCH):
         case None:
             pass
         case "replace":
-            return {key: _plain(value, (*path, key)) for key, value in patch.items() if not key.startswith("$")}
+            return {key: _plain(value) for key, value in patch.items() if not key.startswith("$")}
         case "delete":
             return {}
         case other:
-            raise _bad(f"{_PATCH} {other!r} in {_text(path)}: expected replace or delete")
-    result = _retain(dict(current), patch, path)
+            raise _bad(f"{_PATCH} {other!r} in {place}: expected replace or delete")
+    result = _retain(dict(current), patch, place)
     for key, value in patch.items():
         if key.startswith("$"):
             if not key.startswith((_ORDER, _DELETE)) and key != _RETAIN:
-                raise _bad(f"unknown directive {key!r} in {_text(path)}")
+                raise _bad(f"unknown directive {key!r} in {place}")
             continue
         if value is None:
             result.pop(key, None)
         else:
-            result[key] = _merge_value(result.get(key), value, (*path, key))
+            result[key] = _merge_value(result.get(key), value, place.child(key))
     for key, value in patch.items():
         if key.startswith(_ORDER):
             field = key.removeprefix(_ORDER)
             if isinstance(result.get(field), list):
                 before = current.get(field) if isinstance(current.get(field), list) else []
-                identity = _identity((*path, field))
+                identity = _identity(place.child(field))
                 result[field] = _ordered(result[field], _list(value, key), before or [], identity)
         elif key.startswith(_DELETE):
             field = key.removeprefix(_DELETE)
@@ -103,25 +91,25 @@ def _merge_map(current: Raw, patch: Raw, path: Path) -> Raw:
     return result
 
 
-def _merge_value(current: Any, patch: Any, path: Path) -> Any:
+def _merge_value(current: Any, patch: Any, place: _Place) -> Any:
     if isinstance(patch, dict):
-        return _merge_map(current if isinstance(current, dict) else {}, patch, path)
+        return _merge_map(current if isinstance(current, dict) else {}, patch, place)
     if isinstance(patch, list):
-        key = _merge_key(path)
+        key = place.merge_key
         if key is None:
-            return [_plain(item, path) for item in patch]
+            return [_plain(item) for item in patch]
         before = current if isinstance(current, list) else []
-        return _merge_maps(before, patch, key, path) if key else _merge_primitives(before, patch, path)
+        return _merge_maps(before, patch, key, place) if key else _merge_primitives(before, patch, place)
     return patch
 
 
-def _merge_maps(current: list[Any], patch: list[Any], key: str, path: Path) -> list[Any]:
-    identity = _identity(path)
+def _merge_maps(current: list[Any], patch: list[Any], key: str, place: _Place) -> list[Any]:
+    identity = _identity(place)
     for item in patch:
         if not isinstance(item, dict):
-            raise _unfit(f"{_text(path)}: expected objects with {key!r}")
+            raise _unfit(f"{place}: expected objects with {key!r}")
     if any(item.get(_PATCH) == "replace" for item in patch):
-        return [_plain(item, path) for item in patch if _PATCH not in item]
+        return [_plain(item) for item in patch if _PATCH not in item]
     merged = list(current)
     wanted = []
     for item in patch:
@@ -133,23 +121,23 @@ def _merge_maps(current: list[Any], patch: list[Any], key: str, path: Path) -> l
             case None:
                 pass
             case other:
-                raise _bad(f"{_PATCH} {other!r} in {_text(path)}: expected replace or delete")
+                raise _bad(f"{_PATCH} {other!r} in {place}: expected replace or delete")
         wanted.append(item)
         mine = identity(item)
         for position, each in enumerate(merged):
             if identity(each) == mine:
-                merged[position] = _merge_map(each, item, path)
+                merged[position] = _merge_map(each, item, place)
                 break
         else:
-            merged.append(_merge_map({}, item, path))
+            merged.append(_merge_map({}, item, place))
     return _ordered(merged, wanted, current, identity)
 
 
-def _merge_primitives(current: list[Any], patch: list[Any], path: Path) -> list[Any]:
+def _merge_primitives(current: list[Any], patch: list[Any], place: _Place) -> list[Any]:
     if any(isinstance(item, dict | list) for item in patch):
-        raise _unfit(f"{_text(path)}: expected plain values")
+        raise _unfit(f"{place}: expected plain values")
     merged = list(dict.fromkeys([*current, *patch]))
-    return _ordered(merged, patch, current, _identity(path))
+    return _ordered(merged, patch, current, _identity(place))
 
 
 def _ordered(merged: list[Any], order: list[Any], before: list[Any], identity: Identity) -> list[Any]:
@@ -170,49 +158,45 @@ def _ordered(merged: list[Any], order: list[Any], before: list[Any], identity: I
     return woven + others
 
 
-def _identity(path: Path) -> Identity:
-    key = _merge_key(path)
+def _identity(place: _Place) -> Identity:
+    key = place.merge_key
     if not key:
         return lambda item: item if isinstance(item, Hashable) else repr(item)
 
     def of(item: Any) -> Hashable:
         if not isinstance(item, dict) or item.get(key) is None:
-            raise _unfit(f"{_text(path)}: an element lacks {key!r}, the key by which this list is merged")
+            raise _unfit(f"{place}: an element lacks {key!r}, the key by which this list is merged")
         found: Hashable = item[key]
         return found
 
     return of
 
 
-def _retain(result: Raw, patch: Raw, path: Path) -> Raw:
+def _retain(result: Raw, patch: Raw, place: _Place) -> Raw:
     if _RETAIN not in patch:
         return result
     kept = _list(patch[_RETAIN], _RETAIN)
     for key, value in patch.items():
         if value is not None and not key.startswith("$") and key not in kept:
-            raise _bad(f"{_text((*path, key))} is set, but not listed in {_RETAIN}")
+            raise _bad(f"{place.child(key)} is set, but not listed in {_RETAIN}")
     return {key: value for key, value in result.items() if key in kept}
 
 
-def _plain(value: Any, path: Path) -> Any:
+def _plain(value: Any) -> Any:
     """A value of the patch that replaces what is there: without nulls and directives."""
     if isinstance(value, dict):
         return {
-            key: _plain(item, (*path, key))
+            key: _plain(item)
             for key, item in value.items()
             if item is not None and not key.startswith((_ORDER, _DELETE)) and key not in (_PATCH, _RETAIN)
         }
-    return [_plain(item, path) for item in value] if isinstance(value, list) else value
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
 def _list(value: Any, directive: str) -> list[Any]:
     if not isinstance(value, list):
         raise _bad(f"{directive} must be a list")
     return value
-
-
-def _text(path: Path) -> str:
-    return ".".join(path) or "the patch"
 
 
 def _bad(message: str) -> ApiError:

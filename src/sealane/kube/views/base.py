@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, dataclass_transform
 import msgspec
 
 _INITIALISMS = {
+    "api": "API",
     "ip": "IP",
     "ips": "IPs",
     "cidr": "CIDR",

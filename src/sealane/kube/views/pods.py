@@ -100,13 +100,12 @@ class Handler(View):
     exec: ExecAction | None = None
     http_get: HTTPGetAction | None = None
     tcp_socket: TCPSocketAction | None = None
-    grpc: GRPCAction | None = None
-    sleep: SleepAction | None = None
 
 
 class Probe(Handler):
     """Times in seconds. Defaults are those of the API."""
 
+    grpc: GRPCAction | None = None
     initial_delay_seconds: int = 0
     period_seconds: int = 10
     timeout_seconds: int = 1
@@ -115,9 +114,13 @@ class Probe(Handler):
     termination_grace_period_seconds: int | None = None
 
 
+class LifecycleHandler(Handler):
+    sleep: SleepAction | None = None
+
+
 class Lifecycle(View):
-    post_start: Handler | None = None
-    pre_stop: Handler | None = None
+    post_start: LifecycleHandler | None = None
+    pre_stop: LifecycleHandler | None = None
 
 
 class Resources(View):
@@ -127,14 +130,34 @@ class Resources(View):
     requests: dict[str, int | float | str] = msgspec.field(default_factory=dict)
 
 
+class Capabilities(View):
+    add: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+
+
 class SecurityContext(View):
-    """Of a pod or a container: the parts that change what a process may do on the network."""
+    """Of a container: the parts that change what a process may do on the network."""
 
     run_as_user: int | None = None
     run_as_group: int | None = None
     run_as_non_root: bool | None = None
     privileged: bool | None = None
     read_only_root_filesystem: bool | None = None
+    capabilities: Capabilities = Capabilities()
+
+
+class Sysctl(View):
+    name: str = ""
+    value: str = ""
+
+
+class PodSecurityContext(View):
+    run_as_user: int | None = None
+    run_as_group: int | None = None
+    run_as_non_root: bool | None = None
+    fs_group: int | None = None
+    supplemental_groups: tuple[int, ...] = ()
+    sysctls: tuple[Sysctl, ...] = ()
 
 
 class Container(View):
@@ -230,7 +253,7 @@ class PodSpec(View):
     scheduler_name: str = "default-scheduler"
     priority_class_name: str = ""
     runtime_class_name: str | None = None
-    security_context: SecurityContext | None = None
+    security_context: PodSecurityContext | None = None
 
 
 class ContainerStateWaiting(View):

@@ -42,8 +42,11 @@ class DownwardFile(View):
     mode: int | None = None
 
 
-class DownwardVolume(View):
+class DownwardProjection(View):
     items: tuple[DownwardFile, ...] = ()
+
+
+class DownwardVolume(DownwardProjection):
     default_mode: int | None = None
 
 
@@ -77,7 +80,7 @@ class TokenProjection(View):
 class Projection(View):
     config_map: SecretProjection | None = None
     secret: SecretProjection | None = None
-    downward_api: DownwardVolume | None = None
+    downward_api: DownwardProjection | None = None
     service_account_token: TokenProjection | None = None
 
 
