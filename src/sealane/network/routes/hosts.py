@@ -11,6 +11,11 @@ from collections.abc import Iterator
 ANY = ""
 
 
+def is_wildcard(hostname: str) -> bool:
+    """A wildcard, or any."""
+    return not hostname or hostname.startswith("*")
+
+
 def matches(pattern: str, hostname: str) -> bool:
     """Whether every request for `hostname` (itself possibly a wildcard) is one for `pattern`.
 

@@ -121,7 +121,7 @@ class HeaderEdit:
 
 @dataclass(frozen=True, slots=True)
 class PathEdit:
-    """Replaces the whole path, or the prefix that the rule matched."""
+    """Replaces the whole path, or the prefix that the rule matched (table at `HTTPPathModifier.replacePrefixMatch`)."""
 
     kind: Literal["full", "prefix"]
     value: str
@@ -130,8 +130,7 @@ class PathEdit:
         if self.kind == "full":
             return self.value
         prefix = matched.value.rstrip("/") if matched.kind == "prefix" else matched.value
-        rest = path[len(prefix) :].lstrip("/")
-        return f"{self.value.rstrip('/')}/{rest}" if rest else self.value or "/"
+        return (self.value.rstrip("/") + path[len(prefix) :]) or "/"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,18 @@ class PortKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class OpenPort:
+    """listeners: names of the listeners that share the port."""
+
+    key: PortKey
+    listeners: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Routing:
     """The routing model of a cluster, kept current.
 
-    hosts: what `model.evaluate` reads. ports: listeners of each open port. backends: those that a rule names.
+    hosts: what `model.evaluate` reads. ports: where proxies listen. backends: those that a rule names.
     attached: number of routes at each listener. statuses: the status that routes, Gateways and classes should have.
     """
 
@@ -46,7 +54,7 @@ class Routing:
     routes: Collection[Key, BoundRoute]
     ingresses: Collection[Key, BoundIngress]
     hosts: Collection[HostKey, VirtualHost]
-    ports: Collection[PortKey, tuple[str, ...]]
+    ports: Collection[PortKey, OpenPort]
     backends: Collection[BackendKey, BackendEndpoints]
     pods: Collection[Key, ProxyPod]
     attached: Collection[ListenerKey, int]
@@ -93,7 +101,7 @@ def routing(sources: Sources) -> Routing:
         routes,
         ingresses,
         hosts,
-        group("routes.ports", [(listeners, _port_of_listener), (ingresses, _port_of_ingress)], _names),
+        group("routes.ports", [(listeners, _port_of_listener), (ingresses, _port_of_ingress)], _open_port),
         derive("routes.backends", used, lambda key, _used, fetch: backends.endpoints(key, sources, fetch)),
         derive("routes.pods", sources.pods, lambda _key, pod, _fetch: proxies.proxy_pod(pod)),
         attached,
@@ -146,8 +154,11 @@ def _port_of_ingress(_item: BoundIngress) -> tuple[PortKey, ...]:
     return (PortKey(ingress.LISTENER.proxy, ingress.LISTENER.port),)
 
 
-def _names(_key: PortKey, members: Members[GatewayListener | BoundIngress]) -> tuple[str, ...]:
-    """Names of the listeners on a port."""
-    return tuple(
-        dict.fromkeys(item.key.name if isinstance(item, GatewayListener) else ingress.LISTENER.name for item in members)
-    )
+def _open_port(key: PortKey, members: Members[GatewayListener | BoundIngress]) -> OpenPort:
+    names = [item.key.name if isinstance(item, GatewayListener) else ingress.LISTENER.name for item in members]
+    return OpenPort(key, tuple(dict.fromkeys(names)))
+
+
+def proxy_of_port(port: OpenPort) -> tuple[Key]:
+    """Index of open ports by proxy."""
+    return (port.key.proxy,)

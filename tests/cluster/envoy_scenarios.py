@@ -1,0 +1,231 @@
+"""What test_envoy.py plays: `python envoy_scenarios.py NAME FOLDER` runs one of them in a world of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+
+from envoy_world import Load, World, run
+
+from sealane.dataplane.envoy import ads
+
+
+async def hosts(world: World) -> None:
+    for name in ("exact", "wild", "any"):
+        await world.backend(name)
+        world.service(name, [name])
+
+    async def pod(host: str, **options: int) -> str:
+        answer = await world.get(host, **options)
+        return answer.seen["pod"] if answer.status == 200 else str(answer.status)
+
+    def to(name: str) -> list[object]:
+        return [{"backendRefs": [{"name": name, "port": 80}]}]
+
+    world.gateway({"port": 80}, {"port": 80, "hostname": "*.own.test"}, {"port": 8080, "hostname": "a.example"})
+    world.route("exact", ["a.example"], to("exact"))
+    world.route("wild", ["*.example"], [{"matches": [{"path": {"value": "/"}}], **to("wild")[0]}])
+    await world.until("a.example", 200)
+    assert await pod("a.example") == "exact"
+    assert await pod("A.Example:80") == "exact"
+    assert await pod("b.example") == "wild"
+    assert await pod("c.b.EXAMPLE") == "wild"
+    assert await pod("example") == "404"
+    assert await pod("other.test") == "404"
+    assert await pod("a.example", port=8080) == "exact"
+    assert await pod("b.example", port=8080) == "404"
+
+    world.route("any", [], to("any"))
+    await world.until("other.test", 200)
+    assert await pod("other.test") == "any"
+    assert await pod("[::1]:80") == "any"
+    assert await pod("a.example") == "exact"
+    # An exact hostname is not helped out by a wildcard, nor a listener by its neighbour.
+    world.route("exact", ["a.example"], [{"matches": [{"path": {"value": "/only"}}], **to("exact")[0]}])
+    await world.until("a.example", 404)
+    world.route("any", [], [{"matches": [{"path": {"value": "/any"}}], **to("any")[0]}])
+    await world.until("x.own.test", 404)
+
+    seen = (await world.get("b.example")).seen
+    assert seen["peer"] == world.gateway_ip, seen
+    assert seen["headers"]["x-forwarded-for"] == world.ips["client"], seen
+    assert "x-request-id" in seen["headers"], seen
+    assert not [name for name in seen["headers"] if "sealane" in name], seen
+
+    # A client cannot choose its scope.
+    answer = await world.get("other.test", headers={"x-sealane-scope": "shop/web/80/a.example"})
+    assert answer.status == 404, answer
+    world.remove("HTTPRoute", "shop", "wild")
+    await world.until("b.example", 404)
+    world.remove("Gateway", "shop", "web")
+    for _ in range(500):
+        try:
+            await world.get("a.example")
+        except OSError:
+            break
+        await asyncio.sleep(0.01)
+    else:
+        raise AssertionError("the listener of a deleted Gateway still answers")
+    world.gateway({"port": 80})
+    assert (await world.until("a.example", 200, "/only")).seen["pod"] == "exact"
+
+
+async def rules(world: World) -> None:
+    for name in ("a", "b"):
+        await world.backend(name)
+        world.service(name, [name])
+    world.service("empty", [])
+    a, b = ({"name": name, "port": 80} for name in ("a", "b"))
+    rules = [
+        {"matches": [{"path": {"value": "/a"}}], "backendRefs": [a]},
+        {"matches": [{"path": {"value": "/a/b"}}], "backendRefs": [b]},
+        {"matches": [{"path": {"type": "Exact", "value": "/a/b"}}], "backendRefs": [a]},
+        {"matches": [{"path": {"value": "/h"}}], "backendRefs": [a]},
+        {"matches": [{"path": {"value": "/h"}, "headers": [{"name": "Version", "value": "2"}]}], "backendRefs": [b]},
+        {"matches": [{"path": {"value": "/m"}, "method": "POST"}], "backendRefs": [b]},
+        {
+            "matches": [{"path": {"value": "/q"}, "queryParams": [{"name": "v", "value": "2"}]}],
+            "backendRefs": [b],
+        },
+        {
+            "matches": [{"path": {"value": "/w"}}],
+            "backendRefs": [{**a, "weight": 3}, {**b, "weight": 1}, {"name": "gone", "port": 80, "weight": 1}],
+        },
+        {"matches": [{"path": {"value": "/empty"}}], "backendRefs": [{"name": "empty", "port": 80}]},
+        {"matches": [{"path": {"value": "/gone"}}], "backendRefs": [{"name": "gone", "port": 80}]},
+        {"matches": [{"path": {"value": "/none"}}]},
+        {
+            "matches": [{"path": {"value": "/e"}}],
+            "filters": [
+                {
+                    "type": "RequestHeaderModifier",
+                    "requestHeaderModifier": {
+                        "set": [{"name": "X-Set", "value": "100%"}, {"name": "Host", "value": "inner.test"}],
+                        "add": [{"name": "X-Add", "value": "2"}],
+                        "remove": ["X-Gone"],
+                    },
+                },
+                {"type": "ResponseHeaderModifier", "responseHeaderModifier": {"remove": ["server"]}},
+                {
+                    "type": "URLRewrite",
+                    "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}},
+                },
+            ],
+            "backendRefs": [a],
+        },
+        {
+            "matches": [{"path": {"value": "/r"}}],
+            "filters": [
+                {
+                    "type": "RequestRedirect",
+                    "requestRedirect": {"hostname": "to.test", "statusCode": 301, "scheme": "https"},
+                }
+            ],
+        },
+        {
+            "matches": [{"path": {"value": "/t"}}],
+            "timeouts": {"request": "50ms"},
+            "backendRefs": [a],
+        },
+    ]
+    world.gateway({"port": 80})
+    world.route("rules", ["shop.example"], rules)
+    await world.until("shop.example", 200, "/a")
+
+    async def ask(path: str, **options: object) -> str:
+        answer = await world.get("shop.example", path, **options)
+        return answer.seen["pod"] if answer.status == 200 else str(answer.status)
+
+    assert [await ask(path) for path in ("/a", "/a?x=1", "/a/", "/a/c", "/ab", "/")] == [
+        "a",
+        "a",
+        "a",
+        "a",
+        "404",
+        "404",
+    ]
+    assert [await ask(path) for path in ("/a/b", "/a/b/", "/a/b/c", "/a/bc")] == ["a", "b", "b", "a"]
+    assert await ask("/h") == "a"
+    assert await ask("/h", headers={"VERSION": "2"}) == "b"
+    assert await ask("/h", headers={"version": "3"}) == "a"
+    assert [await ask("/m"), await ask("/m", method="POST")] == ["404", "b"]
+    assert [await ask("/q?v=1"), await ask("/q?x=1&v=2")] == ["404", "b"]
+    found = [await ask("/w") for _ in range(500)]
+    counts = {name: found.count(name) for name in set(found)}
+    assert set(counts) == {"a", "b", "500"}, counts
+    assert 250 <= counts["a"] <= 350, counts
+    assert [await ask(path) for path in ("/empty", "/gone", "/none")] == ["503", "500", "500"]
+
+    answer = await world.get("shop.example", "/e/x?y=1", headers={"X-Set": "1", "X-Add": "1", "X-Gone": "1"})
+    seen = answer.seen["headers"]
+    assert "server" not in answer.headers
+    assert (seen["x-set"], seen["host"], answer.seen["path"]) == ("100%", "inner.test", "/x?y=1"), seen
+    assert "x-add" in seen, seen
+    assert "x-gone" not in seen, seen
+    answer = await world.get("shop.example", "/r/x?y=1")
+    assert (answer.status, answer.headers["location"]) == (301, "https://to.test/r/x?y=1"), answer
+    assert await ask("/t", headers={"x-delay": "1"}) == "504"
+    assert await ask("/t") == "a"
+
+
+async def rollout(world: World) -> None:
+    """Pods are replaced under load as a Deployment does it, and the control plane restarts: no request fails."""
+    pods = ["p0", "p1", "p2"]
+    for name in pods:
+        await world.backend(name)
+    world.service("app", pods)
+    world.gateway({"port": 80})
+    world.route("app", ["app.example"], [{"backendRefs": [{"name": "app", "port": 80}]}])
+    await world.until("app.example", 200)
+    load = Load(world, "app.example")
+    for number in range(3, 12):
+        await asyncio.sleep(0.1)
+        new, old = f"p{number}", pods[0]
+        await world.backend(new)
+        pods = [*pods[1:], new]
+        world.service("app", pods)
+        told = time.monotonic()
+        await asyncio.sleep(0.1)
+        assert not [at for at in load.served.get(old, []) if at > told + 0.05], f"{old} still served"
+        await world.kill(old)
+    await world.ads.close()
+    await asyncio.sleep(0.2)
+    world.ads = await ads.serve(world.routing, world.xds, world.netns)
+    await asyncio.sleep(0.3)
+    await world.backend("last")
+    world.service("app", ["last"])
+    end = time.monotonic() + 10
+    while "last" not in load.served:
+        assert time.monotonic() < end, "endpoints do not follow after the control plane's restart"
+        await asyncio.sleep(0.01)
+    await load.stop()
+    total = sum(map(len, load.served.values()))
+    print(total, "requests", {name: len(times) for name, times in load.served.items()})
+    assert total > 500, load.served
+    assert len(load.served) > 8, load.served
+    assert not load.failed, load.failed
+
+
+async def crash(world: World) -> None:
+    """A pod dies while it is still listed: only what it had already taken is lost, all else goes elsewhere."""
+    for name in ("a", "b"):
+        await world.backend(name)
+    world.service("app", ["a", "b"])
+    world.gateway({"port": 80})
+    world.route("app", ["app.example"], [{"backendRefs": [{"name": "app", "port": 80}]}])
+    await world.until("app.example", 200)
+    load = Load(world, "app.example")
+    await asyncio.sleep(0.3)
+    await world.kill("a")
+    killed = time.monotonic()
+    await asyncio.sleep(1)
+    await load.stop()
+    assert len(load.failed) <= 8, load.failed
+    assert not [item for item in load.failed if item[0] > killed + 0.1], load.failed
+    served = len([at for at in load.served["b"] if at > killed])
+    assert served > 40, served
+
+
+if __name__ == "__main__":
+    run({"hosts": hosts, "rules": rules, "rollout": rollout, "crash": crash}[sys.argv[1]], sys.argv[2])

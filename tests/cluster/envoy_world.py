@@ -1,0 +1,324 @@
+"""A small world for tests and benchmarks of the Envoy back end: one node, some pods, one real Envoy; no API.
+
+Run inside a process of its own (`become_private` moves it). The backends answer with what they saw, as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sealane.dataplane.linux import namespaces, privileges, topology
+from sealane.dataplane.linux.threads import NamespaceThread
+from sealane.kube.objects import Key, Object
+from sealane.network.addresses import plan_node
+from sealane.network.routes.routing import Routing, routing
+from sealane.network.routes.sources import Sources
+from sealane.reactive.collections import Graph, Source
+
+GATEWAY_UID = "gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def seen(self) -> Any:
+        """What the backend says it saw: {"pod", "method", "path", "headers", "peer"}."""
+        return json.loads(self.body)
+
+
+class World:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.run = folder / "run"
+        self.graph = Graph()
+        self.sources = Sources.of(self.graph, [])
+        self.routing: Routing = routing(self.sources)
+        self.servers: dict[str, asyncio.Server] = {}
+        self._hosts = iter(range(2, 250))
+        self._connections: dict[str, set[asyncio.StreamWriter]] = {}
+        self.ips: dict[str, str] = {}
+        self.envoy: asyncio.subprocess.Process | None = None
+
+    async def start(self, *, concurrency: int = 2) -> None:
+        from sealane.dataplane.envoy import ads, bootstrap
+
+        privileges.become_private(self.run)
+        self.node = plan_node(1)
+        topology.create_outside(self.run, [self.node])
+        topology.create_node(self.run, self.node, [self.node])
+        self.thread = NamespaceThread(str(namespaces.path_of(self.run, self.node.name)), self.node.name)
+        self.links = await self.thread.run(topology.NodeLinks, self.run, self.node)
+        self.pod("client")
+        self.gateway_ip = self.pod(GATEWAY_UID)
+        self.xds = str(self.folder / "xds.sock")
+        self.ads = await ads.serve(self.routing, self.xds, self.netns)
+        self.envoy = await asyncio.create_subprocess_exec(
+            *bootstrap.command(self.xds, admin_socket=str(self.folder / "admin.sock"), concurrency=concurrency)
+        )
+
+    async def stop(self) -> None:
+        if self.envoy is not None:
+            with suppress(ProcessLookupError):
+                self.envoy.send_signal(signal.SIGKILL)
+            await self.envoy.wait()
+        await self.ads.close()
+        for server in self.servers.values():
+            server.close()
+
+    def netns(self, uid: str) -> str:
+        return str(namespaces.path_of(self.run, topology.pod_namespace(uid)))
+
+    # Objects
+
+    def set(self, *raws: Mapping[str, Any]) -> None:
+        """Adds or replaces objects, in one batch."""
+        with self.graph.batch():
+            for raw in raws:
+                item = Object(dict(raw))
+                self._source(item.key).set(item.key, item)
+
+    def remove(self, kind: str, namespace: str, name: str) -> None:
+        for source in self._all():
+            for key in [key for key in source if key[1:] == (kind, namespace, name)]:
+                source.remove(key)
+
+    def _all(self) -> list[Source[Key, Object]]:
+        return [getattr(self.sources, name) for name in Sources.__slots__]
+
+    def _source(self, key: Key) -> Source[Key, Object]:
+        return next(source for source in self._all() if source.name == key.kind)
+
+    def gateway(self, *listeners: Mapping[str, Any]) -> None:
+        """Gateway shop/web with a pod that is up."""
+        self.set(
+            {
+                "apiVersion": "gateway.networking.k8s.io/v1",
+                "kind": "GatewayClass",
+                "metadata": {"name": "sealane"},
+                "spec": {"controllerName": "sealane.dev/gateway-controller"},
+            },
+            {
+                "apiVersion": "gateway.networking.k8s.io/v1",
+                "kind": "Gateway",
+                "metadata": {"namespace": "shop", "name": "web"},
+                "spec": {
+                    "gatewayClassName": "sealane",
+                    "listeners": [{"name": f"l{i}", "protocol": "HTTP", **item} for i, item in enumerate(listeners)],
+                },
+            },
+            self.proxy_pod("shop", "web-1", GATEWAY_UID, {"gateway.networking.k8s.io/gateway-name": "web"}),
+        )
+
+    def proxy_pod(self, namespace: str, name: str, uid: str, labels: Mapping[str, str]) -> dict[str, Any]:
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"namespace": namespace, "name": name, "uid": uid, "labels": dict(labels)},
+            "spec": {"containers": [{"name": "envoy", "image": "sealane/envoy"}]},
+            "status": {"phase": "Running", "podIP": self.ips[uid]},
+        }
+
+    def route(self, name: str, hostnames: Sequence[str], rules: Sequence[Any]) -> None:
+        self.set(
+            {
+                "apiVersion": "gateway.networking.k8s.io/v1",
+                "kind": "HTTPRoute",
+                "metadata": {"namespace": "shop", "name": name},
+                "spec": {"parentRefs": [{"name": "web"}], "hostnames": list(hostnames), "rules": list(rules)},
+            }
+        )
+
+    def service(self, name: str, pods: Sequence[str], *, ready: Callable[[str], bool] = lambda _pod: True) -> None:
+        """Service shop/NAME port 80 with these pods (port 8000) as endpoints."""
+        endpoints = [{"addresses": [self.ips[pod]], "conditions": {"ready": ready(pod)}} for pod in pods]
+        self.set(
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {"namespace": "shop", "name": name},
+                "spec": {"ports": [{"name": "http", "port": 80}]},
+            },
+            {
+                "apiVersion": "discovery.k8s.io/v1",
+                "kind": "EndpointSlice",
+                "metadata": {
+                    "namespace": "shop",
+                    "name": f"{name}-1",
+                    "labels": {"kubernetes.io/service-name": name},
+                },
+                "addressType": "IPv4",
+                "ports": [{"name": "http", "port": 8000}],
+                "endpoints": endpoints,
+            },
+        )
+
+    # Pods
+
+    def pod(self, uid: str, *ports: int) -> str:
+        """Makes a pod; its IPv4 address."""
+        return self._pod(uid, ports)[0]
+
+    def _pod(self, uid: str, ports: Sequence[int]) -> tuple[str, list[socket.socket]]:
+        host = next(self._hosts)
+        addresses = tuple(cidr[host] for cidr in self.node.pod_cidrs)
+        plans = [topology.SocketPlan("TCP", 4, port) for port in ports]
+        made = self.thread.call(self.links.create_pod, topology.PodLink(uid, addresses), plans)
+        self.ips[uid] = str(addresses[0])
+        return self.ips[uid], made
+
+    async def backend(self, uid: str) -> str:
+        """A pod that answers HTTP on port 8000."""
+        ip, (listening,) = self._pod(uid, [8000])
+        self._connections[uid] = set()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self._connections[uid].add(writer)
+            try:
+                await _serve(uid, reader, writer)
+            finally:
+                self._connections.get(uid, set()).discard(writer)
+                writer.close()
+
+        self.servers[uid] = await asyncio.start_server(serve, sock=listening)
+        return ip
+
+    async def kill(self, uid: str) -> None:
+        """The pod ends: its server closes, then its network goes."""
+        self.servers.pop(uid).close()
+        for writer in list(self._connections.pop(uid)):
+            writer.close()
+        await self.thread.run(self.links.delete_pod, uid)
+
+    # Requests
+
+    async def connect(self, port: int = 80, *, ip: str = "", from_: str = "client") -> Client:
+        made = namespaces.inside(self.netns(from_), lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+        made.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(made, (ip or self.gateway_ip, port))
+        return Client(*await asyncio.open_connection(sock=made))
+
+    async def get(self, host: str, path: str = "/", *, port: int = 80, ip: str = "", **options: Any) -> Answer:
+        """One request on a connection of its own. options: method, headers."""
+        client = await self.connect(port, ip=ip)
+        try:
+            return await client.request(host, path, **options)
+        finally:
+            client.close()
+
+    async def until(self, host: str, status: int, path: str = "/", *, seconds: float = 10, **options: Any) -> Answer:
+        """Asks until the answer has `status`."""
+        end = time.monotonic() + seconds
+        while True:
+            found = None
+            with suppress(OSError, asyncio.IncompleteReadError):
+                found = await self.get(host, path, **options)
+                if found.status == status:
+                    return found
+            if time.monotonic() > end:
+                raise AssertionError(f"{host}{path} did not become {status} in {seconds} s but {found}")
+            await asyncio.sleep(0.002)
+
+
+class Load:
+    """Requests on several keep-alive connections until `stop`; `failed` and `served` say when and what."""
+
+    def __init__(self, world: World, host: str, *, connections: int = 8, delay: float = 0.002) -> None:
+        self.failed: list[tuple[float, Answer]] = []
+        self.served: dict[str, list[float]] = {}
+        self._stopping = False
+        self._world, self._host, self._delay = world, host, delay
+        self._workers = [asyncio.create_task(self._work()) for _ in range(connections)]
+
+    async def _work(self) -> None:
+        client = await self._world.connect()
+        count = 0
+        while not self._stopping:
+            count += 1
+            if count % 50 == 0:
+                client.close()
+                client = await self._world.connect()
+            answer = await client.request(self._host, headers={"x-delay": str(self._delay)})
+            if answer.status == 200:
+                self.served.setdefault(answer.seen["pod"], []).append(time.monotonic())
+            else:
+                self.failed.append((time.monotonic(), answer))
+        client.close()
+
+    async def stop(self) -> None:
+        self._stopping = True
+        await asyncio.gather(*self._workers)
+
+
+class Client:
+    """One keep-alive connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def request(
+        self, host: str, path: str = "/", *, method: str = "GET", headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {host}"]
+        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        self._writer.write("\r\n".join([*lines, "Content-Length: 0", "", ""]).encode())
+        start, found = await _head(self._reader)
+        body = b""
+        if "content-length" in found:
+            body = await self._reader.readexactly(int(found["content-length"]))
+        return Answer(int(start.split()[1]), found, body)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+async def _head(reader: asyncio.StreamReader) -> tuple[str, dict[str, str]]:
+    raw = (await reader.readuntil(b"\r\n\r\n")).decode()
+    start, *lines = raw.strip().split("\r\n")
+    return start, {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+async def _serve(uid: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while True:
+        try:
+            start, headers = await _head(reader)
+            await reader.readexactly(int(headers.get("content-length", 0)))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        method, path, _ = start.split()
+        delay = float(headers.get("x-delay", 0))
+        if delay:
+            await asyncio.sleep(delay)
+        peer = writer.get_extra_info("peername")[0]
+        body = json.dumps({"pod": uid, "method": method, "path": path, "headers": headers, "peer": peer}).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nServer: echo\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+
+def run(scenario: Callable[[World], Any], folder: str, *, concurrency: int = 2) -> None:
+    """Runs `scenario` (a coroutine function) in a new world."""
+
+    async def main() -> None:
+        world = World(Path(folder))
+        try:
+            await world.start(concurrency=concurrency)
+            await asyncio.wait_for(scenario(world), 90)
+        finally:
+            await world.stop()
+
+    asyncio.run(main())
+    print("done", flush=True)
+    os._exit(0)  # gRPC's threads are in no hurry
