@@ -1,0 +1,79 @@
+"""The refusals of the API, in the words that kubectl's users know.
+
+Source: k8s.io/apimachinery/pkg/api/errors
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sealane.kube.client import ApiError
+from sealane.kube.kinds import Kind
+
+
+def qualified(kind: Kind) -> str:
+    """ "pods", "deployments.apps": how messages name a resource."""
+    return f"{kind.plural}.{kind.group}" if kind.group else kind.plural
+
+
+def _details(kind: Kind, name: str, **more: Any) -> dict[str, Any]:
+    details: dict[str, Any] = {"name": name, "kind": kind.plural, **more}
+    if kind.group:
+        details["group"] = kind.group
+    return details
+
+
+def not_found(kind: Kind, name: str) -> ApiError:
+    return ApiError(404, "NotFound", f'{qualified(kind)} "{name}" not found', _details(kind, name))
+
+
+def already_exists(kind: Kind, name: str) -> ApiError:
+    return ApiError(409, "AlreadyExists", f'{qualified(kind)} "{name}" already exists', _details(kind, name))
+
+
+def conflict(kind: Kind, name: str, why: str) -> ApiError:
+    message = f'Operation cannot be fulfilled on {qualified(kind)} "{name}": {why}'
+    return ApiError(409, "Conflict", message, _details(kind, name))
+
+
+def modified(kind: Kind, name: str) -> ApiError:
+    return conflict(
+        kind, name, "the object has been modified; please apply your changes to the latest version and try again"
+    )
+
+
+def forbidden(kind: Kind, name: str, why: str) -> ApiError:
+    return ApiError(403, "Forbidden", f'{qualified(kind)} "{name}" is forbidden: {why}', _details(kind, name))
+
+
+def invalid(kind: Kind, name: str, *causes: tuple[str, str, str]) -> ApiError:
+    """causes: (field path, reason such as "FieldValueInvalid", message such as "Invalid value: …")."""
+    said = [f"{field}: {message}" for field, _, message in causes]
+    full = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
+    text = said[0] if len(said) == 1 else f"[{', '.join(said)}]"
+    details = _details(kind, name) | {
+        "kind": kind.kind,
+        "causes": [{"reason": reason, "message": message, "field": field} for field, reason, message in causes],
+    }
+    return ApiError(422, "Invalid", f'{full} "{name}" is invalid: {text}', details)
+
+
+def required(kind: Kind, name: str, field: str, why: str = "") -> ApiError:
+    return invalid(kind, name, (field, "FieldValueRequired", f"Required value{': ' if why else ''}{why}"))
+
+
+def immutable(kind: Kind, name: str, field: str, value: Any) -> ApiError:
+    shown = f'"{value}"' if isinstance(value, str) else value
+    return invalid(kind, name, (field, "FieldValueInvalid", f"Invalid value: {shown}: field is immutable"))
+
+
+def bad_request(message: str) -> ApiError:
+    return ApiError(400, "BadRequest", message)
+
+
+def no_path() -> ApiError:
+    return ApiError(404, "NotFound", "the server could not find the requested resource")
+
+
+def method_not_allowed() -> ApiError:
+    return ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")

@@ -1,0 +1,92 @@
+"""The API over HTTP and TLS: what a request means, and its answer in bytes.
+
+Source: https://kubernetes.io/docs/reference/using-api/api-concepts/
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from sealane.apiserver import discovery, errors
+from sealane.apiserver.api import Api
+from sealane.apiserver.requests import Target, parse_path
+from sealane.apiserver.verbs import Verbs
+from sealane.kube.client import ApiError
+
+log = logging.getLogger("sealane.api")
+
+OPEN = frozenset({"/healthz", "/livez", "/readyz", "/version"})
+MAX_BODY = 3 << 20  # as kube-apiserver
+
+
+async def serve(api: Api, sockets: list[socket.socket], context: ssl.SSLContext, tokens: frozenset[str]) -> None:
+    """Answers on `sockets`, which listen already, until cancelled. Requests need one of `tokens` as a bearer token."""
+    server = web.Server(_handler(api, tokens), request_factory=_request, access_log=None)
+    runner = web.ServerRunner(server, shutdown_timeout=0.5)
+    await runner.setup()
+    try:
+        for sock in sockets:
+            await web.SockSite(runner, sock, ssl_context=context, backlog=1024).start()
+        await asyncio.Event().wait()
+    finally:
+        api.hub.close()
+        await runner.cleanup()
+
+
+def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY)
+
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def _handler(api: Api, tokens: frozenset[str]) -> Handler:
+    verbs = Verbs(api)
+    documents = discovery.Documents(api.resources)
+    allowed = [f"Bearer {token}".encode() for token in tokens]
+
+    def known(authorization: str) -> bool:
+        given = authorization.encode(errors="replace")
+        return any(hmac.compare_digest(given, token) for token in allowed)
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path not in OPEN and not known(request.headers.get("Authorization", "")):
+            raise ApiError(401, "Unauthorized", "Unauthorized")
+        target = parse_path(request.path)
+        if isinstance(target, Target):
+            return await verbs.answer(request, target)
+        document = documents.get(request)
+        if document is None:
+            raise errors.no_path()
+        return document
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await answer(request)
+        except ApiError as error:
+            return _refusal(error)
+        except web.HTTPRequestEntityTooLarge:
+            return _refusal(ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {MAX_BODY}"))
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            log.exception("%s %s", request.method, request.path_qs)
+            return _refusal(ApiError(500, "InternalError", f"Internal error occurred: {type(error).__name__}: {error}"))
+
+    return handle
+
+
+def _refusal(error: ApiError) -> web.Response:
+    headers: Mapping[str, Any] = {"WWW-Authenticate": "Bearer"} if error.code == 401 else {}
+    body = msgspec.json.encode(error.status())
+    return web.Response(body=body, status=error.code, content_type="application/json", headers=headers)

@@ -1,0 +1,85 @@
+"""`kube.client.Client` in process: no sockets, no encoding, the same rules."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import Any, Literal
+
+from sealane.apiserver.api import Api, Deletion
+from sealane.kube.client import ObjectList, PatchType, WatchEvent
+from sealane.kube.kinds import Kind
+from sealane.kube.objects import Object, Raw
+
+
+class LocalClient:
+    """Objects it returns are the store's own: nobody changes their `raw`."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def close(self) -> None:
+        """For symmetry with the client over HTTP; the store is closed by its owner."""
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Object:
+        return (await self._api.get(kind, namespace, name)).object
+
+    async def list(self, kind: Kind, namespace: str | None = None, *, labels: str = "", fields: str = "") -> ObjectList:
+        found, version = self._api.list(kind, namespace, labels=labels, fields=fields)
+        return ObjectList(tuple(stored.object for stored in found), str(version))
+
+    async def watch(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        resource_version: str,
+        labels: str = "",
+        fields: str = "",
+    ) -> AsyncIterator[Sequence[WatchEvent]]:
+        served = self._api.resources.of(kind)
+        watch = self._api.watch(kind, namespace, resource_version=int(resource_version), labels=labels, fields=fields)
+        try:
+            async with aclosing(watch.batches()) as stream:
+                async for batches in stream:
+                    yield [
+                        WatchEvent(seen.type, self._api.converted(served, seen.stored).object)
+                        for batch in batches
+                        for seen in batch.seen(watch.selection)
+                    ]
+        finally:
+            watch.close()
+
+    async def create(self, kind: Kind, raw: Raw) -> Object:
+        namespace = (raw.get("metadata") or {}).get("namespace") or "default"
+        return (await self._api.create(kind, namespace, raw)).object
+
+    async def update(self, kind: Kind, raw: Raw, *, subresource: str = "") -> Object:
+        metadata = raw.get("metadata") or {}
+        namespace, name = metadata.get("namespace") or "default", metadata.get("name") or ""
+        return (await self._api.update(kind, namespace, name, raw, subresource=subresource)).object
+
+    async def patch(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        patch: Any,
+        *,
+        type: PatchType = "merge",  # noqa: A002 - the API's own word
+        subresource: str = "",
+    ) -> Object:
+        stored = await self._api.patch(kind, namespace, name, patch, type=type, subresource=subresource)
+        return stored.object
+
+    async def delete(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        *,
+        grace_seconds: int | None = None,
+        propagation: Literal["Background", "Foreground", "Orphan"] | None = None,
+        uid: str | None = None,
+    ) -> None:
+        await self._api.delete(kind, namespace, name, Deletion(grace_seconds, propagation, uid))

@@ -1,0 +1,145 @@
+"""What the server itself says in an object's metadata, and the shape that metadata must have.
+
+Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/object-meta/
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from sealane.apiserver.errors import bad_request, invalid, required
+from sealane.kube.kinds import NAMESPACE, SERVICE, Kind
+from sealane.kube.objects import Raw
+
+_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # as k8s.io/apimachinery/pkg/util/rand: no vowels, no words
+_GENERATED_PREFIX = 58  # 63 characters less the suffix
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_PATH_SEGMENT = re.compile(r"(?!\.\.?$)[^/%]+")
+
+
+class OwnerReference(msgspec.Struct):
+    apiVersion: str
+    kind: str
+    name: str
+    uid: str
+    controller: bool | None = None
+    blockOwnerDeletion: bool | None = None
+
+
+class _Metadata(msgspec.Struct):
+    name: str | None = None
+    generateName: str | None = None
+    namespace: str | None = None
+    uid: str | None = None
+    resourceVersion: str | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    finalizers: list[str] | None = None
+    ownerReferences: list[OwnerReference] | None = None
+    managedFields: list[dict[str, Any]] | None = None
+    deletionTimestamp: str | None = None
+    deletionGracePeriodSeconds: int | None = None
+    creationTimestamp: str | None = None
+    generation: int | None = None
+
+
+class _Envelope(msgspec.Struct):
+    apiVersion: str = ""
+    kind: str = ""
+    metadata: _Metadata | None = None
+
+
+def check_envelope(kind: Kind, raw: Any) -> None:
+    """That `raw` is a `kind` with metadata of the right types. Raises ApiError 400."""
+    try:
+        envelope = msgspec.convert(raw, _Envelope)
+    except msgspec.ValidationError as error:
+        raise bad_request(
+            f"{kind.kind} in version {kind.version!r} cannot be handled as a {kind.kind}: {error}"
+        ) from None
+    if (envelope.kind and envelope.kind != kind.kind) or (
+        envelope.apiVersion and envelope.apiVersion.rpartition("/")[0] != kind.group
+    ):
+        raise bad_request(
+            f"the object provided is a {envelope.apiVersion} {envelope.kind}, "
+            f"which is not the {kind.api_version} {kind.kind} that is served here"
+        )
+    if not kind.group.count("."):  # kinds of Kubernetes itself: these are structures
+        for field in ("spec", "status"):
+            if not isinstance(raw.get(field), Mapping | None):
+                raise bad_request(
+                    f"{kind.kind} in version {kind.version!r} cannot be handled as a {kind.kind}: "
+                    f"Expected `object`, got `{type(raw[field]).__name__}` - at `$.{field}`"
+                )
+
+
+def check_name(kind: Kind, name: str, field: str = "metadata.name") -> None:
+    """Raises ApiError 422 for a name that the kind cannot have (RFC 1123 subdomain, or stricter)."""
+    if not name:
+        raise required(kind, name, field, "name or generateName is required")
+    if kind == NAMESPACE:
+        pattern, longest, what = _LABEL, 63, _LABEL_SAYS
+    elif kind == SERVICE:
+        pattern, longest, what = _LABEL_1035, 63, _LABEL_1035_SAYS
+    elif kind.group == "rbac.authorization.k8s.io":
+        pattern, longest, what = _PATH_SEGMENT, 253, 'may not be "." or ".." or contain "/" or "%"'
+    else:
+        pattern, longest, what = _SUBDOMAIN, 253, _SUBDOMAIN_SAYS
+    if len(name) > longest:
+        what = f"must be no more than {longest} characters"
+    elif pattern.fullmatch(name):
+        return
+    raise invalid(kind, name, (field, "FieldValueInvalid", f'Invalid value: "{name}": {what}'))
+
+
+_LABEL_SAYS = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
+    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+)
+_LABEL_1035_SAYS = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
+    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
+    "'[a-z]([-a-z0-9]*[a-z0-9])?')"
+)
+_SUBDOMAIN_SAYS = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
+    "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+
+
+def generated_name(prefix: str) -> str:
+    return prefix[:_GENERATED_PREFIX] + "".join(random.choices(_SUFFIX, k=5))
+
+
+def new_uid() -> str:
+    return str(uuid.uuid4())
+
+
+_clock = (0, "")
+
+
+def timestamp(offset: float = 0) -> str:
+    """Now, or `offset` seconds later, as meta/v1 Time writes it."""
+    global _clock
+    second = int(time.time() + offset)
+    if _clock[0] != second:
+        _clock = (second, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second)))
+    return _clock[1]
+
+
+def with_metadata(raw: Raw, **changes: Any) -> Raw:
+    """`raw` with these metadata fields; None removes one."""
+    metadata = {key: value for key, value in {**raw["metadata"], **changes}.items() if value is not None}
+    return {**raw, "metadata": metadata}

@@ -1,0 +1,141 @@
+"""Credentials of a cluster: a CA, the API server's certificate and an admin token, made once and kept.
+
+Making certificates needs `cryptography`; reading them does not, so only a cluster's first start pays for the import.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sealane.kube import kubeconfig
+
+NAMES = (
+    "localhost",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+)
+ADDRESSES = (
+    "127.0.0.1",
+    "::1",
+    "10.96.0.1",
+    "fd00:10:96::1",
+    "172.18.0.2",
+    "fd00:172:18::2",
+)
+_YEARS = 10
+_FILES = ("ca.crt", "server.crt", "server.key", "token")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """ca: PEM text of the CA's certificate. server_certificate, server_key: PEM files. token: the admin's."""
+
+    ca: str
+    server_certificate: Path
+    server_key: Path
+    token: str = field(repr=False)
+
+
+def ensure(folder: Path) -> Credentials:
+    """The credentials in `folder`, made when they are not all there. Raises OSError."""
+    if not all((folder / name).is_file() for name in _FILES):
+        _make(folder)
+    return Credentials(
+        (folder / "ca.crt").read_text(),
+        folder / "server.crt",
+        folder / "server.key",
+        (folder / "token").read_text().strip(),
+    )
+
+
+def server_context(credentials: Credentials) -> ssl.SSLContext:
+    """For the server side of TLS, 1.2 and up."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(credentials.server_certificate, credentials.server_key)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def write_kubeconfig(path: Path, server: str, credentials: Credentials, name: str) -> None:
+    """A kubeconfig at `path`, mode 0600, whose context, cluster and user are called `name`."""
+    kubeconfig.write(path, kubeconfig.Access(server=server, ca=credentials.ca, token=credentials.token), name)
+
+
+def _make(folder: Path) -> None:
+    """A new CA for each cluster, thrown away after signing: nothing else can ever be signed with it."""
+    from datetime import UTC, datetime, timedelta
+    from ipaddress import ip_address
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+    now = datetime.now(UTC)
+    ca_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sealane")])
+
+    def builder(subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(ca_name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(days=365 * _YEARS))
+        )
+
+    def usage(signs_certificates: bool) -> x509.KeyUsage:
+        return x509.KeyUsage(
+            digital_signature=True,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            key_cert_sign=signs_certificates,
+            crl_sign=False,
+            encipher_only=False,
+            decipher_only=False,
+        )
+
+    ca_identifier = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
+    ca = (
+        builder(ca_name, ca_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage(signs_certificates=True), critical=True)
+        .add_extension(ca_identifier, critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    alternatives = [*map(x509.DNSName, NAMES), *(x509.IPAddress(ip_address(address)) for address in ADDRESSES)]
+    server = (
+        builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kube-apiserver")]), server_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ca_identifier), critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    key_bytes = server_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(folder / "ca.crt", ca.public_bytes(pem))
+    _write(folder / "server.crt", server.public_bytes(pem))
+    _write(folder / "server.key", key_bytes)
+    _write(folder / "token", secrets.token_urlsafe(32).encode())
+
+
+def _write(path: Path, data: bytes) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(data)
+    os.replace(beside, path)

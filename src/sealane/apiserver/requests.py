@@ -1,0 +1,153 @@
+"""Reading a request: what its path is about, its options, its body, and the form in which it wants the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import unquote
+
+import msgspec
+import yaml
+from aiohttp import web
+
+from sealane.apiserver import errors
+from sealane.apiserver.api import Deletion, Write
+from sealane.kube.client import ApiError
+from sealane.kube.objects import without_nulls
+
+Form = Literal["Plain", "Table", "PartialObjectMetadata", "PartialObjectMetadataList"]
+
+_NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
+_TRUE = frozenset({"1", "true", "True", "t", "T", "TRUE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A collection (name ""), an object or a subresource. namespace None: the path names none."""
+
+    group: str
+    version: str
+    plural: str
+    namespace: str | None = None
+    name: str = ""
+    subresource: str = ""
+    rest: str = ""
+
+
+def parse_path(path: str) -> Target | None:
+    """None for a path that is about no resource, such as discovery."""
+    parts = [unquote(part) for part in path.strip("/").split("/")]
+    if parts[0] == "api" and len(parts) > 2:
+        group, version, rest = "", parts[1], parts[2:]
+    elif parts[0] == "apis" and len(parts) > 3:
+        group, version, rest = parts[1], parts[2], parts[3:]
+    else:
+        return None
+    namespace = None
+    if rest[0] == "namespaces" and len(rest) > 2 and not (len(rest) == 3 and rest[2] in _NAMESPACE_SUBRESOURCES):
+        namespace, rest = rest[1], rest[2:]
+    padded = [*rest, "", ""]
+    return Target(group, version, padded[0], namespace, padded[1], padded[2], "/".join(rest[3:]))
+
+
+def flag(query: Mapping[str, str], name: str) -> bool:
+    return query.get(name) in _TRUE
+
+
+def number(query: Mapping[str, str], name: str) -> int | None:
+    """Raises ApiError 400 when it is there and no number."""
+    text = query.get(name)
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise errors.bad_request(f"invalid {name}: {text!r} is not a number") from None
+
+
+def write_options(query: Mapping[str, str]) -> Write:
+    """Raises ApiError 400 for an option that no API server knows."""
+    dry_run = query.get("dryRun", "")
+    if dry_run not in ("", "All"):
+        raise errors.bad_request(f'invalid dryRun: Unsupported value: "{dry_run}": supported values: "All"')
+    validation = query.get("fieldValidation", "")
+    if validation not in ("", "Strict", "Warn", "Ignore"):
+        raise errors.bad_request(
+            f'invalid fieldValidation: Unsupported value: "{validation}": supported values: "Ignore", "Strict", "Warn"'
+        )
+    return Write(dry_run == "All", validation, query.get("fieldManager", ""), flag(query, "force"))
+
+
+def deletion_options(query: Mapping[str, str], body: Any) -> Deletion:
+    """From a DeleteOptions body or, without one, the query. Raises ApiError 400."""
+    body = body or {}
+    try:
+        asked = msgspec.convert(body, _DeleteOptions)
+    except msgspec.ValidationError as error:
+        raise errors.bad_request(f"DeleteOptions cannot be handled: {error}") from None
+    grace = asked.gracePeriodSeconds if asked.gracePeriodSeconds is not None else number(query, "gracePeriodSeconds")
+    policy = asked.propagationPolicy or query.get("propagationPolicy") or None
+    if policy is None and asked.orphanDependents is not None:
+        policy = "Orphan" if asked.orphanDependents else "Background"
+    if policy not in (None, "Background", "Foreground", "Orphan"):
+        raise errors.bad_request(
+            f'invalid propagationPolicy: Unsupported value: "{policy}": supported values: '
+            '"Background", "Foreground", "Orphan"'
+        )
+    conditions = asked.preconditions or {}
+    return Deletion(
+        grace,
+        policy,  # type: ignore[arg-type]  # one of the three
+        conditions.get("uid"),
+        conditions.get("resourceVersion"),
+        "All" in (asked.dryRun or ()) or query.get("dryRun") == "All",
+    )
+
+
+class _DeleteOptions(msgspec.Struct):
+    gracePeriodSeconds: int | None = None
+    propagationPolicy: str | None = None
+    orphanDependents: bool | None = None
+    preconditions: dict[str, str | None] | None = None
+    dryRun: list[str] | None = None
+
+
+async def body_of(request: web.BaseRequest) -> Any:
+    """The body as JSON values, without fields that are null. Raises ApiError 400 or 415."""
+    data = await request.read()
+    media = request.content_type
+    if not data:
+        return None
+    try:
+        if media.endswith("yaml"):
+            return without_nulls(yaml.load(data, yaml.CSafeLoader))
+        if media.endswith("json") or media == "application/octet-stream":
+            value = msgspec.json.decode(data)
+            return without_nulls(value) if b"null" in data and "patch" not in media else value
+    except (msgspec.DecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise errors.bad_request(f"the body of the request is not valid: {' '.join(str(error).split())}") from None
+    raise ApiError(
+        415,
+        "UnsupportedMediaType",
+        f"the body of the request was in an unknown format - accepted media types include: application/json, "
+        f"application/yaml; got {media}",
+    )
+
+
+def form_of(request: web.BaseRequest) -> Form:
+    """The first form in Accept that this server can give. Raises ApiError 406 when there is none."""
+    accept = request.headers.get("Accept", "")
+    if not accept or accept == "application/json":
+        return "Plain"
+    for part in accept.split(","):
+        media, *parameters = [piece.strip() for piece in part.split(";")]
+        if media not in ("application/json", "*/*", "application/*"):
+            continue
+        for parameter in parameters:
+            if parameter == "as=PartialObjectMetadata":
+                return "PartialObjectMetadata"
+            if parameter == "as=PartialObjectMetadataList":
+                return "PartialObjectMetadataList"
+        return "Plain"
+    raise ApiError(406, "NotAcceptable", "only the following media types are accepted: application/json")

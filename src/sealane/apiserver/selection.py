@@ -1,0 +1,122 @@
+"""Which objects of a collection a list or a watch is about: namespace, label selector, field selector.
+
+Fields that can be selected on: https://kubernetes.io/docs/concepts/overview/working-with-objects/field-selectors/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from sealane.kube.client import ApiError
+from sealane.kube.kinds import Kind
+from sealane.kube.objects import Object
+from sealane.kube.selectors import LabelSelector
+
+_EVERYWHERE = frozenset({"metadata.name", "metadata.namespace"})
+_INVOLVED = frozenset(
+    f"involvedObject.{field}"
+    for field in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+)
+FIELDS: Mapping[tuple[str, str], frozenset[str]] = {
+    ("", "Pod"): frozenset(
+        {
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.nominatedNodeName",
+        }
+    ),
+    ("", "Event"): _INVOLVED | {"reason", "reportingComponent", "source", "type"},
+    ("", "Secret"): frozenset({"type"}),
+    ("", "Node"): frozenset({"spec.unschedulable"}),
+    ("", "Namespace"): frozenset({"status.phase"}),
+    ("", "Service"): frozenset({"spec.clusterIP", "spec.type"}),
+    ("apps", "ReplicaSet"): frozenset({"status.replicas"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldTerm:
+    path: tuple[str, ...]
+    value: str
+    equal: bool
+
+    def matches(self, found: Object) -> bool:
+        return (_field(found.raw, self.path) == self.value) is self.equal
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """namespace None: all of them."""
+
+    namespace: str | None = None
+    labels: LabelSelector = field(default_factory=LabelSelector)
+    fields: tuple[FieldTerm, ...] = ()
+
+    @property
+    def everything(self) -> bool:
+        return self.namespace is None and self.narrow is False
+
+    @property
+    def narrow(self) -> bool:
+        """Whether objects have to be looked at one by one."""
+        return bool(self.labels.requirements or self.fields)
+
+    def matches(self, found: Object) -> bool:
+        if self.namespace is not None and found.key.namespace != self.namespace:
+            return False
+        if self.labels.requirements and not self.labels.matches(found.labels):
+            return False
+        return all(term.matches(found) for term in self.fields)
+
+
+@lru_cache(maxsize=1024)
+def select(kind: Kind, namespace: str | None, labels: str, fields: str) -> Selection:
+    """Raises ApiError 400 for a selector that cannot be read or a field that cannot be selected on."""
+    try:
+        parsed = LabelSelector.parse(labels)
+    except ValueError as error:
+        raise ApiError(400, "BadRequest", str(error)) from None
+    if not kind.namespaced:
+        namespace = None
+    return Selection(namespace or None, parsed, tuple(_terms(kind, fields)))
+
+
+def _terms(kind: Kind, fields: str) -> list[FieldTerm]:
+    found: list[FieldTerm] = []
+    allowed = _EVERYWHERE | FIELDS.get((kind.group, kind.kind), frozenset())
+    for part in filter(None, (part.strip() for part in fields.split(","))):
+        name, sign, value = part.partition("!=")
+        equal = not sign
+        if equal:
+            name, sign, value = part.partition("==" if "==" in part else "=")
+        if not sign:
+            raise ApiError(400, "BadRequest", f"invalid selector: {fields!r}; can't understand {part!r}")
+        name = name.strip()
+        if name not in allowed:
+            raise ApiError(
+                400,
+                "BadRequest",
+                f'Unable to find "{kind.group or "v1"}, Resource={kind.plural}" that match label selector "", '
+                f'field selector "{fields}": field label not supported: {name}',
+            )
+        found.append(FieldTerm(tuple(name.split(".")), value.strip(), equal))
+    return found
+
+
+def _field(raw: Mapping[str, Any], path: tuple[str, ...]) -> str:
+    value: Any = raw
+    for part in path:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    if isinstance(value, Mapping):  # Event.source selects on its component
+        value = value.get("component")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)

@@ -1,0 +1,266 @@
+"""The store: every object in memory and in SQLite, one increasing resourceVersion, one commit for all writes that wait.
+
+A write is prepared on the event loop against the newest state (`head`), so precondition and write are one step. All
+writes that wait are then committed together by one thread, with an fsync; only after that they are acknowledged,
+visible to `get` and `items`, and told to subscribers. What was acknowledged is on disk whatever happens to the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from sealane.kube.objects import Object, Raw
+
+Resource: TypeAlias = tuple[str, str]
+"""API group and plural: where objects are kept, whatever version they are asked for in."""
+
+EventType: TypeAlias = Literal["ADDED", "MODIFIED", "DELETED"]
+
+encode = msgspec.json.Encoder().encode
+_decode: msgspec.json.Decoder[Raw] = msgspec.json.Decoder(Raw)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS objects (
+    grp TEXT NOT NULL, plural TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (grp, plural, namespace, name));
+CREATE TABLE IF NOT EXISTS version (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL);
+"""
+
+
+class StorageError(OSError):
+    """The database refused a commit (disk full, file gone). Nothing of it was written or acknowledged."""
+
+
+class Stored(NamedTuple):
+    """One state of one object: its resourceVersion, parsed and as JSON bytes."""
+
+    version: int
+    object: Object
+    data: bytes
+
+
+class Address(NamedTuple):
+    resource: Resource
+    namespace: str
+    name: str
+
+
+class Event(NamedTuple):
+    """One committed write. `stored` of a DELETED event is the last state, with the resourceVersion of the deletion."""
+
+    type: EventType
+    address: Address
+    stored: Stored
+    before: Stored | None
+
+
+class _Write(NamedTuple):
+    address: Address
+    stored: Stored
+    deleted: bool
+
+
+class Store:
+    """Belongs to the event loop in which its first write is awaited."""
+
+    def __init__(self, connection: sqlite3.Connection, version: int) -> None:
+        self.version = version  # of the last committed write
+        self._newest = version  # of the last prepared write
+        self._connection = connection
+        self._objects: dict[Resource, dict[str, dict[str, Stored]]] = {}
+        self._uids: dict[str, Address] = {}
+        self._head: dict[Address, _Write] = {}
+        self._waiting: list[_Write] = []
+        self._waiters: asyncio.Future[None] | None = None
+        self._committing: asyncio.Future[None] | None = None
+        self._committer = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._subscribers: list[Callable[[Sequence[Event]], None]] = []
+        self._closed = False
+
+    @classmethod
+    def open(cls, path: str | Path) -> Store:
+        """Opens or makes the database at `path`. Raises sqlite3.Error when it cannot be used."""
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.executescript(_SCHEMA)
+        row = connection.execute("SELECT value FROM version").fetchone()
+        store = cls(connection, row[0] if row else 0)
+        for group, plural, namespace, name, data in connection.execute("SELECT * FROM objects"):
+            found = Object(_decode.decode(data))
+            stored = Stored(int(found.resource_version), found, data)
+            store._keep(Address((group, plural), namespace, name), stored)
+        return store
+
+    def close(self) -> None:
+        """Commits what waits, then closes the database. The store cannot be used after that."""
+        if self._closed:
+            return
+        self._closed = True
+        self._committer.shutdown(wait=True)
+        if self._waiting:
+            self._commit(self._waiting, self._newest)
+        self._connection.close()
+
+    # Reading what is committed
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Stored | None:
+        return self._objects.get(resource, {}).get(namespace, {}).get(name)
+
+    def items(self, resource: Resource, namespace: str | None = None) -> Iterator[Stored]:
+        """In the order of their names (and namespaces, when `namespace` is None: all of them)."""
+        by_namespace = self._objects.get(resource, {})
+        for each in sorted(by_namespace) if namespace is None else (namespace,):
+            names = by_namespace.get(each)
+            if names:
+                for name in sorted(names):
+                    yield names[name]
+
+    def resources(self) -> Iterable[Resource]:
+        """Those that hold, or once held, an object."""
+        return tuple(self._objects)
+
+    def by_uid(self, uid: str) -> Address | None:
+        return self._uids.get(uid)
+
+    def subscribe(self, told: Callable[[Sequence[Event]], None]) -> None:
+        """Calls `told` after each commit with its events in the order of their resourceVersions."""
+        self._subscribers.append(told)
+
+    # Writing
+
+    def head(self, resource: Resource, namespace: str, name: str) -> Stored | None:
+        """The newest state, which may still wait for its commit: what a write has to be based on."""
+        write = self._head.get(Address(resource, namespace, name))
+        if write is not None:
+            return None if write.deleted else write.stored
+        return self.get(resource, namespace, name)
+
+    def stamped(self, raw: Raw) -> Stored:
+        """`raw` with the next resourceVersion. Every stamped state has to be written, and in the order of stamping."""
+        self._newest += 1
+        raw = {**raw, "metadata": {**raw["metadata"], "resourceVersion": str(self._newest)}}
+        return Stored(self._newest, Object(raw), encode(raw))
+
+    async def write(self, address: Address, stored: Stored, deleted: bool = False) -> None:
+        """Makes `stored` the state of `address`, or the last one; returns when that is on disk.
+
+        The write happens also when the caller is cancelled. Raises StorageError.
+        """
+        self.enqueue(address, stored, deleted)
+        await self.flush()
+
+    def enqueue(self, address: Address, stored: Stored, deleted: bool = False) -> None:
+        """The first half of `write`: from now on, `head` tells of it."""
+        if self._closed:
+            raise StorageError("the store is closed")
+        write = _Write(address, stored, deleted)
+        self._head[address] = write
+        self._waiting.append(write)
+        if self._waiters is None:
+            loop = asyncio.get_running_loop()
+            self._waiters = loop.create_future()
+            if self._committing is None:
+                loop.call_soon(self._start)
+
+    async def flush(self) -> None:
+        """Returns when everything that waits now is on disk."""
+        waiters = self._waiters or self._committing
+        if waiters is not None:
+            await asyncio.shield(waiters)
+
+    def _start(self) -> None:
+        writes, waiters = self._waiting, self._waiters
+        if waiters is None or self._closed:
+            return
+        self._waiting, self._waiters, self._committing = [], None, waiters
+        loop = asyncio.get_running_loop()
+        done = loop.run_in_executor(self._committer, self._commit, writes, writes[-1].stored.version)
+        done.add_done_callback(lambda future: self._done(writes, waiters, future.exception()))
+
+    def _commit(self, writes: Sequence[_Write], version: int) -> None:
+        """In the committer's thread. Only the last write of each object reaches the disk."""
+        last = {write.address: write for write in writes}
+        put = [
+            (*write.address.resource, write.address.namespace, write.address.name, write.stored.data)
+            for write in last.values()
+            if not write.deleted
+        ]
+        gone = [
+            (*write.address.resource, write.address.namespace, write.address.name)
+            for write in last.values()
+            if write.deleted
+        ]
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", put)
+            connection.executemany(
+                "DELETE FROM objects WHERE grp = ? AND plural = ? AND namespace = ? AND name = ?", gone
+            )
+            connection.execute("INSERT OR REPLACE INTO version VALUES (1, ?)", (version,))
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _done(self, writes: Sequence[_Write], waiters: asyncio.Future[None], error: BaseException | None) -> None:
+        self._committing = None
+        if error is not None:
+            self._refuse(waiters, error)
+            return
+        events = [self._publish(write) for write in writes]
+        self.version = writes[-1].stored.version
+        for told in self._subscribers:
+            told(events)
+        waiters.set_result(None)
+        if self._waiters is not None:
+            self._start()
+
+    def _refuse(self, waiters: asyncio.Future[None], error: BaseException) -> None:
+        """What waits was prepared against a state that will never be: all of it fails."""
+        failed = StorageError(f"the store cannot be written: {error}")
+        later, self._waiters = self._waiters, None
+        self._waiting = []
+        self._head.clear()
+        for each in (waiters, later):
+            if each is not None:
+                each.set_exception(failed)
+                each.exception()  # told to whoever still waits; nobody has to
+
+    def _publish(self, write: _Write) -> Event:
+        address = write.address
+        before = self.get(*address)
+        if self._head.get(address) is write:
+            del self._head[address]
+        if write.deleted:
+            self._forget(address)
+            return Event("DELETED", address, write.stored, before)
+        self._keep(address, write.stored)
+        return Event("MODIFIED" if before else "ADDED", address, write.stored, before)
+
+    def _keep(self, address: Address, stored: Stored) -> None:
+        resource, namespace, name = address
+        self._objects.setdefault(resource, {}).setdefault(namespace, {})[name] = stored
+        self._uids[stored.object.uid] = address
+
+    def _forget(self, address: Address) -> None:
+        resource, namespace, name = address
+        names = self._objects.get(resource, {}).get(namespace, {})
+        stored = names.pop(name, None)
+        if stored is not None:
+            self._uids.pop(stored.object.uid, None)
+        if not names:
+            self._objects.get(resource, {}).pop(namespace, None)
+
+    def namespaces(self, resource: Resource) -> Mapping[str, Mapping[str, Stored]]:
+        """namespace → name → object of what is committed."""
+        return self._objects.get(resource, {})

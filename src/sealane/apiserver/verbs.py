@@ -1,0 +1,205 @@
+"""Requests about resources, as calls of the `Api`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from sealane.apiserver import errors, render
+from sealane.apiserver.api import Api
+from sealane.apiserver.requests import (
+    Form,
+    Target,
+    body_of,
+    deletion_options,
+    flag,
+    form_of,
+    number,
+    write_options,
+)
+from sealane.apiserver.resources import Served
+from sealane.apiserver.store import Stored
+from sealane.apiserver.watch import Seen
+from sealane.kube.client import ApiError, PatchType
+from sealane.kube.objects import Raw
+
+BOOKMARK_SECONDS = 60.0
+_PATCH_TYPES: dict[str, PatchType] = {
+    "application/json-patch+json": "json",
+    "application/merge-patch+json": "merge",
+    "application/strategic-merge-patch+json": "strategic",
+}
+
+
+class Verbs:
+    """Answers every request whose path is about a resource."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def answer(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+        served = self._api.resources.find(target.group, target.version, target.plural)
+        if served.kind.namespaced and target.namespace is None and (target.name or request.method == "POST"):
+            raise errors.no_path()
+        if not served.kind.namespaced and target.namespace is not None:
+            raise errors.no_path()
+        if target.subresource and target.subresource not in served.kind.subresources:
+            raise errors.no_path()
+        handler = (_ONE if target.name else _MANY).get(request.method)
+        if handler is None:
+            raise errors.method_not_allowed()
+        return await handler(self, request, served, target)
+
+    # One object
+
+    async def _get(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
+        form = form_of(request)
+        return _object(form, await self._api.get(served.kind, target.namespace or "", target.name))
+
+    async def _update(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
+        form, raw = form_of(request), _object_in(await body_of(request))
+        stored = await self._api.update(
+            served.kind,
+            target.namespace or "",
+            target.name,
+            raw,
+            subresource=target.subresource,
+            options=write_options(request.query),
+        )
+        return _object(form, stored)
+
+    async def _patch(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
+        form, patch = form_of(request), await body_of(request)
+        patch_type = _PATCH_TYPES.get(request.content_type)
+        if patch_type is None:
+            raise ApiError(
+                415,
+                "UnsupportedMediaType",
+                f"the body of the request was in an unknown format - accepted media types include: "
+                f"{', '.join(_PATCH_TYPES)}",
+            )
+        stored = await self._api.patch(
+            served.kind,
+            target.namespace or "",
+            target.name,
+            patch,
+            type=patch_type,
+            subresource=target.subresource,
+            options=write_options(request.query),
+        )
+        return _object(form, stored)
+
+    async def _delete(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
+        options = deletion_options(request.query, await body_of(request))
+        stored, gone = await self._api.delete(served.kind, target.namespace or "", target.name, options)
+        if not gone:
+            return _object("Plain", stored)
+        details = {"name": target.name, "kind": served.kind.plural, "uid": stored.object.uid}
+        if served.kind.group:
+            details["group"] = served.kind.group
+        status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+        return _json(msgspec.json.encode(status))
+
+    # Collections
+
+    async def _list(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
+        form, query = form_of(request), request.query
+        if flag(query, "watch"):
+            return await self._watch(request, served, target, form)
+        items, version = self._api.list(
+            served.kind,
+            target.namespace,
+            labels=query.get("labelSelector", ""),
+            fields=query.get("fieldSelector", ""),
+        )
+        return _json(render.many(form, served, items, version))
+
+    async def _watch(self, request: web.BaseRequest, served: Served, target: Target, form: Form) -> web.StreamResponse:
+        """https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics-for-watch"""
+        query, api = request.query, self._api
+        encoding = render.watch_line(form, served, api.converted)
+        asked = query.get("resourceVersion", "")
+        if asked and not asked.isdigit():
+            raise errors.bad_request(f'invalid resourceVersion: Invalid value: "{asked}"')
+        timeout = number(query, "timeoutSeconds")
+        initial = flag(query, "sendInitialEvents")
+        selectors = {"labels": query.get("labelSelector", ""), "fields": query.get("fieldSelector", "")}
+        first = b""
+        start = int(asked or 0)
+        if start == 0 or initial:
+            items, start = api.list(served.kind, target.namespace, **selectors)
+            first = b"".join(encoding(Seen("ADDED", item)) for item in items)
+            if initial:
+                first += render.bookmark(served, start, initial_end=True)
+        watch = api.watch(served.kind, target.namespace, resource_version=start, **selectors)
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        response.enable_chunked_encoding()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout if timeout else float("inf")
+        bookmarks = flag(query, "allowWatchBookmarks")
+        try:
+            await response.prepare(request)
+            if first:
+                await response.write(first)
+            while (left := end - loop.time()) > 0:
+                try:
+                    batches = await watch.next(min(left, BOOKMARK_SECONDS))
+                except ApiError as error:
+                    await response.write(msgspec.json.encode({"type": "ERROR", "object": error.status()}) + b"\n")
+                    break
+                if batches is None:
+                    break
+                if batches:
+                    await response.write(b"".join(batch.encoded(watch.selection, encoding) for batch in batches))
+                elif bookmarks:
+                    await response.write(render.bookmark(served, api.store.version))
+            await response.write_eof()
+        except ConnectionError:
+            pass  # the client is gone
+        finally:
+            watch.close()
+        return response
+
+    async def _create(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
+        form, raw = form_of(request), _object_in(await body_of(request))
+        stored = await self._api.create(served.kind, target.namespace or "", raw, write_options(request.query))
+        return _object(form, stored, 201)
+
+    async def _delete_many(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
+        options = deletion_options(request.query, await body_of(request))
+        items = await self._api.delete_collection(
+            served.kind,
+            target.namespace,
+            labels=request.query.get("labelSelector", ""),
+            fields=request.query.get("fieldSelector", ""),
+            options=options,
+        )
+        return _json(render.many("Plain", served, items, self._api.store.version))
+
+
+_Handler = Callable[[Verbs, web.BaseRequest, Served, Target], Awaitable[web.StreamResponse]]
+_ONE: dict[str, _Handler] = {
+    "GET": Verbs._get,
+    "PUT": Verbs._update,
+    "PATCH": Verbs._patch,
+    "DELETE": Verbs._delete,
+}
+_MANY: dict[str, _Handler] = {"GET": Verbs._list, "POST": Verbs._create, "DELETE": Verbs._delete_many}
+
+
+def _object_in(body: Any) -> Raw:
+    if not isinstance(body, dict):
+        raise errors.bad_request("the body of the request is not an object")
+    return body
+
+
+def _object(form: Form, stored: Stored, status: int = 200) -> web.Response:
+    return _json(render.one(form, stored), status)
+
+
+def _json(body: bytes, status: int = 200) -> web.Response:
+    return web.Response(body=body, status=status, content_type="application/json")

@@ -1,0 +1,194 @@
+"""Watches: a ring of recent events, and watchers that get each commit as one batch of shared bytes.
+
+The protocol: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from sealane.apiserver.selection import Selection
+from sealane.apiserver.store import Event, EventType, Resource, Store, Stored
+from sealane.kube.client import ApiError
+
+RING = 20_000
+BEHIND = 20_000  # events that may wait for one watcher before it is told to list anew
+
+
+class Seen(NamedTuple):
+    """An event as a watcher of a selection sees it: what leaves the selection is DELETED, what enters it is ADDED."""
+
+    type: EventType | Literal["BOOKMARK"]
+    stored: Stored
+
+
+Encoding = Callable[[Seen], bytes]
+"""Bytes of one event, newline included. The same function object for all watchers that share bytes."""
+
+
+def line(seen: Seen) -> bytes:
+    """A watch event as JSON."""
+    return b'{"type":"%s","object":%s}\n' % (seen.type.encode(), seen.stored.data)
+
+
+class Batch:
+    """What one commit changed of one resource. Each selection is computed, and each encoding encoded, once."""
+
+    __slots__ = ("_encoded", "_seen", "events", "version")
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self.events = events
+        self.version = events[-1].stored.version
+        self._seen: dict[Selection, Sequence[Seen]] = {}
+        self._encoded: dict[tuple[Selection, Encoding], bytes] = {}
+
+    def seen(self, selection: Selection) -> Sequence[Seen]:
+        found = self._seen.get(selection)
+        if found is None:
+            found = self._seen[selection] = _seen(self.events, selection)
+        return found
+
+    def encoded(self, selection: Selection, encoding: Encoding = line) -> bytes:
+        found = self._encoded.get((selection, encoding))
+        if found is None:
+            found = b"".join(map(encoding, self.seen(selection)))
+            self._encoded[(selection, encoding)] = found
+        return found
+
+
+def _seen(events: Iterable[Event], selection: Selection) -> Sequence[Seen]:
+    if selection.everything:
+        return [Seen(event.type, event.stored) for event in events]
+    found: list[Seen] = []
+    for type_, address, stored, before in events:
+        if selection.namespace is not None and address.namespace != selection.namespace:
+            continue
+        if not selection.narrow:
+            found.append(Seen(type_, stored))
+            continue
+        was = before is not None and selection.matches(before.object)
+        now = type_ != "DELETED" and selection.matches(stored.object)
+        if now:
+            found.append(Seen("MODIFIED" if was else "ADDED", stored))
+        elif was:
+            found.append(Seen("DELETED", stored))
+    return found
+
+
+class Watch:
+    """The batches that touch `resource` and `selection`, several at once when the reader is slow.
+
+    Ends when the server closes it; raises ApiError 410 when its reader has fallen too far behind.
+    """
+
+    def __init__(self, hub: Hub, resource: Resource, selection: Selection) -> None:
+        self.selection = selection
+        self.resource = resource
+        self._hub = hub
+        self._batches: list[Batch] = []
+        self._count = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._ended = False
+
+    def push(self, batch: Batch) -> None:
+        self._batches.append(batch)
+        self._count += len(batch.events)
+        if self._count > BEHIND:
+            self._ended = True
+        self._wake()
+
+    def close(self) -> None:
+        self._ended = True
+        self._hub.leave(self)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def next(self, timeout: float | None = None) -> Sequence[Batch] | None:
+        """The batches that came since; empty after `timeout` seconds without any; None at the end."""
+        if not self._batches and not self._ended:
+            loop = asyncio.get_running_loop()
+            waiter = self._waiter = loop.create_future()
+            timer = loop.call_later(timeout, self._wake) if timeout is not None else None
+            try:
+                await waiter
+            finally:
+                self._waiter = None
+                if timer is not None:
+                    timer.cancel()
+        if self._count > BEHIND:
+            self._hub.leave(self)
+            raise expired("the watch has fallen too far behind")
+        if self._ended:
+            return None
+        batches, self._batches, self._count = self._batches, [], 0
+        return batches
+
+    async def batches(self) -> AsyncGenerator[Sequence[Batch], None]:
+        while (batches := await self.next()) is not None:
+            yield batches
+
+
+class Hub:
+    """All watchers of a store, and the events that a watcher may still ask for."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._oldest = store.version  # events after this version are in the ring
+        self._ring: deque[Event] = deque()
+        self._watches: dict[Resource, set[Watch]] = {}
+        store.subscribe(self._committed)
+
+    def _committed(self, events: Sequence[Event]) -> None:
+        self._ring.extend(events)
+        while len(self._ring) > RING:
+            self._oldest = self._ring.popleft().stored.version
+        parts: dict[Resource, list[Event]] = {}
+        for event in events:
+            parts.setdefault(event.address.resource, []).append(event)
+        for resource, part in parts.items():
+            watches = self._watches.get(resource)
+            if watches:
+                batch = Batch(part)
+                for watch in tuple(watches):
+                    if watch.selection.everything or batch.seen(watch.selection):
+                        watch.push(batch)
+
+    def watch(self, resource: Resource, selection: Selection, version: int) -> Watch:
+        """What happens after `version`. Raises ApiError 410 when that is too long ago, or has not been yet."""
+        if version < self._oldest:
+            raise expired(f"too old resource version: {version} ({self._oldest})")
+        if version > self._store.version:
+            raise expired(f"Too large resource version: {version}, current: {self._store.version}")
+        watch = Watch(self, resource, selection)
+        missed: list[Event] = []
+        for event in reversed(self._ring):
+            if event.stored.version <= version:
+                break
+            if event.address.resource == resource:
+                missed.append(event)
+        if missed:
+            watch.push(Batch(missed[::-1]))
+        self._watches.setdefault(resource, set()).add(watch)
+        return watch
+
+    def leave(self, watch: Watch) -> None:
+        self._watches.get(watch.resource, set()).discard(watch)
+
+    def close(self) -> None:
+        for watches in self._watches.values():
+            for watch in tuple(watches):
+                watch.close()
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self._watches.values()))
+
+
+def expired(message: str) -> ApiError:
+    return ApiError(410, "Expired", message)
