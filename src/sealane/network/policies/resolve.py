@@ -1,7 +1,7 @@
 """Whom the selectors of policies mean at this moment.
 
-Three collections: what policies need to know of each pod; which policies isolate each pod; and each policy with the
-addresses that its peers have now. A pod's change touches the policies whose peers it is or was, and nothing else.
+What policies need to know of each pod; which policies isolate each pod; the addresses of each peer that any policy
+names; and each policy with those. A pod's change touches the peers it is or was part of, and nothing else.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from sealane.kube.selectors import LabelSelector
 from sealane.network.addresses import canonical
 from sealane.network.policies.compile import network_policy
 from sealane.network.policies.model import BlockPeer, Direction, PodPeer, Policy, PolicyPort, Rule
-from sealane.reactive.collections import Collection, Derived, Fetch, derive
+from sealane.reactive.collections import Collection, Fetch, derive
+from sealane.reactive.groups import group
 
 AddressPort = tuple[str, str, int]
 """(address, protocol, port)."""
+
+_NOBODY: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +78,14 @@ class ResolvedPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """All that is known of policies, as collections that follow their objects."""
+    """All that is known of policies, as collections that follow their objects.
+
+    members: the addresses of each peer's pods; a peer that several rules name is there once.
+    """
 
     pods: Collection[Key, PolicyPod]
     isolation: Collection[Key, Isolation]
+    members: Collection[PodPeer, frozenset[str]]
     resolved: Collection[Key, ResolvedPolicy]
 
 
@@ -101,11 +108,36 @@ def derive_policies(
             tuple(policy.key for policy in own if policy.egress is not None),
         )
 
-    def resolved(_key: Key, policy: Policy, fetch: Fetch) -> ResolvedPolicy:
-        return _resolve(policy, peers, namespaces, fetch)
+    def members(peer: PodPeer, _same: PodPeer, fetch: Fetch) -> frozenset[str]:
+        return frozenset(address for pod in _peer_pods(peer, peers, namespaces, fetch) for address in pod.addresses)
 
-    isolations: Derived[Key, PolicyPod, Key, Isolation] = derive("isolation", peers, isolation)
-    return Policies(peers, isolations, derive("resolved policies", compiled, resolved))
+    named: Collection[PodPeer, PodPeer] = group("peers", [(compiled, _peers_of)], lambda peer, _policies: peer)
+    addresses: Collection[PodPeer, frozenset[str]] = derive("peer members", named, members)
+
+    def resolved(_key: Key, policy: Policy, fetch: Fetch) -> ResolvedPolicy:
+        def of(direction: Direction) -> tuple[ResolvedRule, ...]:
+            return tuple(
+                ResolvedRule(
+                    rule,
+                    tuple(
+                        (fetch.get(addresses, peer) or _NOBODY) if isinstance(peer, PodPeer) else _NOBODY
+                        for peer in rule.peers
+                    ),
+                    tuple(
+                        _named(port, _destinations(policy, rule, direction, peers, namespaces, fetch))
+                        if isinstance(port.port, str)
+                        else frozenset()
+                        for port in rule.ports
+                    ),
+                )
+                for rule in policy.rules(direction) or ()
+            )
+
+        return ResolvedPolicy(policy, of("ingress"), of("egress"))
+
+    return Policies(
+        peers, derive("isolation", peers, isolation), addresses, derive("resolved policies", compiled, resolved)
+    )
 
 
 def policy_pod(pod: Object) -> PolicyPod | None:
@@ -131,46 +163,40 @@ def _subject(policy: Policy) -> LabelSelector:
     return policy.pods
 
 
-def _resolve(
-    policy: Policy, pods: Collection[Key, PolicyPod], namespaces: Collection[Key, Object], fetch: Fetch
-) -> ResolvedPolicy:
-    def peer_pods(peer: PodPeer) -> list[PolicyPod]:
-        if isinstance(peer.namespaces, str):
-            return fetch(pods, namespace=peer.namespaces, selector=peer.pods)
-        if not peer.namespaces.requirements:
-            return fetch(pods, selector=peer.pods)
-        return [
-            pod
-            for namespace in fetch(namespaces, selector=peer.namespaces)
-            for pod in fetch(pods, namespace=namespace.name, selector=peer.pods)
-        ]
+def _peers_of(policy: Policy) -> set[PodPeer]:
+    rules = (*(policy.ingress or ()), *(policy.egress or ()))
+    return {peer for rule in rules for peer in rule.peers if isinstance(peer, PodPeer)}
 
-    def destinations(rule: Rule, direction: Direction) -> Iterable[PolicyPod]:
-        if direction == "ingress":
-            return fetch(pods, namespace=policy.namespace, selector=policy.pods)
-        if not rule.peers or any(isinstance(peer, BlockPeer) for peer in rule.peers):
-            return fetch(pods, selector=LabelSelector())
-        return [pod for peer in rule.peers if isinstance(peer, PodPeer) for pod in peer_pods(peer)]
 
-    def rules(direction: Direction) -> tuple[ResolvedRule, ...]:
-        return tuple(
-            ResolvedRule(
-                rule,
-                tuple(
-                    frozenset(address for pod in peer_pods(peer) for address in pod.addresses)
-                    if isinstance(peer, PodPeer)
-                    else frozenset()
-                    for peer in rule.peers
-                ),
-                tuple(
-                    _named(port, destinations(rule, direction)) if isinstance(port.port, str) else frozenset()
-                    for port in rule.ports
-                ),
-            )
-            for rule in policy.rules(direction) or ()
-        )
+def _peer_pods(
+    peer: PodPeer, pods: Collection[Key, PolicyPod], namespaces: Collection[Key, Object], fetch: Fetch
+) -> list[PolicyPod]:
+    if isinstance(peer.namespaces, str):
+        return fetch(pods, namespace=peer.namespaces, selector=peer.pods)
+    if not peer.namespaces.requirements:
+        return fetch(pods, selector=peer.pods)
+    return [
+        pod
+        for namespace in fetch(namespaces, selector=peer.namespaces)
+        for pod in fetch(pods, namespace=namespace.name, selector=peer.pods)
+    ]
 
-    return ResolvedPolicy(policy, rules("ingress"), rules("egress"))
+
+def _destinations(
+    policy: Policy,
+    rule: Rule,
+    direction: Direction,
+    pods: Collection[Key, PolicyPod],
+    namespaces: Collection[Key, Object],
+    fetch: Fetch,
+) -> list[PolicyPod]:
+    """The pods whose containers' port names a rule can mean."""
+    if direction == "ingress":
+        return fetch(pods, namespace=policy.namespace, selector=policy.pods)
+    if not rule.peers or any(isinstance(peer, BlockPeer) for peer in rule.peers):
+        return fetch(pods, selector=LabelSelector())
+    peers = [peer for peer in rule.peers if isinstance(peer, PodPeer)]
+    return [pod for peer in peers for pod in _peer_pods(peer, pods, namespaces, fetch)]
 
 
 def _named(port: PolicyPort, pods: Iterable[PolicyPod]) -> frozenset[AddressPort]:

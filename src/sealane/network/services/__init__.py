@@ -25,6 +25,7 @@ from sealane.network.services.select import (
     local_backends,
     select_backends,
     source_allowed,
+    source_ranges,
 )
 
 __all__ = [
@@ -47,4 +48,5 @@ __all__ = [
     "select_backends",
     "service_model",
     "source_allowed",
+    "source_ranges",
 ]

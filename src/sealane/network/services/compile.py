@@ -6,7 +6,7 @@ Sources: the Service and EndpointSlice API reference (v1), KEP-1672 (conditions)
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
@@ -26,61 +26,82 @@ def slice_service(slice_: Object) -> tuple[tuple[str, str], ...]:
     return ((slice_.namespace, name),) if name else ()
 
 
-def claimed_addresses(service: Object) -> tuple[str, ...]:
-    """Index of Services by the external addresses they claim: externalIPs and load-balancer addresses."""
-    spec = service.spec
-    ingress = (service.status.get("loadBalancer") or {}).get("ingress") or ()
-    claimed: list[str] = []
-    for address in (*(spec.get("externalIPs") or ()), *_lb_addresses(ingress)):
-        with suppress(ValueError):  # an index must not fail; the model of that Service will
-            claimed.append(canonical(address))
-    return tuple(claimed)
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The frontends a Service asks for, by port. Of Services that ask for the same, the oldest gets it."""
+
+    key: Key
+    created: str
+    frontends: tuple[tuple[Frontend, ...], ...]
+
+
+def frontend_claims(claims: Claims) -> list[tuple[str, str, int]]:
+    """Index of claims by (address, protocol, port); address "" for NodePorts."""
+    return [(f.address, f.protocol, f.port) for frontends in claims.frontends for f in frontends]
 
 
 def derive_services(
     services: Collection[Key, Object], slices: Collection[Key, Object]
 ) -> Derived[Key, Object, Key, ServiceModel]:
-    """The model of every Service. Two Services that claim one external address and port: the older keeps it."""
+    """The model of every Service. Two Services that claim one address, protocol and port: the older keeps it."""
+    claims: Collection[Key, Claims] = derive("service claims", services, lambda _key, service, _fetch: claim(service))
 
-    def model(_key: Key, service: Object, fetch: Fetch) -> ServiceModel:
-        own = fetch(slices, index=slice_service, value=(service.namespace, service.name))
-        rivals = [
-            rival
-            for address in claimed_addresses(service)
-            for rival in fetch(services, index=claimed_addresses, value=address)
-            if _seniority(rival) < _seniority(service)
-        ]
-        return service_model(service, own, rivals)
+    def model(key: Key, service: Object, fetch: Fetch) -> ServiceModel | None:
+        own = fetch.get(claims, key)
+        if own is None:
+            return None
+        endpoints = fetch(slices, index=slice_service, value=(key.namespace, key.name))
+        older = {
+            claimed: rival.key
+            for claimed in frontend_claims(own)
+            for rival in fetch(claims, index=frontend_claims, value=claimed)
+            if (rival.created, rival.key) < (own.created, key)
+        }
+        return _model(service, own, endpoints, older)
 
     return derive("services", services, model)
 
 
-def service_model(service: Object, slices: Sequence[Object], rivals: Sequence[Object] = ()) -> ServiceModel:
-    """`service` with its EndpointSlices. rivals: older Services that claim one of its external addresses."""
+def service_model(service: Object, slices: Sequence[Object]) -> ServiceModel:
+    """`service` with its EndpointSlices, as if there were no other Service."""
+    return _model(service, claim(service), slices, {})
+
+
+def claim(service: Object) -> Claims:
+    """Raises ValueError for an address that cannot be read."""
+    spec = service.spec
+    plain = spec.get("type") == "ExternalName" or spec.get("clusterIP") == "None"
+    return Claims(
+        service.key,
+        service.metadata.get("creationTimestamp") or "",
+        tuple(
+            () if plain else tuple(_frontends(service, index, port))
+            for index, port in enumerate(spec.get("ports") or ())
+        ),
+    )
+
+
+def _model(
+    service: Object, claims: Claims, slices: Sequence[Object], older: Mapping[tuple[str, str, int], Key]
+) -> ServiceModel:
     spec = service.spec
     kind: str = spec.get("type") or "ClusterIP"
-    cluster_ip = spec.get("clusterIP") or ""
-    headless = kind != "ExternalName" and cluster_ip == "None"
-    plain = kind == "ExternalName" or headless
-    taken = {(f.address, f.protocol, f.port): rival.key for rival in rivals for f in _external_frontends(rival)}
     shadowed: list[tuple[Frontend, Key]] = []
     ports: list[ServicePort] = []
     for index, port in enumerate(spec.get("ports") or ()):
         name: str = port.get("name") or ""
         protocol = _protocol(port)
-        frontends: list[Frontend] = []
-        for frontend in () if plain else _frontends(service, index, port):
-            rival = taken.get((frontend.address, frontend.protocol, frontend.port))
-            if rival is not None and frontend.address:
-                shadowed.append((frontend, rival))
-            else:
-                frontends.append(frontend)
+        frontends = claims.frontends[index]
+        if older:
+            rivals = [(f, older.get((f.address, f.protocol, f.port))) for f in frontends]
+            shadowed += [(frontend, rival) for frontend, rival in rivals if rival is not None]
+            frontends = tuple(frontend for frontend, rival in rivals if rival is None)
         ports.append(
             ServicePort(
                 name,
                 int(port["port"]),
                 protocol,
-                tuple(frontends),
+                frontends,
                 tuple(_backends(slices, name, protocol)),
                 Provenance(service.key, ("spec", "ports", index)),
             )
@@ -93,7 +114,7 @@ def service_model(service: Object, slices: Sequence[Object], rivals: Sequence[Ob
     return ServiceModel(
         service.key,
         kind,
-        headless,
+        kind != "ExternalName" and spec.get("clusterIP") == "None",
         spec.get("externalName") or "" if kind == "ExternalName" else "",
         tuple(ports),
         spec.get("internalTrafficPolicy") or "Cluster",
@@ -103,15 +124,6 @@ def service_model(service: Object, slices: Sequence[Object], rivals: Sequence[Ob
         spec.get("healthCheckNodePort"),
         tuple(shadowed),
     )
-
-
-def _seniority(service: Object) -> tuple[str, Key]:
-    return service.metadata.get("creationTimestamp") or "", service.key
-
-
-def _lb_addresses(ingress: Iterable[Mapping[str, Any]]) -> list[str]:
-    # ipMode Proxy: the load balancer sends to the nodes' own addresses, so nodes must not answer for it (KEP-1860).
-    return [entry["ip"] for entry in ingress if entry.get("ip") and entry.get("ipMode") != "Proxy"]
 
 
 def _frontends(service: Object, index: int, port: Mapping[str, Any]) -> Iterable[Frontend]:
@@ -133,25 +145,17 @@ def _frontends(service: Object, index: int, port: Mapping[str, Any]) -> Iterable
         for family in families:
             why = Provenance(key, ("spec", "ports", index, "nodePort"))
             yield Frontend("NodePort", family, "", int(node_port), protocol, why)
-    yield from _external_frontends(service, (port,))
-
-
-def _external_frontends(service: Object, ports: Sequence[Mapping[str, Any]] | None = None) -> Iterable[Frontend]:
-    """Load-balancer and external addresses, of all ports or of those given."""
-    spec, key = service.spec, service.key
-    for port in spec.get("ports") or () if ports is None else ports:
-        number, protocol = int(port["port"]), _protocol(port)
-        if spec.get("type") == "LoadBalancer":
-            ingress = (service.status.get("loadBalancer") or {}).get("ingress") or ()
-            for position, entry in enumerate(ingress):
-                if _lb_addresses((entry,)):
-                    address = canonical(entry["ip"])
-                    why = Provenance(key, ("status", "loadBalancer", "ingress", position, "ip"))
-                    yield Frontend("LoadBalancer", _family(address), address, number, protocol, why)
-        for position, given in enumerate(spec.get("externalIPs") or ()):
-            address = canonical(given)
-            why = Provenance(key, ("spec", "externalIPs", position))
-            yield Frontend("ExternalIP", _family(address), address, number, protocol, why)
+    if spec.get("type") == "LoadBalancer":
+        for position, entry in enumerate((service.status.get("loadBalancer") or {}).get("ingress") or ()):
+            # ipMode Proxy: the load balancer sends to the nodes' own addresses: nodes must not answer here (KEP-1860).
+            if entry.get("ip") and entry.get("ipMode") != "Proxy":
+                address = canonical(entry["ip"])
+                why = Provenance(key, ("status", "loadBalancer", "ingress", position, "ip"))
+                yield Frontend("LoadBalancer", _family(address), address, number, protocol, why)
+    for position, given in enumerate(spec.get("externalIPs") or ()):
+        address = canonical(given)
+        why = Provenance(key, ("spec", "externalIPs", position))
+        yield Frontend("ExternalIP", _family(address), address, number, protocol, why)
 
 
 def _backends(slices: Sequence[Object], port_name: str, protocol: str) -> Iterable[Backend]:

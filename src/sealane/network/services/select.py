@@ -106,12 +106,17 @@ def select_backends(
     return Selection("reject", (), everywhere_reason, False, port.provenance)
 
 
+def source_ranges(service: ServiceModel, family: Family) -> list[str]:
+    """The loadBalancerSourceRanges that bind addresses of that family: those of the other are ignored there, and an
+    address for which none are left is open to everyone, as with kube-proxy."""
+    return [cidr for cidr in service.source_ranges if (":" in cidr) == (family == 6)]
+
+
 def source_allowed(service: ServiceModel, frontend: Frontend, source: str) -> bool:
-    """loadBalancerSourceRanges: who may use a load-balancer address of the Service."""
-    if frontend.kind != "LoadBalancer" or not service.source_ranges:
-        return True
+    """May `source` use this frontend? Only load-balancer addresses are bound by source ranges."""
+    ranges = source_ranges(service, frontend.family) if frontend.kind == "LoadBalancer" else []
     address = ip_address(source)
-    return any(address in ip_network(cidr) for cidr in service.source_ranges)
+    return not ranges or any(address in ip_network(cidr) for cidr in ranges)
 
 
 def frontend_index(service: ServiceModel) -> list[tuple[str, str, int]]:

@@ -1,0 +1,141 @@
+"""The chains that choose an endpoint, named after what they do: "vip4-internal-3" draws one of three.
+
+Nearly all are shared by every Service with as many endpoints. Only Services with session affinity have chains of their
+own, and a map of their clients each: libnftables up to 1.0 cannot update a map whose key is longer than an IPv6
+address, so client and Service do not fit into one key.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sealane.network.services import Family
+
+TABLE = "sealane-services"
+MASQUERADE_MARK = 0x4000
+LOCAL_OFFSET = 1 << 16
+"""Numbers of a frontend's node-local endpoints start here; those of all its endpoints start at 0."""
+
+MARK = f"meta mark set meta mark | {MASQUERADE_MARK:#x}"
+
+Purpose = Literal["internal", "external", "local", "all"]
+"""internal: masquerade what no pod sent. external: masquerade. local: pods and the node itself take the shortcut to all
+endpoints, others get the local ones. all: that shortcut."""
+
+ScopeKind = Literal["vip", "nodeport"]
+
+
+@dataclass(frozen=True, slots=True)
+class Affinity:
+    """seconds: how long a client is remembered. digest: of the Service port."""
+
+    seconds: int
+    digest: str
+
+    def clients(self, family: Family) -> str:
+        """The map from client address to the mark of its endpoint."""
+        return f"clients{family}-{self.digest}"
+
+
+def key(kind: ScopeKind, family: Family) -> str:
+    """The expression that frontends are looked up by. NodePorts: without the address, guarded by `fib daddr type`."""
+    port = "meta l4proto . th dport"
+    return port if kind == "nodeport" else f"{'ip' if family == 4 else 'ip6'} daddr . {port}"
+
+
+def map_name(kind: ScopeKind, name: str, family: Family) -> str:
+    return f"{name}{family}" if kind == "vip" else f"nodeport-{name}{family}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Maps and chains of one kind of frontend, one family and, with affinity, one Service port."""
+
+    kind: ScopeKind
+    family: Family
+    affinity: Affinity | None
+
+    @property
+    def _ip(self) -> str:
+        return "ip" if self.family == 4 else "ip6"
+
+    def map(self, name: str) -> str:
+        return f"{TABLE} {map_name(self.kind, name, self.family)}"
+
+    def chain(self, purpose: Purpose, count: int, chains: dict[str, tuple[str, ...]]) -> str:
+        """The name of the chain that draws one of `count` endpoints for `purpose`; its rules are added to `chains`."""
+        own = f"-{self.affinity.digest}" if self.affinity else ""
+        name = f"{self.kind}{self.family}-{purpose}-{count}{own}"
+        full = f"{TABLE} {name}"
+        if full not in chains:
+            chains[full] = (*self._prepare(purpose), *(self._draw(purpose, count) if count else ()))
+        return name
+
+    def _prepare(self, purpose: Purpose) -> list[str]:
+        match purpose:
+            case "internal":
+                return [f"{self._ip} saddr != @pods{self.family} {MARK}"]
+            case "external":
+                return [MARK]
+            case "local":
+                shortcuts = f"{key(self.kind, self.family)} vmap @{map_name(self.kind, 'shortcuts', self.family)}"
+                return [
+                    f"{self._ip} saddr @pods{self.family} {shortcuts}",
+                    f"fib saddr type local {MARK} {shortcuts}",
+                ]
+            case "all":
+                return []
+
+    def _draw(self, purpose: Purpose, count: int) -> list[str]:
+        offset = f" offset {LOCAL_OFFSET}" if purpose == "local" else ""
+        draw = f"ct mark set numgen random mod {count}{offset}"
+        drawn = f"{key(self.kind, self.family)} . ct mark"
+
+        def named(name: str) -> str:
+            return f"@{map_name(self.kind, name, self.family)}"
+
+        if self.affinity is None:
+            return [draw, f"dnat {self._ip} to {drawn} map {named('endpoints')}"]
+        client, clients = f"{self._ip} saddr", f"@{self.affinity.clients(self.family)}"
+        follow = f"ct mark != 0 dnat {self._ip} to {drawn} map {named('sticky')}"
+        remember = f"ct mark != 0 update {clients} {{ {client} timeout {self.affinity.seconds}s : ct mark }}"
+        return [
+            f"ct mark set {client} map {clients}",
+            remember,
+            follow,
+            # The endpoint is gone (or there was none): `update` would keep the old mark, so it goes first.
+            f"ct mark != 0 delete {clients} {{ {client} : ct mark }}",
+            draw,
+            f"ct mark set {drawn} map {named('drawn')}",
+            remember,
+            follow,
+        ]
+
+    def endpoints(
+        self, frontend: str, offset: int, endpoints: Sequence[str], elements: dict[tuple[str, str], str]
+    ) -> None:
+        """Adds the elements that lead from `frontend` and a number (from `offset`) to each endpoint."""
+        if self.affinity is None:
+            container = self.map("endpoints")
+            for number, endpoint in enumerate(endpoints, offset):
+                elements[container, f"{frontend} . {number:#010x}"] = endpoint
+            return
+        drawn, sticky = self.map("drawn"), self.map("sticky")
+        for number, (endpoint, mark) in enumerate(_marks(endpoints), offset):
+            elements[drawn, f"{frontend} . {number:#010x}"] = mark
+            elements[sticky, f"{frontend} . {mark}"] = endpoint
+
+
+def _marks(endpoints: Sequence[str]) -> list[tuple[str, str]]:
+    """Each endpoint with a mark that stays its own whatever other endpoints come and go."""
+    taken: dict[int, str] = {}
+    for endpoint in sorted(endpoints):
+        mark = zlib.crc32(endpoint.encode()) or 1
+        while mark in taken:
+            mark += 1
+        taken[mark] = endpoint
+    by_endpoint = {endpoint: f"{mark:#010x}" for mark, endpoint in taken.items()}
+    return [(endpoint, by_endpoint[endpoint]) for endpoint in endpoints]

@@ -1,0 +1,117 @@
+"""What the kernel holds, in the ledger's own words, so that the two can be compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sealane.dataplane.nft import policies
+from sealane.dataplane.nft.chains import TABLE as SERVICES
+from sealane.dataplane.nft.ledger import FAMILY, Ledger
+from sealane.dataplane.nft.libnftables import Nftables, NftError
+
+TABLES = (SERVICES, policies.TABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """elements: (map or set, element) → data, as in `ledger.Facts`. chains: name → its rules as JSON text, without
+    handles and counts."""
+
+    elements: Mapping[tuple[str, str], str]
+    chains: Mapping[str, tuple[str, ...]]
+
+
+def read(nft: Nftables) -> Dump:
+    """Everything in Sealane's tables, here. Tables that are not there hold nothing."""
+    elements: dict[tuple[str, str], str] = {}
+    chains: dict[str, list[str]] = {}
+    for table in TABLES:
+        try:
+            entries = nft.json(f"list table {FAMILY} {table}")
+        except NftError:
+            continue
+        for entry in entries:
+            for kind in ("set", "map"):
+                if kind in entry:
+                    container = f"{table} {entry[kind]['name']}"
+                    elements.update(_elements(container, entry[kind]))
+            if "chain" in entry:
+                chains.setdefault(f"{table} {entry['chain']['name']}", [])
+            if "rule" in entry:
+                rule = [_without_counts(expression) for expression in entry["rule"]["expr"]]
+                chains.setdefault(f"{table} {entry['rule']['chain']}", []).append(json.dumps(rule, sort_keys=True))
+    return Dump(elements, {name: tuple(rules) for name, rules in chains.items()})
+
+
+def differences(dump: Dump, *ledgers: Ledger) -> list[str]:
+    """What the kernel holds that it should not, and lacks, one sentence each. It keeps clients of affinity itself."""
+    found: list[str] = []
+    wanted: dict[tuple[str, str], str] = {}
+    for ledger in ledgers:
+        wanted.update(ledger.elements)
+    fixed = _fixed()
+    for (container, element), data in wanted.items():
+        there = dump.elements.get((container, element))
+        if there is None:
+            found.append(f"{container}: {_shown(element, data)} is missing")
+        elif there != data:
+            found.append(f"{container}: {element} leads to {there!r}, not to {data!r}")
+    for (container, element), data in dump.elements.items():
+        if (container, element) not in wanted and container not in fixed and f"{SERVICES} clients" not in container:
+            found.append(f"{container}: {_shown(element, data)} is there and should not be")
+    for ledger in ledgers:
+        for chain, rules in ledger.chains.items():
+            if chain not in dump.chains:
+                found.append(f"chain {chain} is missing")
+            elif len(dump.chains[chain]) != len(rules):
+                found.append(f"chain {chain} has {len(dump.chains[chain])} rules instead of {len(rules)}")
+    return found
+
+
+def _fixed() -> set[str]:
+    names = ["pods", "unmasqueraded", "services", "loadbalancers"]
+    return {f"{SERVICES} {name}{family}" for name in names for family in (4, 6)}
+
+
+def _shown(element: str, data: str) -> str:
+    return f"{element} : {data}" if data else element
+
+
+def _elements(container: str, listed: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
+    is_map = "map" in listed
+    marked = container.rsplit(" ", 1)[1].rstrip("46").rpartition("-")[2]
+    for element in listed.get("elem", ()):
+        key, data = element if is_map else (element, None)
+        text = _text(key, mark=marked in ("endpoints", "drawn", "sticky"))
+        found[container, text] = _text(data, mark=marked == "drawn") if is_map else ""
+    return found
+
+
+def _text(value: Any, mark: bool = False) -> str:
+    """A JSON expression of libnftables as the text the ledger writes. mark: the last number is a mark."""
+    if isinstance(value, dict):
+        if "elem" in value:
+            return _text(value["elem"]["val"], mark)
+        if "concat" in value:
+            *first, last = value["concat"]
+            return " . ".join([*map(_text, first), _text(last, mark)])
+        if "prefix" in value:
+            return f"{value['prefix']['addr']}/{value['prefix']['len']}"
+        if "range" in value:
+            return "-".join(map(_text, value["range"]))
+        for verdict in ("goto", "jump"):
+            if verdict in value:
+                return f"{verdict} {value[verdict]['target']}"
+        if len(value) == 1:
+            return str(next(iter(value)))
+    if mark:
+        return f"{int(value):#010x}"
+    return str(value)
+
+
+def _without_counts(expression: Any) -> Any:
+    return {"counter": None} if isinstance(expression, dict) and "counter" in expression else expression

@@ -1,0 +1,200 @@
+"""The ledger: what a node's tables should hold, on whose account, and what has changed since the last transaction.
+
+An owner (a Service, a policy, a pod) puts the facts it needs; chains and sets that several owners need are counted.
+Changes come out as text in five phases, so that several ledgers can share a transaction: everything is declared before
+it is used, and let go before it is deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+FAMILY = "inet"
+
+
+class Declaration(NamedTuple):
+    """kind: "set" or "map". body: what stands between the braces, e.g. "type ipv4_addr;"."""
+
+    kind: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What one owner needs. Names carry their table: "sealane-services vips4".
+
+    elements: (map or set, element) → its data; "" in sets. An element has one owner at a time.
+    chains: name → its rules. sets: those beyond the table's fixed ones, by name.
+    """
+
+    elements: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sets: Mapping[str, Declaration] = field(default_factory=dict)
+
+
+NOTHING = Facts()
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """Commands, in the order in which they must run."""
+
+    declare: str = ""
+    remove: str = ""
+    define: str = ""
+    add: str = ""
+    discard: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.declare or self.remove or self.define or self.add or self.discard)
+
+
+def transaction(*ledgers: Phases) -> str:
+    """One text: the same phase of every ledger, then the next."""
+    return "".join(
+        [
+            *(phases.declare for phases in ledgers),
+            *(phases.remove for phases in ledgers),
+            *(phases.define for phases in ledgers),
+            *(phases.add for phases in ledgers),
+            *(phases.discard for phases in ledgers),
+        ]
+    )
+
+
+class Ledger:
+    """`put` facts; `take` what changed since the last `take`; `everything` is the whole, for an empty table."""
+
+    def __init__(self) -> None:
+        self._facts: dict[Hashable, Facts] = {}
+        self._elements: dict[tuple[str, str], str] = {}
+        self._chains: dict[str, tuple[str, ...]] = {}
+        self._sets: dict[str, Declaration] = {}
+        self._uses: dict[tuple[str, str], int] = {}  # ("chain" | "set", name) → number of owners
+        # What the last transaction left behind, for everything touched since; None: was not there.
+        self._old_elements: dict[tuple[str, str], str | None] = {}
+        self._old_chains: dict[str, tuple[str, ...] | None] = {}
+        self._old_sets: dict[str, Declaration | None] = {}
+
+    @property
+    def elements(self) -> Mapping[tuple[str, str], str]:
+        return self._elements
+
+    @property
+    def chains(self) -> Mapping[str, tuple[str, ...]]:
+        return self._chains
+
+    @property
+    def sets(self) -> Mapping[str, Declaration]:
+        return self._sets
+
+    def owners(self) -> list[Hashable]:
+        return list(self._facts)
+
+    def put(self, owner: Hashable, facts: Facts) -> None:
+        """Replaces what `owner` needs; NOTHING lets go of all of it."""
+        old = self._facts.get(owner, NOTHING)
+        if facts is old:
+            return
+        if facts.elements or facts.chains or facts.sets:
+            self._facts[owner] = facts
+        else:
+            self._facts.pop(owner, None)
+        for element in old.elements:
+            if element not in facts.elements:
+                self._old_elements.setdefault(element, self._elements.pop(element, None))
+        for element, data in facts.elements.items():
+            if old.elements.get(element) != data:
+                self._old_elements.setdefault(element, self._elements.get(element))
+                self._elements[element] = data
+        for chain, rules in facts.chains.items():
+            if self._use("chain", chain, chain not in old.chains) or self._chains[chain] != rules:
+                self._old_chains.setdefault(chain, self._chains.get(chain))
+                self._chains[chain] = rules
+        for chain in old.chains:
+            if chain not in facts.chains and self._release("chain", chain):
+                self._old_chains.setdefault(chain, self._chains.pop(chain))
+        for name, declaration in facts.sets.items():
+            if self._use("set", name, name not in old.sets):
+                self._old_sets.setdefault(name, self._sets.get(name))
+                self._sets[name] = declaration
+        for name in old.sets:
+            if name not in facts.sets and self._release("set", name):
+                self._old_sets.setdefault(name, self._sets.pop(name))
+
+    def _use(self, kind: str, name: str, new: bool) -> bool:
+        """True for the first use."""
+        if new:
+            self._uses[kind, name] = self._uses.get((kind, name), 0) + 1
+            return self._uses[kind, name] == 1
+        return False
+
+    def _release(self, kind: str, name: str) -> bool:
+        """True for the last use."""
+        self._uses[kind, name] -= 1
+        if self._uses[kind, name]:
+            return False
+        del self._uses[kind, name]
+        return True
+
+    def take(self) -> Phases:
+        """The commands that bring a table from the last `take` to what is wanted now."""
+        elements, self._old_elements = self._old_elements, {}
+        chains, self._old_chains = self._old_chains, {}
+        sets, self._old_sets = self._old_sets, {}
+        if not elements and not chains and not sets:
+            return Phases()
+        removed = {
+            element: ""
+            for element, data in elements.items()
+            if data is not None and self._elements.get(element) != data
+        }
+        added = {
+            element: self._elements[element]
+            for element, data in elements.items()
+            if element in self._elements and self._elements[element] != data
+        }
+        redefined = {name: self._chains[name] for name in chains if name in self._chains}
+        redefined = {name: rules for name, rules in redefined.items() if chains[name] != rules}
+        gone = [name for name, rules in chains.items() if rules is not None and name not in self._chains]
+        declared = {name: self._sets[name] for name, was in sets.items() if was is None and name in self._sets}
+        dropped = {name: was for name, was in sets.items() if was is not None and name not in self._sets}
+        return Phases(
+            _declare(declared) + "".join(f"add chain {FAMILY} {name}\n" for name in redefined if chains[name] is None),
+            _elements("delete", removed),
+            _define(redefined, [name for name in redefined if chains[name] is not None]),
+            _elements("add", added),
+            "".join(f"flush chain {FAMILY} {name}\n" for name in gone)
+            + "".join(f"delete chain {FAMILY} {name}\n" for name in gone)
+            + "".join(f"delete {was.kind} {FAMILY} {name}\n" for name, was in dropped.items()),
+        )
+
+    def everything(self) -> Phases:
+        """The commands that fill empty tables."""
+        return Phases(
+            _declare(self._sets) + "".join(f"add chain {FAMILY} {name}\n" for name in self._chains),
+            "",
+            _define(self._chains, ()),
+            _elements("add", self._elements),
+        )
+
+
+def _declare(sets: Mapping[str, Declaration]) -> str:
+    return "".join(f"add {kind} {FAMILY} {name} {{ {body} }}\n" for name, (kind, body) in sets.items())
+
+
+def _define(chains: Mapping[str, tuple[str, ...]], flush: list[str] | tuple[()]) -> str:
+    lines = [f"flush chain {FAMILY} {name}\n" for name in flush]
+    lines += [f"add rule {FAMILY} {name} {rule}\n" for name, rules in chains.items() for rule in rules]
+    return "".join(lines)
+
+
+def _elements(verb: str, elements: Mapping[tuple[str, str], str]) -> str:
+    by_container: dict[str, list[str]] = {}
+    for (container, element), data in elements.items():
+        by_container.setdefault(container, []).append(f"{element} : {data}" if data else element)
+    return "".join(
+        f"{verb} element {FAMILY} {container} {{ {', '.join(found)} }}\n" for container, found in by_container.items()
+    )

@@ -1,0 +1,184 @@
+"""What policies look like in nftables: verdict maps by pod address, a chain for each policy and direction, and a set
+for each peer that rules name.
+
+Only pods of the node have entries: egress is asked where a packet starts, ingress where it ends, both in the forward
+hook, where Services are already translated. Packets of the node itself pass the output and input hooks, so a pod and
+its own node always reach each other. Egress and ingress are two base chains, so `accept` in one leads to the other.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2s
+
+from sealane.dataplane.nft.ledger import FAMILY, Declaration, Facts
+from sealane.kube.objects import Key
+from sealane.network.policies import (
+    BlockPeer,
+    Direction,
+    Isolation,
+    PodPeer,
+    PolicyPort,
+    ResolvedPolicy,
+    ResolvedRule,
+)
+
+TABLE = "sealane-policies"
+_ADDRESSES = {4: Declaration("set", "type ipv4_addr;"), 6: Declaration("set", "type ipv6_addr;")}
+DIRECTIONS: tuple[Direction, Direction] = ("ingress", "egress")
+
+
+def skeleton() -> str:
+    """The empty table with its verdict maps and base chains; replaces whatever the table held."""
+    lines = [f"table {FAMILY} {TABLE} {{ }}", f"delete table {FAMILY} {TABLE}", f"table {FAMILY} {TABLE} {{"]
+    for family, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")):
+        lines += [f"map {direction}{family} {{ type {kind} : verdict; }}" for direction in DIRECTIONS]
+        lines.append(f"set itself{family} {{ type {kind} . {kind}; }}")
+    for direction, end, priority in (("egress", "saddr", "filter"), ("ingress", "daddr", "filter + 1")):
+        lines += [
+            f"chain {direction} {{",
+            f"type filter hook forward priority {priority};",
+            "ct state established,related accept",
+            "ip saddr . ip daddr @itself4 accept",
+            "ip6 saddr . ip6 daddr @itself6 accept",
+            f"ip {end} vmap @{direction}4",
+            f"ip6 {end} vmap @{direction}6",
+            "}",
+        ]
+    lines.append("}\n")
+    return "\n".join(lines)
+
+
+def pod_facts(isolation: Isolation, log_group: int | None = None) -> Facts:
+    """A pod of this node: into which chains its traffic goes. Pods under the same policies share a chain.
+
+    log_group: nflog group to which the first packet of each denied connection is copied.
+    """
+    elements: dict[tuple[str, str], str] = {}
+    chains: dict[str, tuple[str, ...]] = {}
+    for direction in DIRECTIONS:
+        policies = isolation.policies(direction)
+        if not policies:
+            continue
+        chain = f"{direction}-of-{_digest(policies)}"
+        deny = (
+            ["counter drop"]
+            if log_group is None
+            else [f'log prefix "{direction} denied" group {log_group}', "counter drop"]
+        )
+        jumps = (f"jump {policy_chain(policy, direction)}" for policy in policies)
+        chains[f"{TABLE} {chain}"] = (*jumps, *deny)
+        for address in isolation.addresses:
+            elements[f"{TABLE} {direction}{_family(address)}", address] = f"goto {chain}"
+    if elements:
+        for address in isolation.addresses:
+            elements[f"{TABLE} itself{_family(address)}", f"{address} . {address}"] = ""
+    return Facts(elements, chains)
+
+
+def policy_facts(resolved: ResolvedPolicy) -> Facts:
+    """A policy's chains, and the sets that its named ports mean. The sets of its peers come from `peer_facts`."""
+    elements: dict[tuple[str, str], str] = {}
+    chains: dict[str, tuple[str, ...]] = {}
+    sets: dict[str, Declaration] = {}
+    for direction in DIRECTIONS:
+        if resolved.policy.rules(direction) is None:
+            continue
+        rules: list[str] = []
+        for rule in resolved.rules(direction):
+            for family in (4, 6):
+                rules += _rule(rule, direction, family)
+            for port, destinations in zip(rule.rule.ports, rule.named, strict=True):
+                if not isinstance(port.port, str):
+                    continue
+                for family, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")):
+                    sets[_port_set(rule, port, family)] = Declaration(
+                        "set", f"type {kind} . inet_proto . inet_service;"
+                    )
+                for address, protocol, number in destinations:
+                    element = f"{address} . {protocol.lower()} . {number}"
+                    elements[_port_set(rule, port, _family(address)), element] = ""
+        chains[f"{TABLE} {policy_chain(resolved.policy.key, direction)}"] = tuple(rules)
+    return Facts(elements, chains, sets)
+
+
+def nothing_allowed(policy: Key) -> Facts:
+    """Empty chains for a policy that could not be resolved: it isolates and allows nothing."""
+    return Facts(chains={f"{TABLE} {policy_chain(policy, direction)}": () for direction in DIRECTIONS})
+
+
+def peer_facts(peer: PodPeer, addresses: frozenset[str]) -> Facts:
+    """The addresses of a peer's pods, as one set for each family, shared by all rules that name the same peer."""
+    return Facts(
+        {(_peer_set(peer, _family(address)), address): "" for address in addresses},
+        sets={_peer_set(peer, 4): _ADDRESSES[4], _peer_set(peer, 6): _ADDRESSES[6]},
+    )
+
+
+def peers_of(resolved: ResolvedPolicy) -> set[PodPeer]:
+    """Whose sets the policy's chains need."""
+    return {
+        peer
+        for direction in DIRECTIONS
+        for rule in resolved.rules(direction)
+        for peer in rule.rule.peers
+        if isinstance(peer, PodPeer)
+    }
+
+
+def policy_chain(policy: Key, direction: Direction) -> str:
+    """Readable, unique, and within the kernel's 127 characters."""
+    name = f"{direction}-{policy.namespace}-{policy.name}"
+    return f"{name[:100]}-{_digest(policy)}"
+
+
+def _rule(rule: ResolvedRule, direction: Direction, family: int) -> list[str]:
+    """nftables rules, one for each pair of peer and port group."""
+    ip = "ip" if family == 4 else "ip6"
+    end = "saddr" if direction == "ingress" else "daddr"
+    peers: list[str] = []
+    for peer in rule.rule.peers:
+        if isinstance(peer, BlockPeer):
+            if (":" in peer.cidr) == (family == 6):
+                excepts = "".join(f" {ip} {end} != {cidr}" for cidr in peer.excepts)
+                peers.append(f"{ip} {end} {peer.cidr}{excepts} ")
+        else:
+            peers.append(f"{ip} {end} @{_peer_set(peer, family).split()[1]} ")
+    if not rule.rule.peers:
+        peers = [f"meta nfproto ipv{family} "]
+    return [f"{peer}{ports}accept" for peer in peers for ports in _ports(rule, ip, family)]
+
+
+def _ports(rule: ResolvedRule, ip: str, family: int) -> list[str]:
+    if not rule.rule.ports:
+        return [""]
+    found: list[str] = []
+    numbers: dict[str, list[str]] = {}
+    for port in rule.rule.ports:
+        protocol = port.protocol.lower()
+        if port.port is None:
+            found.append(f"meta l4proto {protocol} ")
+        elif isinstance(port.port, str):
+            found.append(f"{ip} daddr . meta l4proto . th dport @{_port_set(rule, port, family).split()[1]} ")
+        else:
+            last = port.end if port.end is not None and port.end != port.port else None
+            numbers.setdefault(protocol, []).append(f"{port.port}-{last}" if last else str(port.port))
+    for protocol, listed in numbers.items():
+        # Several single rules rather than an anonymous set: every set of a table is listed when any rule is added.
+        found += [f"{protocol} dport {number} " for number in listed]
+    return found
+
+
+def _peer_set(peer: PodPeer, family: int) -> str:
+    return f"{TABLE} peer{family}-{_digest(peer)}"
+
+
+def _port_set(rule: ResolvedRule, port: PolicyPort, family: int) -> str:
+    return f"{TABLE} port{family}-{_digest((rule.rule.provenance, port))}"
+
+
+def _digest(value: object) -> str:
+    return blake2s(repr(value).encode(), digest_size=6).hexdigest()
+
+
+def _family(address: str) -> int:
+    return 6 if ":" in address else 4

@@ -1,0 +1,319 @@
+"""The programmer: keeps the nftables of every node as the collections say.
+
+Each settled batch of changes becomes one transaction for each node; while one runs, what follows is gathered into the
+next. Facts that are the same everywhere are written once, as one text for all nodes. A node whose transaction fails is
+written anew from nothing, in one transaction, so the old rules stand until the new ones do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sealane.dataplane.linux.threads import NamespaceThread
+from sealane.dataplane.nft import dump, policies, services
+from sealane.dataplane.nft.ledger import NOTHING, Facts, Ledger, Phases, transaction
+from sealane.dataplane.nft.libnftables import Nftables, NftError
+from sealane.kube.objects import Key, Object
+from sealane.network.addresses import NodePlan
+from sealane.network.policies import Isolation, PodPeer, Policies, ResolvedPolicy, derive_policies
+from sealane.network.services import Place, ServiceModel, derive_services
+from sealane.reactive.backoff import Backoff
+from sealane.reactive.collections import Change, Collection
+
+log = logging.getLogger(__name__)
+
+Nodes = Mapping[str, tuple[NodePlan, NamespaceThread]]
+
+
+class NftProgrammer:
+    """Give it the models, `run()` it as a task, and await `synced()` where the kernel must have caught up.
+
+    on_error(node, error) is told of each failed transaction; it is logged and tried again in any case.
+    log_group: nflog group for connections that policies deny.
+    """
+
+    def __init__(
+        self,
+        models: Collection[Key, ServiceModel],
+        policy: Policies,
+        nodes: Nodes,
+        *,
+        log_group: int | None = None,
+        on_error: Callable[[str, Exception], None] | None = None,
+    ) -> None:
+        self._policy = policy
+        self._shared = Ledger()
+        self._whole: Phases | None = None  # `_shared.everything()`, as long as it holds
+        self._nodes = {name: _Node(Place(name), thread, log_group) for name, (_, thread) in nodes.items()}
+        self._arranged: dict[tuple[Key, str], services.Arrangement] = {}
+        self._differing: set[Key] = set()
+        self._on_error = on_error
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._gathering = False
+        self._unsubscribe = [
+            models.subscribe(self._services_changed),
+            policy.isolation.subscribe(self._isolation_changed),
+            policy.resolved.subscribe(self._policies_changed),
+            policy.members.subscribe(self._members_changed),
+        ]
+
+    @classmethod
+    def of_objects(
+        cls,
+        services: Collection[Key, Object],
+        slices: Collection[Key, Object],
+        pods: Collection[Key, Object],
+        namespaces: Collection[Key, Object],
+        policies: Collection[Key, Object],
+        nodes: Nodes,
+        *,
+        log_group: int | None = None,
+        on_error: Callable[[str, Exception], None] | None = None,
+    ) -> NftProgrammer:
+        """From collections of API objects; all of one graph."""
+        models = derive_services(services, slices)
+        policy = derive_policies(policies, pods, namespaces)
+        return cls(models, policy, nodes, log_group=log_group, on_error=on_error)
+
+    async def run(self) -> None:
+        """Writes every node's tables, then each change, until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as tasks:
+            for name, node in self._nodes.items():
+                tasks.create_task(self._serve(name, node))
+
+    async def synced(self) -> None:
+        """Returns when every change so far is in the kernel of every node. `run` must be under way."""
+        self._gather()
+        for node in self._nodes.values():
+            await node.idle.wait()
+
+    async def dump(self, node: str) -> dump.Dump:
+        """What the node's kernel holds now. Raises KeyError for a node that is not here."""
+        found = self._nodes[node]
+        return await found.thread.run(lambda: dump.read(found.context()))
+
+    async def differences(self, node: str) -> list[str]:
+        """Where the node's kernel is not as it should be, one sentence each."""
+        await self.synced()
+        return dump.differences(await self.dump(node), self._shared, self._nodes[node].ledger)
+
+    def resync(self, node: str) -> None:
+        """Writes the node's tables anew, for instance after somebody has changed them by hand."""
+        self._nodes[node].stale = True
+        self._nodes[node].arouse()
+
+    async def close(self) -> None:
+        """Ends the subscriptions and frees the contexts. The rules stay until the namespace goes."""
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
+        for node in self._nodes.values():
+            await node.thread.run(node.close)
+
+    # From changes to ledgers
+
+    def _services_changed(self, changes: Sequence[Change[Key, ServiceModel]]) -> None:
+        for change in changes:
+            self._put_service(change.key, change.new)
+        self._arouse()
+
+    def _put_service(self, key: Key, service: ServiceModel | None) -> None:
+        differing = service is not None and service.differs_by_node
+        if service is None or differing:
+            self._shared.put(key, NOTHING)
+            self._arranged.pop((key, ""), None)
+        else:
+            self._shared.put(key, self._facts(key, service, Place("")))
+        if not differing and key not in self._differing:
+            return
+        (self._differing.add if differing else self._differing.discard)(key)
+        for name, node in self._nodes.items():
+            if service is None or not differing:
+                node.ledger.put(key, NOTHING)
+                self._shared.put((key, name), NOTHING)
+                self._arranged.pop((key, name), None)
+            else:
+                facts = self._facts(key, service, node.place)
+                node.ledger.put(key, Facts(facts.elements))
+                # Chains are the same on every node, whichever of them needs it.
+                self._shared.put((key, name), Facts(chains=facts.chains, sets=facts.sets))
+
+    def _facts(self, key: Key, service: ServiceModel, place: Place) -> Facts:
+        before = self._arranged.get((key, place.node), {})
+        facts, self._arranged[key, place.node] = services.service_facts(service, place, before)
+        return facts
+
+    def _isolation_changed(self, changes: Sequence[Change[Key, Isolation]]) -> None:
+        for change in changes:
+            for isolation in (change.old, change.new):
+                node = self._nodes.get(isolation.node) if isolation else None
+                if node is not None:
+                    here = change.new if change.new and change.new.node == node.place.node else None
+                    node.put_pod(change.key, here, self._policy)
+        self._arouse()
+
+    def _policies_changed(self, changes: Sequence[Change[Key, ResolvedPolicy]]) -> None:
+        for change in changes:
+            for node in self._nodes.values():
+                if change.key in node.policies:
+                    node.put_policy(change.key, self._policy)
+        self._arouse()
+
+    def _members_changed(self, changes: Sequence[Change[PodPeer, frozenset[str]]]) -> None:
+        for change in changes:
+            for node in self._nodes.values():
+                if change.key in node.peers and change.new is not None:
+                    node.ledger.put(change.key, policies.peer_facts(change.key, change.new))
+        self._arouse()
+
+    # From ledgers to the kernel
+
+    def _arouse(self) -> None:
+        """Gathers once the batch has reached every subscriber."""
+        if self._loop is not None and not self._gathering:
+            self._gathering = True
+            self._loop.call_soon(self._gather)
+
+    def _gather(self) -> None:
+        self._gathering = False
+        shared = self._shared.take()
+        if shared:
+            self._whole = None
+        common: str | None = None
+        for node in self._nodes.values():
+            own = node.ledger.take()
+            if own:
+                node.add(transaction(shared, own))
+            elif shared:
+                common = common or transaction(shared)
+                node.add(common)
+
+    def _everything(self, node: _Node) -> str:
+        self._gather()
+        node.waiting.clear()
+        if self._whole is None:
+            self._whole = self._shared.everything()
+        own = node.ledger.everything()
+        return services.skeleton() + policies.skeleton() + transaction(self._whole, own)
+
+    async def _serve(self, name: str, node: _Node) -> None:
+        backoff, failures = Backoff(longest=5.0), 0
+        while True:
+            await node.wake.wait()
+            node.wake.clear()
+            whole, node.stale = node.stale, False
+            text = self._everything(node) if whole else "".join(node.waiting)
+            node.waiting.clear()
+            try:
+                await node.thread.run(node.apply, text)
+                failures = 0
+            except (NftError, OSError) as error:
+                failures += 1
+                log.warning("nftables of %s: %s; writing them anew", name, error)
+                if self._on_error is not None:
+                    self._on_error(name, error)
+                node.stale = True
+                node.wake.set()
+                if whole:
+                    await asyncio.sleep(backoff.delay(failures))
+            if not node.waiting and not node.stale:
+                node.idle.set()
+
+
+class _Node:
+    """A node's ledger, what waits to be written, and which policies and peers its pods need."""
+
+    def __init__(self, place: Place, thread: NamespaceThread, log_group: int | None) -> None:
+        self.place = place
+        self.thread = thread
+        self.ledger = Ledger()
+        self.waiting: list[str] = []
+        self.stale = True  # written from nothing the first time
+        self.wake = asyncio.Event()
+        self.wake.set()
+        self.idle = asyncio.Event()
+        self.policies: dict[Key, _Use] = {}
+        self.peers: dict[PodPeer, int] = {}
+        self._pods: dict[Key, tuple[Key, ...]] = {}
+        self._log_group = log_group
+        self._context: Nftables | None = None
+
+    def put_pod(self, pod: Key, isolation: Isolation | None, policy: Policies) -> None:
+        before = self._pods.pop(pod, ())
+        after: tuple[Key, ...] = ()
+        facts = NOTHING
+        if isolation is not None:
+            after = tuple({*isolation.ingress, *isolation.egress})
+            hairpin = services.node_facts(isolation.addresses)
+            own = policies.pod_facts(isolation, self._log_group)
+            facts = Facts({**hairpin.elements, **own.elements}, own.chains)
+            self._pods[pod] = after
+        for key in after:
+            if key in self.policies:
+                self.policies[key].pods += 1
+            else:
+                self.policies[key] = _Use(1, frozenset())
+                self.put_policy(key, policy)
+        self.ledger.put(pod, facts)
+        for key in before:
+            use = self.policies[key]
+            use.pods -= 1
+            if not use.pods:
+                del self.policies[key]
+                self.ledger.put(key, NOTHING)
+                self._need_peers(use.peers, frozenset(), policy)
+
+    def put_policy(self, key: Key, policy: Policies) -> None:
+        resolved = policy.resolved.get(key)
+        peers = frozenset(policies.peers_of(resolved)) if resolved else frozenset[PodPeer]()
+        use = self.policies[key]
+        self._need_peers(use.peers, peers, policy)
+        use.peers = peers
+        self.ledger.put(key, policies.policy_facts(resolved) if resolved else policies.nothing_allowed(key))
+
+    def _need_peers(self, before: frozenset[PodPeer], after: frozenset[PodPeer], policy: Policies) -> None:
+        for peer in after - before:
+            self.peers[peer] = self.peers.get(peer, 0) + 1
+            if self.peers[peer] == 1:
+                self.ledger.put(peer, policies.peer_facts(peer, policy.members.get(peer) or frozenset()))
+        for peer in before - after:
+            self.peers[peer] -= 1
+            if not self.peers[peer]:
+                del self.peers[peer]
+                self.ledger.put(peer, NOTHING)
+
+    def add(self, text: str) -> None:
+        if not self.stale:
+            self.waiting.append(text)
+        self.arouse()
+
+    def arouse(self) -> None:
+        self.idle.clear()
+        self.wake.set()
+
+    # In the node's thread
+
+    def context(self) -> Nftables:
+        if self._context is None:
+            self._context = Nftables()
+        return self._context
+
+    def apply(self, text: str) -> None:
+        if text:
+            self.context().run(text)
+
+    def close(self) -> None:
+        if self._context is not None:
+            self._context.close()
+            self._context = None
+
+
+@dataclass(slots=True)
+class _Use:
+    """How many pods of a node are under a policy, and the peers it needs there."""
+
+    pods: int
+    peers: frozenset[PodPeer]

@@ -1,0 +1,257 @@
+"""What Services look like in nftables: a table of a fixed number of maps, and one chain for each number of endpoints.
+
+A frontend (address . protocol . port) leads through `vips` to a chain that draws a number below its count of endpoints;
+the `endpoints` map, keyed by frontend and number, gives the endpoint. So a change of one endpoint is a change of one or
+two elements, however many Services there are. NodePorts are the same without the address. Behaviour follows
+kube-proxy's nftables mode: what is refused, dropped and masqueraded, and who short-cuts the policy Local.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2s
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+
+from sealane.dataplane.nft.chains import (
+    LOCAL_OFFSET,
+    MASQUERADE_MARK,
+    TABLE,
+    Affinity,
+    Purpose,
+    Scope,
+    ScopeKind,
+    key,
+    map_name,
+)
+from sealane.dataplane.nft.ledger import FAMILY, Declaration, Facts
+from sealane.network.addresses import LOAD_BALANCERS, PODS, SERVICES, IPNetwork
+from sealane.network.services import (
+    Backend,
+    Family,
+    Frontend,
+    Place,
+    ServiceModel,
+    cluster_backends,
+    local_backends,
+    source_ranges,
+)
+
+REFUSE = "refuse"
+FAMILIES: tuple[Family, Family] = (4, 6)
+SCOPES: tuple[ScopeKind, ScopeKind] = ("vip", "nodeport")
+_CLIENTS = {
+    4: Declaration("map", "type ipv4_addr : mark; flags dynamic, timeout; size 65536;"),
+    6: Declaration("map", "type ipv6_addr : mark; flags dynamic, timeout; size 65536;"),
+}
+
+Arrangement = Mapping[str, tuple[str, ...]]
+"""For each list of endpoints of a Service: which endpoint has which number."""
+
+
+def arrange(before: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    """Numbers for endpoints: those that stay keep theirs, as far as the numbers stay without gaps."""
+    if not before:
+        return tuple(wanted)
+    staying = set(wanted)
+    known = set(before)
+    slots: list[str | None] = [endpoint if endpoint in staying else None for endpoint in before[: len(wanted)]]
+    slots += [None] * (len(wanted) - len(slots))
+    waiting = [endpoint for endpoint in wanted if endpoint not in known]
+    waiting += [endpoint for endpoint in before[len(wanted) :] if endpoint in staying]
+    rest = iter(waiting)
+    return tuple(next(rest) if endpoint is None else endpoint for endpoint in slots)
+
+
+# Facts of one Service
+
+
+def service_facts(service: ServiceModel, place: Place, before: Arrangement) -> tuple[Facts, dict[str, tuple[str, ...]]]:
+    """The Service as seen at `place` (which matters only where it `differs_by_node`), and the arrangement it used."""
+    elements: dict[tuple[str, str], str] = {}
+    chains: dict[str, tuple[str, ...]] = {}
+    sets: dict[str, Declaration] = {}
+    arrangement: dict[str, tuple[str, ...]] = {}
+    local = service.internal_policy == "Local" or service.external_policy == "Local"
+    for port in service.ports:
+        for family in FAMILIES:
+            frontends = [frontend for frontend in port.frontends if frontend.family == family]
+            if not frontends:
+                continue
+            name = f"{port.name}/{port.protocol}/{port.port}/{family}"
+            everywhere = _listed(cluster_backends(port, family, place)[0], before.get(name, ()))
+            here = _listed(
+                local_backends(port, family, place.node)[0] if local else (), before.get(f"{name}/local", ())
+            )
+            arrangement[name], arrangement[f"{name}/local"] = everywhere, here
+            affinity = None
+            if service.affinity_seconds is not None:
+                # Clients of one Service port stay with one endpoint, whichever of its addresses they use.
+                affinity = Affinity(service.affinity_seconds, _digest(service.key, name))
+                sets[f"{TABLE} {affinity.clients(family)}"] = _CLIENTS[family]
+            for frontend in frontends:
+                scope = Scope("nodeport" if frontend.kind == "NodePort" else "vip", family, affinity)
+                _frontend(service, frontend, scope, everywhere, here, elements, chains)
+    return Facts(elements, chains, sets), arrangement
+
+
+def _listed(backends: Iterable[Backend], before: Sequence[str]) -> tuple[str, ...]:
+    return arrange(before, [f"{backend.address} . {backend.port}" for backend in backends])
+
+
+def _frontend(
+    service: ServiceModel,
+    frontend: Frontend,
+    scope: Scope,
+    everywhere: tuple[str, ...],
+    here: tuple[str, ...],
+    elements: dict[tuple[str, str], str],
+    chains: dict[str, tuple[str, ...]],
+) -> None:
+    """Adds a frontend's elements and the chains they lead to. everywhere, here: endpoints for Cluster and for Local."""
+    tuple_ = f"{frontend.protocol.lower()} . {frontend.port}"
+    if frontend.address:
+        tuple_ = f"{frontend.address} . {tuple_}"
+    if frontend.kind == "ClusterIP":
+        elements[scope.map("addresses"), frontend.address] = ""
+    ranges = _ranges(service, frontend) if frontend.kind == "LoadBalancer" else []
+    if ranges:
+        elements[scope.map("restricted"), tuple_] = ""
+        for text in ranges:
+            elements[scope.map("allowed"), f"{tuple_} . {text}"] = ""
+    if frontend.external and service.external_policy == "Local":
+        chosen = here
+        if everywhere:
+            elements[scope.map("vips"), tuple_] = f"goto {scope.chain('local', len(here), chains)}"
+            elements[scope.map("shortcuts"), tuple_] = f"goto {scope.chain('all', len(everywhere), chains)}"
+            scope.endpoints(tuple_, 0, everywhere, elements)
+            scope.endpoints(tuple_, LOCAL_OFFSET, here, elements)
+    else:
+        chosen = here if not frontend.external and service.internal_policy == "Local" else everywhere
+        if chosen:
+            purpose: Purpose = "external" if frontend.external else "internal"
+            elements[scope.map("vips"), tuple_] = f"goto {scope.chain(purpose, len(chosen), chains)}"
+            scope.endpoints(tuple_, 0, chosen, elements)
+    if not chosen:
+        elements[scope.map("refused"), tuple_] = "drop" if everywhere else f"goto {REFUSE}"
+
+
+def _ranges(service: ServiceModel, frontend: Frontend) -> list[str]:
+    """Who may use a load-balancer address, as elements that do not overlap; nothing where everyone may."""
+    given = source_ranges(service, frontend.family)
+    if frontend.family == 4:
+        found = [str(one).removesuffix("/32") for one in collapse_addresses(map(IPv4Network, given))]
+    else:
+        found = [str(one).removesuffix("/128") for one in collapse_addresses(map(IPv6Network, given))]
+    return [] if found and found[0].endswith("/0") else found
+
+
+def _digest(*values: object) -> str:
+    return blake2s(repr(values).encode(), digest_size=6).hexdigest()
+
+
+# Facts of one node
+
+
+def node_facts(pod_addresses: Iterable[str]) -> Facts:
+    """Pods of this node: one that reaches itself through a Service is masqueraded, or it would answer itself."""
+    return Facts(
+        {(f"{TABLE} hairpin{6 if ':' in address else 4}", f"{address} . {address}"): "" for address in pod_addresses}
+    )
+
+
+def skeleton() -> str:
+    """The empty table with its fixed maps and base chains; replaces whatever the table held."""
+    lines = [f"table {FAMILY} {TABLE} {{ }}", f"delete table {FAMILY} {TABLE}", f"table {FAMILY} {TABLE} {{"]
+    for family in FAMILIES:
+        lines += _family_sets(family)
+    lines += _base_chains()
+    lines.append("}\n")
+    return "\n".join(lines)
+
+
+def _family_sets(family: Family) -> list[str]:
+    address = "ipv4_addr" if family == 4 else "ipv6_addr"
+    place = 0 if family == 4 else 1
+    lines = [
+        _interval_set(f"pods{family}", address, [PODS[place]]),
+        _interval_set(f"unmasqueraded{family}", address, [PODS[place], SERVICES[place]]),
+        _interval_set(f"services{family}", address, [SERVICES[place]]),
+        _interval_set(f"loadbalancers{family}", address, [LOAD_BALANCERS[place]]),
+        f"set addresses{family} {{ type {address}; }}",
+        f"set hairpin{family} {{ type {address} . {address}; }}",
+        f"set restricted{family} {{ type {address} . inet_proto . inet_service; }}",
+        f"set allowed{family} {{ type {address} . inet_proto . inet_service . {address}; flags interval; }}",
+    ]
+    for kind in SCOPES:
+        types = "inet_proto . inet_service"
+        if kind == "vip":
+            types = f"{address} . {types}"
+
+        def named(name: str, kind: ScopeKind = kind) -> str:
+            return map_name(kind, name, family)
+
+        lines += [
+            *(f"map {named(name)} {{ type {types} : verdict; }}" for name in ("vips", "shortcuts", "refused")),
+            f"map {named('endpoints')} {{ type {types} . mark : {address} . inet_service; }}",
+            f"map {named('drawn')} {{ type {types} . mark : mark; }}",
+            f"map {named('sticky')} {{ type {types} . mark : {address} . inet_service; }}",
+        ]
+    return lines
+
+
+def _interval_set(name: str, kind: str, ranges: Sequence[IPNetwork]) -> str:
+    return f"set {name} {{ type {kind}; flags interval; elements = {{ {', '.join(map(str, ranges))} }}; }}"
+
+
+def _base_chains() -> list[str]:
+    vip4, vip6, port = key("vip", 4), key("vip", 6), key("nodeport", 4)
+    # Loopback addresses are no node addresses: their packets could not be answered from elsewhere.
+    local4 = "fib daddr type local ip daddr != 127.0.0.0/8"
+    local6 = "fib daddr type local ip6 daddr != ::1"
+    return [
+        f"chain {REFUSE} {{ meta l4proto tcp reject with tcp reset; reject; }}",
+        "chain translate {",
+        f"{vip4} vmap @vips4",
+        f"{vip6} vmap @vips6",
+        f"{local4} {port} vmap @nodeport-vips4",
+        f"{local6} {port} vmap @nodeport-vips6",
+        "}",
+        "chain translate-prerouting { type nat hook prerouting priority dstnat; jump translate; }",
+        "chain translate-output { type nat hook output priority -100; jump translate; }",
+        # Source ranges are asked before translation, while the load balancer's address is still there.
+        "chain restrict {",
+        f"{vip4} @restricted4 {vip4} . ip saddr != @allowed4 drop",
+        f"{vip6} @restricted6 {vip6} . ip6 saddr != @allowed6 drop",
+        "}",
+        "chain restrict-prerouting { type filter hook prerouting priority dstnat - 10; ct state new jump restrict; }",
+        "chain restrict-output { type filter hook output priority -110; ct state new jump restrict; }",
+        # What still has a Service's address after translation has nobody to go to.
+        "chain unserved {",
+        f"{vip4} vmap @refused4",
+        f"{vip6} vmap @refused6",
+        f"ip daddr @addresses4 goto {REFUSE}",
+        f"ip6 daddr @addresses6 goto {REFUSE}",
+        f"ip daddr @loadbalancers4 goto {REFUSE}",
+        f"ip6 daddr @loadbalancers6 goto {REFUSE}",
+        "ip daddr @services4 drop",
+        "ip6 daddr @services6 drop",
+        "}",
+        "chain unserved-local {",
+        f"{local4} {port} vmap @nodeport-refused4",
+        f"{local6} {port} vmap @nodeport-refused6",
+        "}",
+        "chain unserved-forward { type filter hook forward priority filter - 10; ct state new jump unserved; }",
+        "chain unserved-input { type filter hook input priority filter - 10; ct state new jump unserved-local; }",
+        "chain unserved-output { type filter hook output priority filter - 10; ct state new jump unserved; "
+        "ct state new jump unserved-local; }",
+        "chain source-nat {",
+        "type nat hook postrouting priority srcnat;",
+        f"meta mark & {MASQUERADE_MARK:#x} != 0 meta mark set meta mark & {~MASQUERADE_MARK & 0xFFFFFFFF:#x} "
+        "masquerade fully-random",
+        "ct status dnat ip saddr . ip daddr @hairpin4 masquerade fully-random",
+        "ct status dnat ip6 saddr . ip6 daddr @hairpin6 masquerade fully-random",
+        # What leaves the cluster wears the node's address, as with ip-masq-agent.
+        "ip saddr @pods4 ip daddr != @unmasqueraded4 masquerade fully-random",
+        "ip6 saddr @pods6 ip6 daddr != @unmasqueraded6 masquerade fully-random",
+        "}",
+    ]

@@ -1,0 +1,277 @@
+"""What packets do under Services and policies: one function for each story, played by `nft_lab`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from nft_lab import Lab
+
+CLUSTER_IP, CLUSTER_IP6 = "10.96.0.7", "fd00:10:96::7"
+LB, LB6 = "172.18.255.1", "fd00:172:18:ff::1"
+NODE_1, NODE_2 = "172.18.1.1", "172.18.1.2"
+
+SCENARIOS: dict[str, Callable[[Lab], Awaitable[None]]] = {}
+
+
+def scenario(function: Callable[[Lab], Awaitable[None]]) -> Callable[[Lab], Awaitable[None]]:
+    SCENARIOS[function.__name__] = function
+    return function
+
+
+def only(*pods: str) -> dict[str, Any]:
+    return {"podSelector": {"matchExpressions": [{"key": "app", "operator": "In", "values": list(pods)}]}}
+
+
+@scenario
+async def spread_over_all_ready_endpoints_and_none_other(lab: Lab) -> None:
+    lab.put(lab.service(), *lab.slices("b", "c", "d"))
+    await lab.programmer.synced()
+    for where in ("a", "node-1", "node-2", "outside"):
+        if where == "outside":
+            continue  # ClusterIPs are not routed to the outside
+        for address in (CLUSTER_IP, CLUSTER_IP6):
+            found = await lab.spread(where, address)
+            assert set(found) == {"b", "c", "d"}, (where, found)
+            assert min(found.values()) >= 5, (where, found)
+    assert await lab.ask("a", CLUSTER_IP) in {(pod, "10.244.1.2") for pod in "bcd"}  # no masquerading between pods
+    lab.put(*lab.slices("c"))
+    await lab.programmer.synced()
+    assert set(await lab.spread("a", CLUSTER_IP, count=20)) == {"c"}
+    assert (await lab.ask("a", CLUSTER_IP))[1] == "10.244.1.2"
+    assert (await lab.ask("node-1", CLUSTER_IP))[1] == NODE_1
+
+
+@scenario
+async def udp_and_hairpin(lab: Lab) -> None:
+    lab.put(lab.service(protocol="UDP"), *lab.slices("a", protocol="UDP"))
+    lab.put(lab.service("tcp", clusterIPs=["10.96.0.8"], clusterIP="10.96.0.8", ports=[{"name": "web", "port": 81}]))
+    lab.put(*lab.slices("a", service="tcp"))
+    await lab.programmer.synced()
+    assert await lab.ask("b", CLUSTER_IP, 80, "UDP") == ("a", "10.244.1.3")
+    assert await lab.ask("b", CLUSTER_IP6, 80, "UDP") == ("a", "fd00:10:244:1::3")
+    assert (await lab.ask("b", CLUSTER_IP, 80, "TCP"))[0] == "refused"
+    who, seen = await lab.ask("a", "10.96.0.8", 81)
+    assert who == "a"
+    assert seen != "10.244.1.2"  # the pod sees its node, not itself
+
+
+@scenario
+async def nobody_there_is_refused_at_once(lab: Lab) -> None:
+    lab.put(lab.service(type="LoadBalancer", ingress=LB), *lab.slices("b", ready=False, serving=False))
+    await lab.programmer.synced()
+    for where in ("a", "node-1"):
+        assert (await lab.ask(where, CLUSTER_IP))[0] == "refused", where
+        assert (await lab.ask(where, CLUSTER_IP6))[0] == "refused", where
+    assert (await lab.ask("a", CLUSTER_IP, 80, "UDP"))[0] == "refused"
+    for where in ("a", "node-1", "outside"):
+        assert (await lab.ask(where, LB))[0] == "refused", where
+        assert (await lab.ask(where, NODE_1, 30080))[0] == "refused", where
+    assert (await lab.ask("a", CLUSTER_IP, 81))[0] == "refused"  # no such port
+    assert (await lab.ask("a", "10.96.9.9"))[0] == "silent"  # no such Service
+    assert (await lab.ask("outside", "172.18.255.9"))[0] == "refused"  # no such load balancer
+    lab.put(*lab.slices("b", ready=False, serving=True, terminating=True))
+    await lab.programmer.synced()
+    assert (await lab.ask("a", CLUSTER_IP))[0] == "b"
+    lab.remove(lab.service())
+    await lab.programmer.synced()
+    assert (await lab.ask("a", CLUSTER_IP))[0] == "silent"
+
+
+@scenario
+async def node_ports_and_load_balancers_from_outside(lab: Lab) -> None:
+    lab.put(lab.service(type="LoadBalancer", ingress=LB, externalIPs=["172.18.200.1"]), *lab.slices("a", "c"))
+    await lab.programmer.synced()
+    for address, port in ((LB, 80), (NODE_1, 30080), (NODE_2, 30080), ("fd00:172:18::1:1", 30080)):
+        found = await lab.spread("outside", address, port, 40)
+        assert set(found) == {"a", "c"}, (address, found)
+    who, seen = await lab.ask("outside", NODE_1, 30080)
+    assert seen in ("10.244.1.1", NODE_1), (who, seen)  # masqueraded: the answer comes back this way
+    assert set(await lab.spread("b", NODE_2, 30080, 40)) == {"a", "c"}
+    assert set(await lab.spread("b", LB, 80, 40)) == {"a", "c"}
+    assert set(await lab.spread("node-1", LB, 80, 40)) == {"a", "c"}
+    assert set(await lab.spread("b", "172.18.200.1", 80, 40)) == {"a", "c"}
+
+
+@scenario
+async def external_traffic_policy_local(lab: Lab) -> None:
+    lab.put(lab.service(type="LoadBalancer", ingress=LB, externalTrafficPolicy="Local"), *lab.slices("c"))
+    await lab.programmer.synced()
+    assert await lab.ask("outside", NODE_2, 30080) == ("c", "172.18.0.1")  # the client's own address
+    assert (await lab.ask("outside", NODE_1, 30080))[0] == "silent"
+    assert await lab.ask("a", LB) == ("c", "10.244.1.2")  # pods take the shortcut
+    assert (await lab.ask("node-1", NODE_1, 30080))[0] == "c"
+    assert (await lab.ask("a", CLUSTER_IP))[0] == "c"
+    lab.put(*lab.slices("b", "c", "d"))
+    await lab.programmer.synced()
+    assert set(await lab.spread("outside", NODE_1, 30080, 20)) == {"b"}
+    assert set(await lab.spread("outside", NODE_2, 30080, 40)) == {"c", "d"}
+    lab.put(lab.service(type="LoadBalancer", ingress=LB))  # and back: from each node's own facts to the shared ones
+    await lab.programmer.synced()
+    assert set(await lab.spread("outside", NODE_1, 30080, 60)) == {"b", "c", "d"}
+
+
+@scenario
+async def internal_traffic_policy_local(lab: Lab) -> None:
+    lab.put(lab.service(internalTrafficPolicy="Local"), *lab.slices("b"))
+    await lab.programmer.synced()
+    assert await lab.ask("a", CLUSTER_IP) == ("b", "10.244.1.2")
+    assert (await lab.ask("c", CLUSTER_IP))[0] == "silent"
+
+
+@scenario
+async def source_ranges(lab: Lab) -> None:
+    lab.put(lab.service(type="LoadBalancer", ingress=LB, loadBalancerSourceRanges=["10.244.1.0/24"]), *lab.slices("c"))
+    await lab.programmer.synced()
+    assert (await lab.ask("a", LB))[0] == "c"
+    assert (await lab.ask("d", LB))[0] == "silent"
+    assert (await lab.ask("outside", LB))[0] == "silent"
+    assert (await lab.ask("outside", NODE_1, 30080))[0] == "c"
+    overlapping = ["172.18.0.1/32", "172.18.0.0/30", "172.18.0.0/24", "fd00::/8"]
+    lab.put(lab.service(type="LoadBalancer", ingress=LB, loadBalancerSourceRanges=overlapping))
+    await lab.programmer.synced()
+    assert (await lab.ask("outside", LB))[0] == "c"
+    assert (await lab.ask("a", LB))[0] == "silent"
+    lab.put(lab.service(type="LoadBalancer", ingress=LB, loadBalancerSourceRanges=["172.18.0.1/32"]))
+    await lab.programmer.synced()
+    assert (await lab.ask("outside", LB))[0] == "c"
+    lab.put(lab.service(type="LoadBalancer", ingress=LB, loadBalancerSourceRanges=["0.0.0.0/0"]))
+    await lab.programmer.synced()
+    assert (await lab.ask("a", LB))[0] == "c"
+
+
+@scenario
+async def session_affinity(lab: Lab) -> None:
+    lab.put(lab.service(sessionAffinity="ClientIP"), *lab.slices("b", "c", "d"))
+    await lab.programmer.synced()
+    for where in ("a", "c"):
+        first = await lab.spread(where, CLUSTER_IP, count=20)
+        assert len(first) == 1, first
+    (stays,) = await lab.spread("a", CLUSTER_IP, count=1)
+    others = [pod for pod in "bcd" if pod != stays]
+    lab.put(*lab.slices(*others[:1], stays))
+    await lab.programmer.synced()
+    assert set(await lab.spread("a", CLUSTER_IP, count=20)) == {stays}  # others may go, it stays
+    lab.put(*lab.slices(*others))
+    await lab.programmer.synced()
+    moved = set(await lab.spread("a", CLUSTER_IP, count=20))
+    assert len(moved) == 1, moved
+    assert moved <= set(others), moved
+
+
+@scenario
+async def leaving_the_cluster_wears_the_nodes_address(lab: Lab) -> None:
+    import socket
+    import threading
+
+    from sealane.dataplane.linux import namespaces
+
+    path = namespaces.path_of(lab.run_dir, "outside")
+    listening = namespaces.inside(path, lambda: socket.create_server(("172.18.0.1", 9000)))
+    seen: list[str] = []
+
+    def accept() -> None:
+        peer, address = listening.accept()
+        seen.append(address[0])
+        peer.sendall(b"outside x")
+        peer.close()
+
+    waiting = threading.Thread(target=accept, daemon=True)
+    waiting.start()
+    assert (await lab.ask("a", "172.18.0.1", 9000))[0] == "outside"
+    waiting.join(2)
+    assert seen == [NODE_1]
+
+
+@scenario
+async def policies_ingress(lab: Lab) -> None:
+    lab.put(lab.service(), *lab.slices("c"))
+    lab.put(
+        lab.policy(
+            podSelector={"matchLabels": {"app": "c"}}, ingress=[{"from": [only("a")], "ports": [{"port": 8080}]}]
+        )
+    )
+    await lab.programmer.synced()
+    for address in (CLUSTER_IP, CLUSTER_IP6):
+        assert (await lab.ask("a", address))[0] == "c"
+        assert (await lab.ask("b", address))[0] == "silent"
+        assert (await lab.ask("d", address))[0] == "silent"  # also from the same node
+    assert (await lab.ask("a", lab.address("c"), 8080))[0] == "c"
+    assert (await lab.ask("a", lab.address("c"), 8080, "UDP"))[0] == "silent"
+    assert (await lab.ask("c", lab.address("c"), 8080))[0] == "c"  # itself
+    assert (await lab.ask("c", CLUSTER_IP))[0] == "c"  # itself through a Service
+    assert (await lab.ask("node-2", lab.address("c"), 8080))[0] == "c"  # its node
+    assert (await lab.ask("node-1", lab.address("c"), 8080))[0] == "silent"
+    assert (await lab.ask("c", lab.address("b"), 8080))[0] == "b"  # egress is free
+    lab.put(lab.pod("b", app="a"))  # a label makes it one of those allowed
+    await lab.programmer.synced()
+    assert (await lab.ask("b", CLUSTER_IP))[0] == "c"
+    lab.remove(lab.policy())
+    await lab.programmer.synced()
+    assert (await lab.ask("d", CLUSTER_IP))[0] == "c"
+    assert (await lab.ask("a", lab.address("c"), 8080, "UDP"))[0] == "c"
+
+
+@scenario
+async def policies_egress(lab: Lab) -> None:
+    lab.put(lab.service(), *lab.slices("c", "d"))
+    rules = [{"to": [only("c")], "ports": [{"port": "web"}]}, {"to": [{"ipBlock": {"cidr": "10.244.1.0/24"}}]}]
+    lab.put(lab.policy(podSelector={"matchLabels": {"app": "a"}}, policyTypes=["Egress"], egress=rules))
+    await lab.programmer.synced()
+    assert (await lab.ask("a", lab.address("c"), 8080))[0] == "c"
+    assert (await lab.ask("a", lab.address("c", 6), 8080))[0] == "c"
+    assert (await lab.ask("a", lab.address("d"), 8080))[0] == "silent"
+    assert (await lab.ask("a", lab.address("b"), 8080, "UDP"))[0] == "b"  # the block, any port
+    assert (await lab.ask("a", lab.address("b", 6), 8080))[0] == "silent"
+    assert set(await lab.spread("a", CLUSTER_IP, count=12)) == {"c", "silent"}
+    assert (await lab.ask("c", lab.address("a"), 8080))[0] == "a"  # answers pass
+    assert (await lab.ask("a", NODE_1, 1))[0] == "refused"  # its own node is always reachable
+    assert (await lab.ask("a", NODE_2, 1))[0] == "silent"
+
+
+@scenario
+async def both_directions_must_agree(lab: Lab) -> None:
+    everything = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    lab.put(lab.policy("deny", **everything))
+    await lab.programmer.synced()
+    assert (await lab.ask("a", lab.address("b"), 8080))[0] == "silent"
+    egress = lab.policy("out", podSelector={"matchLabels": {"app": "a"}}, policyTypes=["Egress"], egress=[{}])
+    ingress = lab.policy(
+        "in", podSelector={"matchLabels": {"app": "b"}}, ingress=[{"from": [{"namespaceSelector": {}}]}]
+    )
+    lab.put(egress)
+    await lab.programmer.synced()
+    assert (await lab.ask("a", lab.address("b"), 8080))[0] == "silent"
+    lab.put(ingress)
+    await lab.programmer.synced()
+    assert (await lab.ask("a", lab.address("b"), 8080))[0] == "b"
+    assert (await lab.ask("c", lab.address("b"), 8080))[0] == "silent"
+    lab.remove(egress)
+    await lab.programmer.synced()
+    assert (await lab.ask("a", lab.address("b"), 8080))[0] == "silent"
+
+
+@scenario
+async def rules_broken_by_hand_are_seen_and_repaired(lab: Lab) -> None:
+    from sealane.dataplane.nft.libnftables import Nftables
+
+    lab.put(lab.service(), *lab.slices("c"))
+    await lab.programmer.synced()
+    lab.threads["node-1"].call(
+        lambda: Nftables().run("delete element inet sealane-services vips4 { 10.96.0.7 . tcp . 80 }")
+    )
+    assert (await lab.ask("a", CLUSTER_IP))[0] == "refused"
+    found = await lab.programmer.differences("node-1")
+    assert len(found) == 1
+    assert "10.96.0.7 . tcp . 80" in found[0]
+    assert "missing" in found[0]
+    lab.programmer.resync("node-1")
+    await lab.programmer.synced()
+    assert (await lab.ask("a", CLUSTER_IP))[0] == "c"
+    # A change that no longer fits what is there fails as a whole, and the node is written anew.
+    lab.threads["node-1"].call(lambda: Nftables().run("delete table inet sealane-services"))
+    lab.put(*lab.slices("d"))
+    await lab.programmer.synced()
+    assert (await lab.ask("a", CLUSTER_IP))[0] == "d"
+    assert [node for node, _ in lab.errors] == ["node-1"]
+    lab.errors.clear()
