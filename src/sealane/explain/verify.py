@@ -41,6 +41,16 @@ class Attempt:
     at: str = ""
     timeout: float = PATIENCE
 
+    def request(self) -> dict[str, Any]:
+        """What a prober needs to know."""
+        return {
+            "source": self.source,
+            "protocol": self.protocol,
+            "address": self.address,
+            "port": self.port,
+            "timeout": self.timeout,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:

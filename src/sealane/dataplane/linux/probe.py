@@ -7,13 +7,16 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from sealane.dataplane.linux import libc
-from sealane.dataplane.linux.namespaces import in_thread
+from sealane.dataplane.linux.namespaces import in_thread, path_of
+from sealane.dataplane.linux.topology import OUTSIDE_NAMESPACE as OUTSIDE
+from sealane.dataplane.linux.topology import pod_namespace
 
 Outcome = Literal["answered", "refused", "silent", "unreachable"]
 
@@ -43,6 +46,23 @@ def probe(probes: Sequence[Probe], report: Callable[[int], None] | None = None) 
     report: told how many are done, from another thread. Blocks, about the longest timeout for each 256 silent ones.
     """
     return in_thread(lambda: _Run(probes, report).outcomes()) if probes else []
+
+
+def requested(run_dir: Path, requests: Sequence[Mapping[str, Any]]) -> list[Probe]:
+    """Probes from their JSON form: {"source": "outside" or a pod's UID, "protocol", "address", "port", "timeout"}.
+
+    Raises KeyError or ValueError for what is no such form.
+    """
+    return [
+        Probe(
+            str(path_of(run_dir, OUTSIDE if one["source"] == OUTSIDE else pod_namespace(one["source"]))),
+            "UDP" if one["protocol"] == "UDP" else "TCP",
+            str(one["address"]),
+            int(one["port"]),
+            float(one["timeout"]),
+        )
+        for one in requests
+    ]
 
 
 class _Run:
