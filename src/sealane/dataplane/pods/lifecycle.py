@@ -1,0 +1,256 @@
+"""A pod's life as a state machine: (state, event) → (state, actions). No I/O and no clock: events say when they
+happened.
+
+Sources: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/ (phases, restart policy, back-off,
+termination), https://kubernetes.io/docs/concepts/workloads/pods/init-containers/ and sidecar-containers/ (order of
+starting).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from sealane.dataplane.pods.states import (
+    Action,
+    Container,
+    ContainerPlan,
+    Deletion,
+    Drain,
+    DropNetwork,
+    EndProbes,
+    Event,
+    Exit,
+    Exited,
+    Finish,
+    MakeNetwork,
+    Networked,
+    NetworkFailed,
+    PodState,
+    Probe,
+    Probed,
+    ProbeKind,
+    Start,
+    Started,
+    StartFailed,
+    Stop,
+    Tell,
+    Vanished,
+    Waited,
+    Wake,
+)
+
+BACKOFF_FIRST, BACKOFF_LAST = 10.0, 300.0
+"""Seconds before the second and every later restart; the first is immediate, each doubles the one before."""
+BACKOFF_FORGET = 600.0
+"""A container that ran this many seconds starts over with an immediate restart."""
+
+Step = tuple[PodState, tuple[Action, ...]]
+
+
+def begin(plans: Iterable[ContainerPlan], at: float) -> Step:
+    """A pod that appears on its node."""
+    known = tuple(plans)
+    state = PodState(known, {plan.name: Container(reason="ContainerCreating") for plan in known}, created=at)
+    return state, (MakeNetwork(),)
+
+
+def step(state: PodState, event: Event) -> Step:
+    """The next state and what to do, in order. Events that no longer matter change nothing."""
+    if state.gone:
+        return state, ()
+    match event:
+        case Networked(ips, at):
+            if state.deleting is not None:
+                return _finished(replace(state, ips=ips))
+            return _advance(replace(state, ips=ips, problem=None, networked=at))
+        case NetworkFailed(message):
+            if state.deleting is not None:
+                return _finished(replace(state, problem=("FailedCreatePodSandBox", message)))
+            failed = replace(state, problem=("FailedCreatePodSandBox", message))
+            return failed, (Tell("Warning", "FailedCreatePodSandBox", message), Wake("", BACKOFF_FIRST))
+        case Started(name, at):
+            return _started(state, name, at)
+        case StartFailed(name, reason, message, retry):
+            return _start_failed(state, name, reason, message, retry)
+        case Exited():
+            return _exited(state, event)
+        case Probed():
+            return _probed(state, event)
+        case Waited(""):
+            return (state, (MakeNetwork(),)) if state.problem and state.deleting is None else (state, ())
+        case Waited(name):
+            container = state.containers[name]
+            if state.deleting is not None or container.stage not in ("backoff", "waiting"):
+                return state, ()
+            return _start(state, name)
+        case Deletion(grace):
+            return _delete(state, grace)
+        case Vanished():
+            return _vanish(state)
+
+
+def _put(state: PodState, name: str, container: Container) -> PodState:
+    return replace(state, containers={**state.containers, name: container})
+
+
+def _plan(state: PodState, name: str) -> ContainerPlan:
+    return next(plan for plan in state.plans if plan.name == name)
+
+
+def _start(state: PodState, name: str) -> Step:
+    container = state.containers[name]
+    return _put(state, name, replace(container, stage="starting")), (Start(name, container.restarts),)
+
+
+def _advance(state: PodState) -> Step:
+    """Starts what may start now: init containers one after another, then all others at once."""
+    actions: list[Action] = []
+    for plan in state.plans:
+        container = state.containers[plan.name]
+        if container.stage == "waiting" and not container.message:
+            state, started = _start(state, plan.name)
+            actions += started
+        if plan.role != "main" and not container.initialized(plan):
+            break
+    return state, tuple(actions)
+
+
+def _started(state: PodState, name: str, at: float) -> Step:
+    plan, container = _plan(state, name), state.containers[name]
+    if container.stage == "stopping":  # told to stop while it started
+        return _put(state, name, replace(container, started=at)), ()
+    passed = "startup" not in plan.probes
+    running = Container(
+        stage="running",
+        started=at,
+        passed=passed,
+        ready=passed and "readiness" not in plan.probes and plan.role != "init",
+        restarts=container.restarts,
+        delay=container.delay,
+        last=container.exit or container.last,
+    )
+    state = _put(state, name, running)
+    actions: list[Action] = [Tell("Normal", "Started", f"Started container {name}")]
+    kinds = plan.probes - {"startup"} if passed else frozenset[ProbeKind]({"startup"})
+    if kinds:
+        actions.append(Probe(name, kinds))
+    if plan.role == "sidecar":
+        state, more = _advance(state)
+        actions += more
+    return state, tuple(actions)
+
+
+def _start_failed(state: PodState, name: str, reason: str, message: str, retry: float | None) -> Step:
+    container = state.containers[name]
+    if state.deleting is not None:
+        return _finished(_put(state, name, replace(container, stage="exited")))
+    waiting = replace(container, stage="waiting", reason=reason, message=message or reason, ready=False)
+    actions: tuple[Action, ...] = () if retry is None else (Wake(name, retry),)
+    return _put(state, name, waiting), (Tell("Warning", "Failed", f"Error: {message or reason}"), *actions)
+
+
+def _exited(state: PodState, event: Exited) -> Step:
+    name, plan, container = event.container, _plan(state, event.container), state.containers[event.container]
+    ended = Exit(
+        event.code,
+        event.signal,
+        container.started,
+        event.at,
+        "Completed" if event.code == 0 else "Error",
+        event.message,
+    )
+    exited = replace(container, stage="exited", ready=False, passed=False, exit=ended)
+    actions: list[Action] = [EndProbes(name)]
+    if state.deleting is not None:
+        state, more = _finished(_put(state, name, exited))
+        return state, (*actions, *more)
+    if not _restarts(plan, event.code):
+        state, more = _advance(_put(state, name, exited))
+        if state.phase in ("Succeeded", "Failed"):
+            more += tuple(Stop(one.name, 30.0) for one in state.plans if state.containers[one.name].stage == "running")
+        return state, (*actions, *more)
+    delay = 0.0 if event.at - container.started >= BACKOFF_FORGET else container.delay
+    again = replace(
+        exited,
+        restarts=container.restarts + 1,
+        delay=min(delay * 2, BACKOFF_LAST) if delay else BACKOFF_FIRST,
+    )
+    if not delay:
+        state, more = _start(_put(state, name, again), name)
+        return state, (*actions, *more)
+    text = f"Back-off restarting failed container {name}"
+    again = replace(again, stage="backoff", reason="CrashLoopBackOff", message=f"back-off {delay:.0f}s {text[9:]}")
+    return _put(state, name, again), (*actions, Tell("Warning", "BackOff", text), Wake(name, delay))
+
+
+def _restarts(plan: ContainerPlan, code: int) -> bool:
+    if plan.role == "init":
+        return code != 0 and plan.restart != "Never"
+    return plan.restart == "Always" or (plan.restart == "OnFailure" and code != 0)
+
+
+def _probed(state: PodState, event: Probed) -> Step:
+    name, plan, container = event.container, _plan(state, event.container), state.containers[event.container]
+    if container.stage != "running":
+        return state, ()
+    unhealthy: tuple[Action, ...] = ()
+    if not event.ok:
+        unhealthy = (Tell("Warning", "Unhealthy", f"{event.kind.capitalize()} probe failed: {event.message}"),)
+    match event.kind, event.ok:
+        case "readiness", ok:
+            return _put(state, name, replace(container, ready=ok and container.passed)), unhealthy
+        case "startup", True:
+            passed = replace(container, passed=True, ready="readiness" not in plan.probes)
+            actions: list[Action] = [EndProbes(name)]
+            if rest := plan.probes - {"startup"}:
+                actions.append(Probe(name, frozenset(rest)))
+            state, more = _advance(_put(state, name, passed))
+            return state, (*actions, *more)
+        case "liveness", True:
+            return state, ()
+        case _:
+            text = f"Container {name} failed {event.kind} probe, will be restarted"
+            stopping = replace(container, stage="stopping", ready=False)
+            grace = 30.0 if state.deleting is None else state.deleting
+            return _put(state, name, stopping), (
+                *unhealthy,
+                Tell("Normal", "Killing", text),
+                EndProbes(name),
+                Stop(name, grace),
+            )
+
+
+def _delete(state: PodState, grace: float) -> Step:
+    if state.deleting is not None and grace >= state.deleting:
+        return state, ()
+    first = state.deleting is None
+    state = replace(state, deleting=grace)
+    actions: list[Action] = [Drain()] if first else []
+    containers = dict(state.containers)
+    for plan in state.plans:
+        container = containers[plan.name]
+        if container.alive:
+            containers[plan.name] = replace(container, stage="stopping")
+            if first:
+                actions.append(Tell("Normal", "Killing", f"Stopping container {plan.name}"))
+            actions.append(Stop(plan.name, grace))
+        else:
+            containers[plan.name] = replace(container, stage="exited")
+    state, more = _finished(replace(state, containers=containers))
+    return state, (*actions, *more)
+
+
+def _finished(state: PodState) -> Step:
+    """The end of a pod that is being deleted, once no container lives and no network is being made."""
+    networking = not state.ips and state.problem is None
+    if networking or any(container.alive for container in state.containers.values()):
+        return state, ()
+    return replace(state, gone=True), (DropNetwork(), Finish())
+
+
+def _vanish(state: PodState) -> Step:
+    if state.deleting == 0.0:
+        return state, ()
+    state, actions = _delete(state, 0.0)
+    return state, actions

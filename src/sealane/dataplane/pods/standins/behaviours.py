@@ -1,0 +1,193 @@
+"""What a stand-in answers: request and facts in, response out. Pure.
+
+echo: JSON that names the pod and says what it saw; `?delay=250ms` waits first, `?status=503` sets the status.
+conformance: the answer of the Gateway API conformance images echo-basic and echo-advanced
+    (https://github.com/kubernetes-sigs/gateway-api/tree/main/conformance/echo-basic).
+netexec, hostname: agnhost's (https://github.com/kubernetes/kubernetes/tree/master/test/images/agnhost).
+text: a fixed text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from sealane.dataplane.pods.standins.http import Request, Response
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What the agent says about one container's sockets. ips: IPv4 first. log: path of the container's log."""
+
+    namespace: str
+    pod: str
+    node: str
+    ips: list[str]
+    container: str = ""
+    hostname: str = ""
+    log: str = ""
+    env: dict[str, str] = {}
+    draining: bool = False
+    sockets: list[Socket] = []
+
+
+class Socket(msgspec.Struct, frozen=True):
+    """The sockets of one hand-over in order, as `linux.topology.SocketPlan` and `images.Port` describe them."""
+
+    protocol: str
+    family: int
+    port: int
+    name: str = ""
+    behaviour: str = "echo"
+    options: dict[str, str] = {}
+
+
+Client = tuple[str, int]
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s)?")
+_MAX_DELAY = 60.0
+
+
+def respond(facts: Facts, socket: Socket, request: Request, client: Client) -> Response:
+    """The answer to one HTTP request."""
+    return _HTTP.get(socket.behaviour, _echo)(facts, socket, request, client)
+
+
+def reply(facts: Facts, socket: Socket, data: bytes, client: Client) -> bytes:
+    """The answer to one datagram."""
+    if socket.behaviour == "netexec":
+        command, _, rest = data.decode("utf-8", "replace").strip().partition(" ")
+        match command.lower():
+            case "hostname":
+                return facts.hostname.encode()
+            case "echo":
+                return rest.encode()
+            case "clientip":
+                return _address(client).encode()
+    return greeting(facts) + data
+
+
+def greeting(facts: Facts) -> bytes:
+    """What goes before the first bytes that are sent back over raw TCP, and before each datagram."""
+    return f"{facts.namespace}/{facts.pod} on {facts.node} ({facts.ips[0] if facts.ips else '-'}): ".encode()
+
+
+def _address(client: Client) -> str:
+    return f"[{client[0]}]:{client[1]}" if ":" in client[0] else f"{client[0]}:{client[1]}"
+
+
+def _json(body: Mapping[str, Any], **more: Any) -> Response:
+    return Response(json.dumps(body, indent=1).encode() + b"\n", content_type="application/json", **more)
+
+
+def _query(request: Request) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(request.target).query) if "?" in request.target else {}
+
+
+def _delay(query: Mapping[str, list[str]]) -> float:
+    match = _DURATION.fullmatch(query.get("delay", ["0"])[0])
+    if match is None:
+        return 0.0
+    return min(float(match[1]) / (1000 if match[2] == "ms" else 1), _MAX_DELAY)
+
+
+def _status(text: str) -> int:
+    return int(text) if text.isdigit() and 200 <= int(text) <= 599 else 200
+
+
+def _echo(facts: Facts, socket: Socket, request: Request, client: Client) -> Response:
+    query = _query(request)
+    fields: dict[str, str] = {}
+    for name, value in request.fields:
+        fields[name] = f"{fields[name]}, {value}" if name in fields else value
+    body = {
+        "pod": facts.pod,
+        "namespace": facts.namespace,
+        "node": facts.node,
+        "ip": facts.ips[0] if facts.ips else "",
+        "container": facts.container,
+        "port": socket.port,
+        "protocol": f"HTTP/{request.version}",
+        "method": request.method,
+        "path": request.target,
+        "host": request.field("host"),
+        "client": {"ip": client[0], "port": client[1]},
+        "headers": fields,
+        "bodyBytes": request.body,
+    }
+    return _json(body, status=_status(query.get("status", [""])[0]), delay=_delay(query))
+
+
+def _conformance(facts: Facts, socket: Socket, request: Request, client: Client) -> Response:
+    fields: dict[str, list[str]] = {}
+    for name, value in request.fields:
+        if name.lower() != "host":
+            fields.setdefault("-".join(part.capitalize() for part in name.split("-")), []).append(value)
+    path = request.path
+    if path == "/health":
+        return Response(b"OK")
+    query = _query(request)
+    status = 200
+    if path.startswith("/status/"):
+        status = _status(path.removeprefix("/status/"))
+    set_fields = [
+        (name.strip(), value.strip())
+        for item in fields.get("X-Echo-Set-Header", [])
+        for name, colon, value in (one.partition(":") for one in item.split(","))
+        if colon
+    ]
+    env = facts.env
+    body = {
+        "path": request.target,
+        "host": request.field("host"),
+        "method": request.method,
+        "proto": f"HTTP/{request.version}",
+        "headers": fields,
+        "namespace": env.get("NAMESPACE", facts.namespace),
+        "ingress": env.get("INGRESS_NAME", ""),
+        "service": env.get("SERVICE_NAME", ""),
+        "pod": env.get("POD_NAME", facts.pod),
+        "httpPort": str(socket.port),
+    }
+    return _json(body, status=status, fields=set_fields, delay=_delay(query))
+
+
+def _netexec(facts: Facts, socket: Socket, request: Request, client: Client) -> Response:
+    query = _query(request)
+    match request.path.lower():
+        case "/hostname":
+            return Response(facts.hostname.encode())
+        case "/clientip":
+            return Response(_address(client).encode())
+        case "/echo":
+            code = _status(query.get("code", [""])[0])
+            return Response(query.get("msg", [""])[0].encode(), status=code)
+        case "/header":
+            return Response(request.field(query.get("key", [""])[0].lower()).encode())
+        case "/redirect":
+            where = query.get("location", ["/"])[0]
+            return Response(b"", status=_status(query.get("code", ["302"])[0]), fields=(("Location", where),))
+        case "/" | "/healthz" | "/readyz":
+            return Response(b"NOW: " + facts.hostname.encode())
+    return Response(b"404 page not found\n", status=404)
+
+
+def _hostname(facts: Facts, socket: Socket, request: Request, client: Client) -> Response:
+    return Response(facts.hostname.encode())
+
+
+def _text(facts: Facts, socket: Socket, request: Request, client: Client) -> Response:
+    return Response(socket.options.get("text", "").encode() + b"\n")
+
+
+_HTTP: Mapping[str, Callable[[Facts, Socket, Request, Client], Response]] = {
+    "echo": _echo,
+    "conformance": _conformance,
+    "netexec": _netexec,
+    "hostname": _hostname,
+    "text": _text,
+}

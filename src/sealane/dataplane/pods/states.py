@@ -1,0 +1,262 @@
+"""What the state machine of a pod's life speaks about: states, events and actions. All values, no behaviour.
+
+`lifecycle.step` is the machine.
+
+A container goes: waiting ─► starting ─► running ─► exited ─► (by restart policy) starting or backoff ─► …
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+RestartPolicy = Literal["Always", "OnFailure", "Never"]
+Role = Literal["init", "sidecar", "main"]
+ProbeKind = Literal["startup", "readiness", "liveness"]
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerPlan:
+    """What of a container matters to its life. probes: those that it has."""
+
+    name: str
+    role: Role
+    restart: RestartPolicy
+    probes: frozenset[ProbeKind] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    code: int
+    signal: int
+    started: float
+    finished: float
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """stage: where it is. reason, message: of waiting. passed: its startup probe did (or it has none).
+
+    delay: back-off in force, in seconds; last: the exit before the current run.
+    """
+
+    stage: Literal["waiting", "starting", "running", "stopping", "backoff", "exited"] = "waiting"
+    reason: str = "PodInitializing"
+    message: str = ""
+    started: float = 0.0
+    passed: bool = False
+    ready: bool = False
+    restarts: int = 0
+    delay: float = 0.0
+    exit: Exit | None = None
+    last: Exit | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self.stage in ("starting", "running", "stopping")
+
+    def initialized(self, plan: ContainerPlan) -> bool:
+        """What comes after it may start: an init container has succeeded, a sidecar has started."""
+        match plan.role:
+            case "init":
+                return self.stage == "exited" and self.exit is not None and self.exit.code == 0
+            case "sidecar":
+                return self.passed or self.restarts > 0
+            case "main":
+                return True
+
+
+@dataclass(frozen=True, slots=True)
+class PodState:
+    """plans: init containers first, in order. ips: empty until the network is there.
+
+    problem: (reason, message) while the network cannot be made.
+    deleting: the grace period in seconds once deletion began. gone: nothing is left to do.
+    """
+
+    plans: tuple[ContainerPlan, ...]
+    containers: Mapping[str, Container]
+    ips: tuple[str, ...] = ()
+    problem: tuple[str, str] | None = None
+    created: float = 0.0
+    networked: float = 0.0
+    deleting: float | None = None
+    gone: bool = False
+
+    @property
+    def initialized(self) -> bool:
+        """All init containers have succeeded, and sidecars have started."""
+        return bool(self.ips) and all(self.containers[plan.name].initialized(plan) for plan in self.plans)
+
+    @property
+    def ready(self) -> bool:
+        """Every container but finished init containers is ready."""
+        return self.initialized and all(self.containers[plan.name].ready for plan in self.plans if plan.role != "init")
+
+    @property
+    def phase(self) -> Literal["Pending", "Running", "Succeeded", "Failed"]:
+        mains = [self.containers[plan.name] for plan in self.plans if plan.role == "main"]
+        if any(
+            plan.role == "init" and container.stage == "exited" and container.exit and container.exit.code
+            for plan, container in ((plan, self.containers[plan.name]) for plan in self.plans)
+        ):
+            return "Failed"
+        if not self.initialized and not any(one.exit for one in mains):
+            return "Pending"
+        if mains and all(one.stage == "exited" for one in mains):
+            return "Failed" if any(one.exit and one.exit.code for one in mains) else "Succeeded"
+        if all(one.stage == "waiting" and one.exit is None for one in mains):
+            return "Pending"
+        return "Running"
+
+
+# Events
+
+
+@dataclass(frozen=True, slots=True)
+class Networked:
+    """The pod has its network: addresses, IPv4 first."""
+
+    ips: tuple[str, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFailed:
+    message: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    container: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StartFailed:
+    """A container could not start. retry: seconds until the next attempt, or None when only a new spec would help."""
+
+    container: str
+    reason: str
+    message: str
+    retry: float | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """signal: the one that ended it, or 0; code is then 128 + signal, as the kubelet reports it."""
+
+    container: str
+    code: int
+    signal: int
+    at: float
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """A probe reached its success or failure threshold."""
+
+    container: str
+    kind: ProbeKind
+    ok: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """The time asked for by `Wake` has passed. container "" is the network's."""
+
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """The API object is being deleted, with `grace` seconds to end in."""
+
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """The API object is gone."""
+
+
+Event = Networked | NetworkFailed | Started | StartFailed | Exited | Probed | Waited | Deletion | Vanished
+
+
+# Actions
+
+
+@dataclass(frozen=True, slots=True)
+class MakeNetwork:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class DropNetwork:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """attempt: 0 for the first run of this container."""
+
+    container: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End it within `grace` seconds; 0 kills. Its `Exited` follows."""
+
+    container: str
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """The pod is going: what it serves should finish, while new connections still find it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Begin the probes of these kinds; the ones that run already go on."""
+
+    container: str
+    kinds: frozenset[ProbeKind]
+
+
+@dataclass(frozen=True, slots=True)
+class EndProbes:
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Send `Waited` after so many seconds."""
+
+    container: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Record an Event on the pod."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Everything has ended: remove the API object."""
+
+
+Action = MakeNetwork | DropNetwork | Start | Stop | Drain | Probe | EndProbes | Wake | Tell | Finish

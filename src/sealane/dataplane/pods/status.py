@@ -1,0 +1,180 @@
+"""Pod.status as the kubelet writes it, from a pod's state. Pure.
+
+Source: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#PodStatus and
+https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-conditions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sealane.dataplane.pods.states import Container, ContainerPlan, Exit, PodState
+from sealane.kube.objects import Object, Raw
+
+OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+
+
+def timestamp(seconds: float) -> str:
+    """RFC 3339 in UTC, whole seconds: the form of meta/v1 Time."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def pod_status(pod: Object, state: PodState, node_ips: Sequence[str], now: float) -> Raw:
+    """The whole status. Conditions keep their lastTransitionTime while they do not change, and those of others stay."""
+    images = {one["name"]: one.get("image", "") for one in _containers(pod)}
+    status: Raw = {
+        "phase": state.phase,
+        "conditions": _conditions(pod, state, now),
+        "hostIP": node_ips[0],
+        "hostIPs": [{"ip": ip} for ip in node_ips],
+        "qosClass": _qos(pod),
+        "startTime": timestamp(state.created),
+        "containerStatuses": [
+            _container_status(pod, plan, state, images[plan.name]) for plan in state.plans if plan.role == "main"
+        ],
+    }
+    if state.ips:
+        status["podIP"] = state.ips[0]
+        status["podIPs"] = [{"ip": ip} for ip in state.ips]
+    inits = [_container_status(pod, plan, state, images[plan.name]) for plan in state.plans if plan.role != "main"]
+    if inits:
+        status["initContainerStatuses"] = inits
+    return status
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> Raw:
+    """The merge patch (RFC 7386) of the top-level fields that differ; empty when none does."""
+    return {key: value for key, value in new.items() if old.get(key) != value}
+
+
+def _containers(pod: Object) -> list[Raw]:
+    return [*(pod.spec.get("initContainers") or ()), *(pod.spec.get("containers") or ())]
+
+
+def _conditions(pod: Object, state: PodState, now: float) -> list[Raw]:
+    known = {one["type"]: one for one in pod.status.get("conditions") or ()}
+    finished = state.phase in ("Succeeded", "Failed")
+    unready = [plan.name for plan in state.plans if plan.role != "init" and not state.containers[plan.name].ready]
+    waiting = [plan.name for plan in state.plans if not state.containers[plan.name].initialized(plan)]
+    if finished:
+        reason = ("PodCompleted" if state.phase == "Succeeded" else "PodFailed", "")
+    else:
+        reason = ("ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]")
+    gates = [
+        gate["conditionType"]
+        for gate in pod.spec.get("readinessGates") or ()
+        if known.get(gate["conditionType"], {}).get("status") != "True"
+    ]
+    not_initialized = ("ContainersNotInitialized", f"containers with incomplete status: [{' '.join(waiting)}]")
+    containers_ready = state.ready and not finished
+    wanted: list[tuple[str, bool, tuple[str, str]]] = [
+        ("PodReadyToStartContainers", bool(state.ips) and not finished, state.problem or ("", "")),
+        ("Initialized", state.initialized, not_initialized if not finished else reason),
+        (
+            "Ready",
+            containers_ready and not gates,
+            reason
+            if not containers_ready
+            else (
+                "ReadinessGatesNotReady",
+                f'corresponding condition of pod readiness gate "{gates[0]}" does not exist.',
+            )
+            if gates
+            else ("", ""),
+        ),
+        ("ContainersReady", containers_ready, reason),
+        ("PodScheduled", True, ("", "")),
+    ]
+    conditions = [_condition(known.get(kind), kind, true, why, now) for kind, true, why in wanted]
+    return conditions + [one for kind, one in known.items() if kind not in OWN_CONDITIONS]
+
+
+def _condition(known: Raw | None, kind: str, true: bool, why: tuple[str, str], now: float) -> Raw:
+    value = "True" if true else "False"
+    since = known["lastTransitionTime"] if known and known.get("status") == value else None
+    condition: Raw = {
+        "type": kind,
+        "status": value,
+        "lastProbeTime": None,
+        "lastTransitionTime": since or timestamp(now),
+    }
+    if not true and why[0]:
+        condition["reason"] = why[0]
+        if why[1]:
+            condition["message"] = why[1]
+    return condition
+
+
+def _container_status(pod: Object, plan: ContainerPlan, state: PodState, image: str) -> Raw:
+    container = state.containers[plan.name]
+    live: Raw
+    if container.stage in ("running", "stopping"):
+        live = {"running": {"startedAt": timestamp(container.started)}}
+    elif container.stage == "exited" and container.exit is not None:
+        live = {"terminated": _terminated(pod, plan.name, container, container.exit)}
+    else:
+        waiting: Raw = {"reason": _waiting_reason(plan, container, state)}
+        if container.message:
+            waiting["message"] = container.message
+        live = {"waiting": waiting}
+    last = container.last if container.stage in ("running", "stopping") else container.exit or container.last
+    if "terminated" in live:
+        last = container.last
+    status: Raw = {
+        "name": plan.name,
+        "state": live,
+        "lastState": {"terminated": _terminated(pod, plan.name, container, last)} if last else {},
+        # A finished init container counts as ready.
+        "ready": container.initialized(plan) if plan.role == "init" else container.ready,
+        "restartCount": container.restarts,
+        "image": image,
+        "imageID": f"sealane://{image}",
+        "started": container.stage in ("running", "stopping") and container.passed,
+    }
+    if container.started:
+        status["containerID"] = container_id(pod.uid, plan.name, container.restarts)
+    return status
+
+
+def _waiting_reason(plan: ContainerPlan, container: Container, state: PodState) -> str:
+    if container.stage == "backoff" or container.message:
+        return container.reason
+    if plan.role == "main" and not state.initialized and any(one.role != "main" for one in state.plans):
+        return "PodInitializing"
+    return "ContainerCreating"
+
+
+def _terminated(pod: Object, name: str, container: Container, ended: Exit) -> Raw:
+    terminated: Raw = {
+        "exitCode": ended.code,
+        "reason": ended.reason,
+        "startedAt": timestamp(ended.started) if ended.started else None,
+        "finishedAt": timestamp(ended.finished),
+        "containerID": container_id(pod.uid, name, container.restarts),
+    }
+    if ended.message:
+        terminated["message"] = ended.message
+    if ended.signal:
+        terminated["signal"] = ended.signal
+    return terminated
+
+
+def container_id(uid: str, name: str, attempt: int) -> str:
+    return f"sealane://{uid}/{name}/{attempt}"
+
+
+def _qos(pod: Object) -> str:
+    """https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/"""
+    guaranteed, any_set = True, False
+    for container in _containers(pod):
+        resources: Mapping[str, Any] = container.get("resources") or {}
+        limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
+        for resource in ("cpu", "memory"):
+            limit, request = limits.get(resource), requests.get(resource, limits.get(resource))
+            any_set = any_set or limit is not None or request is not None
+            guaranteed = guaranteed and limit is not None and request == limit
+    if not any_set:
+        return "BestEffort"
+    return "Guaranteed" if guaranteed else "Burstable"
