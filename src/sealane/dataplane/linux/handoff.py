@@ -8,6 +8,7 @@ Every message of the SOCK_SEQPACKET socket is one JSON object:
 
     server → agent   {"serve": ROLE}
     agent → server   {"add": ID, "facts": {…}}, with the descriptors of its sockets, in order
+    agent → server   {"change": ID, "facts": {…}}, when only the facts change
     agent → server   {"remove": ID}
     agent → server   {"complete": true}, once all that existed at connection have been sent
 """
@@ -24,7 +25,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,14 @@ class Handed:
     id: str
     facts: Mapping[str, Any]
     sockets: tuple[socket.socket, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What the giver says about `id` is now this."""
+
+    id: str
+    facts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,16 @@ class Giver:
         for taker in list(self._takers.values()):
             if taker.role == role:
                 self._send(taker, _adding(handed), handed.sockets)
+
+    def change(self, role: str, id_: str, facts: Mapping[str, Any]) -> None:
+        """Says something new about sockets that were given. Nothing happens for an unknown id."""
+        handed = self._held.get(role, {}).get(id_)
+        if handed is None:
+            return
+        self._held[role][id_] = replace(handed, facts=dict(facts))
+        for taker in list(self._takers.values()):
+            if taker.role == role:
+                self._send(taker, {"change": id_, "facts": dict(facts)})
 
     def remove(self, role: str, id_: str) -> None:
         """Closes this end's copies and tells the server. Nothing happens for an unknown id."""
@@ -190,7 +209,7 @@ def _adding(handed: Handed) -> dict[str, Any]:
     return {"add": handed.id, "facts": handed.facts}
 
 
-async def take(path: str, role: str) -> AsyncIterator[Handed | Withdrawn | Complete]:
+async def take(path: str, role: str) -> AsyncIterator[Handed | Changed | Withdrawn | Complete]:
     """The taking end: what there is to serve for `role`. Never ends; connects again whenever the giver is gone.
 
     After a reconnection every id comes again with new descriptors of the same sockets, to put in place of the old.
@@ -225,7 +244,7 @@ async def take(path: str, role: str) -> AsyncIterator[Handed | Withdrawn | Compl
         await asyncio.sleep(RECONNECT_SECONDS)
 
 
-def _receive(connection: socket.socket, given: set[str]) -> Handed | Withdrawn | Complete | None:
+def _receive(connection: socket.socket, given: set[str]) -> Handed | Changed | Withdrawn | Complete | None:
     """One message; None at the end. given: ids of this connection so far. Raises BlockingIOError without a message."""
     room = socket.CMSG_SPACE(MAX_SOCKETS * array.array("i").itemsize)
     message, ancillary, _, _ = connection.recvmsg(MAX_MESSAGE, room, socket.MSG_CMSG_CLOEXEC)
@@ -242,6 +261,8 @@ def _receive(connection: socket.socket, given: set[str]) -> Handed | Withdrawn |
             handed.setblocking(False)
         given.add(said["add"])
         return Handed(said["add"], said["facts"], sockets)
+    if "change" in said:
+        return Changed(said["change"], said["facts"])
     if "remove" in said:
         given.discard(said["remove"])
         return Withdrawn(said["remove"])

@@ -6,6 +6,7 @@ Each raises OSError with the path or flag it was about. The GIL is released whil
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 CLONE_NEWNS = 0x00020000
@@ -26,15 +27,19 @@ MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
 
 _PR_SET_PDEATHSIG = 1
+_CLONE_PARENT = 0x00008000
+_SIGCHLD = 17
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+_SYS_CLONE = {"x86_64": 56, "aarch64": 220}
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_with_gil = ctypes.PyDLL(None, use_errno=True)
 
 
 def _check(result: int, what: str) -> None:
     if result != 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error), what)
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), what)
 
 
 def setns(fd: int, kind: int, what: str = "setns") -> None:
@@ -73,12 +78,34 @@ def unmount(target: str, flags: int = MNT_DETACH) -> None:
 
 
 def pivot_root(new: str, old: str) -> None:
+    _check(_libc.syscall(_number(_SYS_PIVOT_ROOT), new.encode(), old.encode()), new)
+
+
+def fork(flags: int = 0, *, sibling: bool = False) -> int:
+    """fork(2) into new namespaces (clone(2)), for a process of one thread: 0 in the child, else its pid.
+
+    sibling: the child's parent is the caller's parent.
+    """
+    both = flags | _SIGCHLD | (_CLONE_PARENT if sibling else 0)
+    pid: int = _with_gil.syscall(_number(_SYS_CLONE), ctypes.c_ulong(both), 0, 0, 0, 0)
+    if pid < 0:
+        _check(-1, "fork")
+    return pid
+
+
+def _number(of: dict[str, int]) -> int:
     machine = os.uname().machine
-    if machine not in _SYS_PIVOT_ROOT:
-        raise OSError(f"pivot_root: not known for {machine}")
-    _check(_libc.syscall(_SYS_PIVOT_ROOT[machine], new.encode(), old.encode()), new)
+    if machine not in of:
+        raise OSError(errno.ENOSYS, f"sealane does not know the system calls of {machine}")
+    return of[machine]
 
 
 def die_with_parent(signal: int) -> None:
     """The calling process gets `signal` when the thread that forked it ends (prctl PR_SET_PDEATHSIG)."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0), "prctl")
+
+
+def in_user_namespace() -> bool:
+    """True when this process is root only in a user namespace of its own (user_namespaces(7))."""
+    with open("/proc/self/uid_map") as mapping:
+        return mapping.read().split() != ["0", "0", "4294967295"]

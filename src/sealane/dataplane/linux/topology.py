@@ -259,8 +259,9 @@ def _open(plan: SocketPlan) -> socket.socket:
     family = socket.AF_INET if plan.family == 4 else socket.AF_INET6
     made = socket.socket(family, kind | socket.SOCK_NONBLOCK)
     try:
-        if plan.protocol == "TCP":
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # A new agent opens them again while the server still holds those of the one before.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if plan.family == 6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.bind(("0.0.0.0" if plan.family == 4 else "::", plan.port))

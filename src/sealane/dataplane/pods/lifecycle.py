@@ -8,7 +8,7 @@ starting).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from sealane.dataplane.pods.states import (
@@ -48,10 +48,12 @@ BACKOFF_FORGET = 600.0
 Step = tuple[PodState, tuple[Action, ...]]
 
 
-def begin(plans: Iterable[ContainerPlan], at: float) -> Step:
-    """A pod that appears on its node."""
+def begin(plans: Iterable[ContainerPlan], at: float, restarts: Mapping[str, int] | None = None) -> Step:
+    """A pod that appears on its node. restarts: how often its containers were started anew before, by name."""
     known = tuple(plans)
-    state = PodState(known, {plan.name: Container(reason="ContainerCreating") for plan in known}, created=at)
+    before = restarts or {}
+    containers = {plan.name: Container(reason="ContainerCreating", restarts=before.get(plan.name, 0)) for plan in known}
+    state = PodState(known, containers, created=at)
     return state, (MakeNetwork(),)
 
 
@@ -100,7 +102,9 @@ def _plan(state: PodState, name: str) -> ContainerPlan:
 
 def _start(state: PodState, name: str) -> Step:
     container = state.containers[name]
-    return _put(state, name, replace(container, stage="starting")), (Start(name, container.restarts),)
+    again = container.stage in ("exited", "backoff")
+    starting = replace(container, stage="starting", restarts=container.restarts + again)
+    return _put(state, name, starting), (Start(name, starting.restarts),)
 
 
 def _advance(state: PodState) -> Step:
@@ -173,7 +177,6 @@ def _exited(state: PodState, event: Exited) -> Step:
     delay = 0.0 if event.at - container.started >= BACKOFF_FORGET else container.delay
     again = replace(
         exited,
-        restarts=container.restarts + 1,
         delay=min(delay * 2, BACKOFF_LAST) if delay else BACKOFF_FIRST,
     )
     if not delay:

@@ -40,7 +40,7 @@ class Exit:
 class Container:
     """stage: where it is. reason, message: of waiting. passed: its startup probe did (or it has none).
 
-    delay: back-off in force, in seconds; last: the exit before the current run.
+    restarts: runs before this one. delay: back-off in force, in seconds; last: the exit before the current run.
     """
 
     stage: Literal["waiting", "starting", "running", "stopping", "backoff", "exited"] = "waiting"
@@ -64,7 +64,7 @@ class Container:
             case "init":
                 return self.stage == "exited" and self.exit is not None and self.exit.code == 0
             case "sidecar":
-                return self.passed or self.restarts > 0
+                return self.passed or self.exit is not None or self.last is not None
             case "main":
                 return True
 

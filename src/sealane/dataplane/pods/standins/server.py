@@ -8,6 +8,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable
+from typing import cast
 
 import msgspec
 import uvloop
@@ -34,7 +35,6 @@ async def _serve(control_path: str, ready: Callable[[], None]) -> None:
     logs = Logs()
     served: dict[str, Served] = {}
     ready()
-    known: set[str] = set()  # handed over since the last connection began
     async for event in take(control_path, ROLE):
         match event:
             case Handed(id_, facts, sockets):
@@ -42,20 +42,17 @@ async def _serve(control_path: str, ready: Callable[[], None]) -> None:
                 old = served.pop(id_, None)
                 served[id_] = Served(msgspec.convert(facts, Facts), logs)
                 await served[id_].open(sockets)
-                known.add(id_)
                 if old is not None:
                     old.stop_listening()
             case Changed(id_, facts):
                 if id_ in served:
                     served[id_].facts = msgspec.convert(facts, Facts)
             case Withdrawn(id_):
-                known.discard(id_)
                 if id_ in served:
                     served.pop(id_).close()
-            case Complete():
-                for id_ in served.keys() - known:
+            case Complete(ids):
+                for id_ in served.keys() - ids:
                     served.pop(id_).close()
-                known = set()
 
 
 class Logs:
@@ -136,8 +133,7 @@ class Connection(asyncio.Protocol):
         self._client: Client = ("", 0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are of no common class
         peer = transport.get_extra_info("peername")
         if peer:
             self._client = (peer[0], peer[1])
@@ -218,10 +214,9 @@ class Datagrams(asyncio.DatagramProtocol):
         self._socket = described
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         answer = behaviours.reply(self._served.facts, self._socket, data, (addr[0], addr[1]))
         self._served.record((addr[0], addr[1]), "UDP", "-", len(answer))
-        assert isinstance(self._transport, asyncio.DatagramTransport)
         self._transport.sendto(answer, addr)

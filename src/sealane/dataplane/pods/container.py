@@ -1,0 +1,279 @@
+"""One container's doings in the world: sockets handed to a server process, or a program started in its namespaces."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sealane.dataplane.linux import capabilities, namespaces
+from sealane.dataplane.linux.topology import SocketPlan, open_sockets
+from sealane.dataplane.pods import images, volumes
+from sealane.dataplane.pods.environment import environment, expand
+from sealane.dataplane.pods.files import MissingReference, References, hostname, hosts_file, resolv_conf
+from sealane.dataplane.pods.nodes import Node
+from sealane.dataplane.pods.rootfs import RootPlan
+from sealane.dataplane.pods.spawner import Launch
+from sealane.dataplane.pods.spawning import Ended, Process, SpawnError
+from sealane.dataplane.pods.standins.behaviours import Facts, Socket
+from sealane.dataplane.pods.surroundings import Surroundings, on_machine
+from sealane.kube.objects import Object, Raw
+
+DRAIN_SECONDS = 2.0
+"""How long a stand-in of a pod that is being deleted goes on: until no table names its address any more."""
+OUTPUT = 10_000  # bytes kept of what an exec probe prints
+
+
+class CannotStart(Exception):
+    """reason: of the container's waiting state. retry: seconds until it may be tried again, or None."""
+
+    def __init__(self, reason: str, message: str, retry: float | None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retry = retry
+
+
+class Container:
+    """raw: as in the pod's spec. net: path of the pod's network namespace. ips: the pod's.
+
+    ports: what the stand-ins of the pod's containers listen on, by container; shared by them.
+    """
+
+    def __init__(
+        self,
+        around: Surroundings,
+        node: Node,
+        pod: Object,
+        raw: Raw,
+        net: Path,
+        ips: tuple[str, ...],
+        ports: dict[str, set[tuple[str, int]]],
+        *,
+        init: bool,
+    ) -> None:
+        self._ports = ports
+        self._around = around
+        self._node = node
+        self._pod = pod
+        self._raw = raw
+        self._net = net
+        self._ips = ips
+        self.answer = images.answer(raw, on_machine, init=init)
+        self._attempt = 0
+        self._given: dict[str, Mapping[str, Any]] = {}  # role -> facts
+        self._process: Process | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self._raw["name"])
+
+    @property
+    def _id(self) -> str:
+        return f"{self._pod.uid}/{self.name}"
+
+    @property
+    def is_stand_in(self) -> bool:
+        return isinstance(self.answer, images.StandIn)
+
+    @property
+    def named_ports(self) -> dict[str, int]:
+        return {port["name"]: port["containerPort"] for port in self._raw.get("ports") or () if port.get("name")}
+
+    def _references(self) -> References:
+        return self._around.references(self._pod, self._ips, self._node)
+
+    def _environment(self) -> dict[str, str]:
+        return environment(self._raw, self._references(), self._around.services(self._pod.namespace))
+
+    # Start
+
+    async def start(self, attempt: int) -> None:
+        """Raises CannotStart."""
+        self._attempt = attempt
+        try:
+            match self.answer:
+                case images.StandIn(ports):
+                    await self._serve(ports)
+                case images.Run(argv):
+                    await self._run(argv)
+                case images.Missing(message):
+                    raise CannotStart("CommandNotFound", message, None)
+                case images.Done():
+                    pass
+        except MissingReference as error:
+            raise CannotStart("CreateContainerConfigError", str(error), 1.0) from None
+        except (SpawnError, OSError) as error:
+            raise CannotStart("RunContainerError", str(error), 10.0) from None
+
+    async def _serve(self, ports: Sequence[images.Port]) -> None:
+        if self._raw.get("volumeMounts"):
+            volumes.check(self._raw, self._references())
+        variables = self._environment() if self._raw.get("env") or self._raw.get("envFrom") else {}
+        taken = self._ports.setdefault(self.name, set())
+        taken.clear()
+        for port in ports:
+            if any((port.protocol, port.port) in others for others in self._ports.values()):
+                raise OSError(98, f"port {port.port}/{port.protocol} is taken by another container of the pod")
+            taken.add((port.protocol, port.port))
+        plans = [(port, family) for port in ports for family in (4, 6) if family == 4 or len(self._ips) > 1]
+        if not plans:
+            return
+        sockets = await self._node.thread.run(
+            _open_in, self._net, [SocketPlan(port.protocol, family, port.port) for port, family in plans]
+        )
+        by_role: dict[str, list[int]] = {}
+        for index, (port, _) in enumerate(plans):
+            by_role.setdefault(port.role, []).append(index)
+        for role, indexes in by_role.items():
+            facts = Facts(
+                namespace=self._pod.namespace,
+                pod=self._pod.name,
+                node=self._node.name,
+                ips=list(self._ips),
+                container=self.name,
+                hostname=hostname(self._pod),
+                log=str(self._around.log_path(self._pod.uid, self.name)),
+                env=variables,
+                sockets=[_described(*plans[index]) for index in indexes],
+            )
+            self._given[role] = msgspec.to_builtins(facts)
+            self._around.giver.add(role, self._id, [sockets[index] for index in indexes], self._given[role])
+
+    async def _run(self, argv: Sequence[str]) -> None:
+        variables = self._environment()
+        log = self._around.log_path(self._pod.uid, self.name)
+        if self._attempt and log.exists():
+            os.replace(log, self._around.log_path(self._pod.uid, self.name, previous=True))
+        launch = self._launch([expand(word, variables) for word in argv], variables, fresh=True)
+        with log.open("ab") as output, open(os.devnull, "rb") as nothing:
+            self._process = await self._around.spawner.launch(
+                launch, (nothing.fileno(), output.fileno(), output.fileno())
+            )
+
+    def _launch(self, argv: Sequence[str], variables: Mapping[str, str], *, fresh: bool = False) -> Launch:
+        folder = self._around.pod_dir(self._pod.uid)
+        mounts = volumes.prepare(self._raw, self._references(), folder / "volumes")
+        security: Raw = self._raw.get("securityContext") or {}
+        privileged = bool(security.get("privileged"))
+        wanted: Raw = security.get("capabilities") or {}
+        return Launch(
+            0,
+            list(argv),
+            dict(variables),
+            str(self._net),
+            root=RootPlan(
+                str(folder / "containers" / f"{self.name}-{self._attempt}"),
+                {
+                    "/etc/resolv.conf": resolv_conf(self._pod, self._around.dns_servers(), _host_resolv_conf()),
+                    "/etc/hosts": hosts_file(self._pod, self._ips),
+                    "/etc/hostname": hostname(self._pod) + "\n",
+                },
+                mounts,
+                list(self._around.hide),
+                privileged,
+            ),
+            container=self._id,
+            fresh=fresh,
+            cwd=self._raw.get("workingDir") or "/",
+            hostname=self._node.name if self._pod.spec.get("hostNetwork") else hostname(self._pod),
+            capabilities=None
+            if privileged
+            else capabilities.numbers(wanted.get("add") or (), wanted.get("drop") or ()),
+        )
+
+    # Life
+
+    async def ended(self) -> Ended:
+        """Returns when the program has ended; never for a stand-in; at once for what is taken as done."""
+        if self._process is not None:
+            return await self._process.wait()
+        if isinstance(self.answer, images.Done):
+            return Ended(0, 0)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    def drain(self) -> None:
+        """Answers of stand-ins say from now on that their connection ends."""
+        for role, facts in self._given.items():
+            self._around.giver.change(role, self._id, {**facts, "draining": True})
+
+    async def stop(self, grace: float, *, linger: bool) -> None:
+        """Ends it within `grace` seconds. linger: a stand-in goes on for a moment first (see DRAIN_SECONDS)."""
+        if self._process is not None:
+            hook = (self._raw.get("lifecycle") or {}).get("preStop") or {}
+            if grace > 0 and "exec" in hook:
+                with contextlib.suppress(TimeoutError, SpawnError, OSError):
+                    await asyncio.wait_for(self.execute(hook["exec"].get("command") or ()), grace)
+            elif grace > 0 and "sleep" in hook:
+                await asyncio.sleep(min(grace, float(hook["sleep"].get("seconds") or 0)))
+            await self._process.stop(grace)
+            return
+        if linger and self._given:
+            await asyncio.sleep(min(grace, DRAIN_SECONDS))
+        for role in self._given:
+            self._around.giver.remove(role, self._id)
+        self._given = {}
+
+    # Programs beside it
+
+    async def spawn(
+        self,
+        argv: Sequence[str],
+        stdio: Sequence[int],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str = "",
+        terminal: bool = False,
+    ) -> Process:
+        """A further program in the container's namespaces. Raises SpawnError, MissingReference."""
+        variables = {**self._environment(), **(env or {})}
+        launch = self._launch(argv, variables)
+        if isinstance(self.answer, images.Run):
+            if self._process is None:
+                raise SpawnError(f"container {self.name} does not run")
+            launch = msgspec.structs.replace(launch, join=self._process.pid)
+        launch = msgspec.structs.replace(launch, terminal=terminal, cwd=cwd or launch.cwd)
+        return await self._around.spawner.launch(launch, stdio)
+
+    async def execute(self, argv: Sequence[str]) -> tuple[int, str]:
+        """Runs an exec probe or hook: exit code and output.
+
+        In a stand-in, a program that is not on this machine counts as succeeded: its image would have had it.
+        """
+        with tempfile.TemporaryFile() as output, open(os.devnull, "rb") as nothing:
+            try:
+                process = await self.spawn(argv, (nothing.fileno(), output.fileno(), output.fileno()))
+            except SpawnError as error:
+                return (0, "") if self.is_stand_in else (127, str(error))
+            try:
+                ended = await process.wait()
+            except asyncio.CancelledError:
+                process.send_signal(9, group=True)
+                raise
+            output.seek(0)
+            text = output.read(OUTPUT).decode("utf-8", "replace")
+        if ended.code == 127 and self.is_stand_in:
+            return 0, text
+        return ended.code, text
+
+
+def _open_in(net: Path, plans: Sequence[SocketPlan]) -> list[Any]:
+    with namespaces.visiting(net):
+        return open_sockets(plans)
+
+
+def _described(port: images.Port, family: int) -> Socket:
+    return Socket(port.protocol, family, port.port, port.name, port.behaviour, dict(port.options))
+
+
+def _host_resolv_conf() -> str:
+    try:
+        return Path("/etc/resolv.conf").read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,216 @@
+"""What a pod's programs find in its files: resolv.conf, hosts, and the contents of its volumes. Pure.
+
+Sources: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/ (dnsPolicy, dnsConfig),
+https://kubernetes.io/docs/tasks/network/customize-hosts-file-for-pods/,
+https://kubernetes.io/docs/concepts/storage/volumes/ and projected-volumes/.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sealane.dataplane.pods.fields import pod_field
+from sealane.kube.objects import Object, Raw
+from sealane.network.addresses import CLUSTER_DOMAIN
+
+SERVICE_ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
+MAX_SEARCH = 32
+
+Find = Callable[[str], Object | None]
+"""A ConfigMap or Secret of the pod's namespace, by name."""
+
+
+class MissingReference(Exception):
+    """A ConfigMap, Secret or key that the pod refers to does not exist (yet)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccountFiles:
+    """What a pod presents to the API, and how it knows the API. token, ca: text (the CA in PEM)."""
+
+    token: str
+    ca: str
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """What the files and variables of one pod are made from. ips: IPv4 first."""
+
+    pod: Object
+    ips: Sequence[str]
+    node_ips: Sequence[str]
+    configmaps: Find
+    secrets: Find
+    account: ServiceAccountFiles | None = None
+
+
+def hostname(pod: Object) -> str:
+    """spec.hostname, else the pod's name, cut to the 63 characters of a DNS label."""
+    return str(pod.spec.get("hostname") or pod.name)[:63].rstrip("-.")
+
+
+def fqdn(pod: Object) -> str:
+    """The name under its headless Service, or "" without spec.subdomain."""
+    subdomain = pod.spec.get("subdomain")
+    return f"{hostname(pod)}.{subdomain}.{pod.namespace}.svc.{CLUSTER_DOMAIN}" if subdomain else ""
+
+
+def resolv_conf(pod: Object, dns_servers: Sequence[str], host: str) -> str:
+    """The pod's /etc/resolv.conf. dns_servers: addresses of the cluster's DNS. host: the host's resolv.conf."""
+    policy = pod.spec.get("dnsPolicy") or "ClusterFirst"
+    servers, search, options = [], [], {}
+    on_host = bool(pod.spec.get("hostNetwork"))
+    if policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not on_host):
+        servers = list(dns_servers)
+        search = [f"{pod.namespace}.svc.{CLUSTER_DOMAIN}", f"svc.{CLUSTER_DOMAIN}", CLUSTER_DOMAIN]
+        options = {"ndots": "5"}
+    elif policy != "None":
+        servers, search, options = _parse_resolv_conf(host)
+    config: Mapping[str, list[str] | list[Raw]] = pod.spec.get("dnsConfig") or {}
+    for server in config.get("nameservers") or ():
+        if server not in servers:
+            servers.append(str(server))
+    for domain in config.get("searches") or ():
+        if domain not in search:
+            search.append(str(domain))
+    for option in config.get("options") or ():
+        assert isinstance(option, dict)
+        options[option["name"]] = option.get("value") or ""
+    lines = []
+    if search:
+        lines.append("search " + " ".join(search[:MAX_SEARCH]))
+    lines += [f"nameserver {server}" for server in servers[:3]]
+    if options:
+        lines.append("options " + " ".join(f"{name}:{value}" if value else name for name, value in options.items()))
+    return "\n".join(lines) + "\n"
+
+
+def _parse_resolv_conf(text: str) -> tuple[list[str], list[str], dict[str, str]]:
+    servers: list[str] = []
+    search: list[str] = []
+    options: dict[str, str] = {}
+    for line in text.splitlines():
+        match line.split():
+            case ["nameserver", server, *_]:
+                servers.append(server)
+            case ["search" | "domain", *domains]:
+                search = domains
+            case ["options", *found]:
+                options.update((name, value) for name, _, value in (one.partition(":") for one in found))
+    return servers, search, options
+
+
+def hosts_file(pod: Object, ips: Sequence[str]) -> str:
+    """The pod's /etc/hosts in the kubelet's layout, hostAliases last."""
+    lines = [
+        "# Kubernetes-managed hosts file.",
+        "127.0.0.1\tlocalhost",
+        "::1\tlocalhost ip6-localhost ip6-loopback",
+        "fe00::\tip6-localnet",
+        "fe00::\tip6-mcastprefix",
+        "fe00::1\tip6-allnodes",
+        "fe00::2\tip6-allrouters",
+    ]
+    names = "\t".join(filter(None, (fqdn(pod), hostname(pod))))
+    lines += [f"{ip}\t{names}" for ip in ips]
+    aliases = pod.spec.get("hostAliases") or ()
+    if aliases:
+        lines += ["", "# Entries added by HostAliases."]
+        lines += ["\t".join((alias["ip"], *(alias.get("hostnames") or ()))) for alias in aliases]
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of a volume: path relative to the volume, content, permission bits."""
+
+    path: str
+    content: bytes
+    mode: int = 0o644
+
+
+def volume_files(volume: Raw, refs: References) -> list[File] | None:
+    """The files of a configMap, secret, downwardAPI or projected volume; None for a volume that begins as it is.
+
+    Raises MissingReference.
+    """
+    if "configMap" in volume:
+        source = volume["configMap"]
+        return list(_configmap({**source, "name": source.get("name", "")}, refs, source.get("defaultMode", 0o644)))
+    if "secret" in volume:
+        source = volume["secret"]
+        return list(_secret({**source, "name": source.get("secretName", "")}, refs, source.get("defaultMode", 0o644)))
+    if "downwardAPI" in volume:
+        source = volume["downwardAPI"]
+        return list(_downward(source, refs, source.get("defaultMode", 0o644)))
+    if "projected" not in volume:
+        return None
+    found: list[File] = []
+    mode = volume["projected"].get("defaultMode", 0o644)
+    for source in volume["projected"].get("sources") or ():
+        if "configMap" in source:
+            found += _configmap(source["configMap"], refs, mode)
+        elif "secret" in source:
+            found += _secret(source["secret"], refs, mode)
+        elif "downwardAPI" in source:
+            found += _downward(source["downwardAPI"], refs, mode)
+        elif "serviceAccountToken" in source and refs.account:
+            path = source["serviceAccountToken"].get("path", "token")
+            found.append(File(path, refs.account.token.encode(), mode))
+    return found
+
+
+def service_account_files(refs: References) -> list[File]:
+    """What is mounted at SERVICE_ACCOUNT_PATH."""
+    if refs.account is None:
+        return []
+    return [
+        File("token", refs.account.token.encode()),
+        File("ca.crt", refs.account.ca.encode()),
+        File("namespace", refs.pod.namespace.encode()),
+    ]
+
+
+def configmap_data(configmap: Object) -> dict[str, bytes]:
+    data = {key: str(value).encode() for key, value in (configmap.raw.get("data") or {}).items()}
+    data.update((key, base64.b64decode(value)) for key, value in (configmap.raw.get("binaryData") or {}).items())
+    return data
+
+
+def secret_data(secret: Object) -> dict[str, bytes]:
+    return {key: base64.b64decode(value) for key, value in (secret.raw.get("data") or {}).items()}
+
+
+def _configmap(source: Raw, refs: References, mode: int) -> Iterator[File]:
+    found = refs.configmaps(source.get("name", ""))
+    yield from _items("configmap", source, None if found is None else configmap_data(found), mode)
+
+
+def _secret(source: Raw, refs: References, mode: int) -> Iterator[File]:
+    found = refs.secrets(source.get("name", ""))
+    yield from _items("secret", source, None if found is None else secret_data(found), mode)
+
+
+def _items(kind: str, source: Raw, data: Mapping[str, bytes] | None, mode: int) -> Iterator[File]:
+    name, optional = source.get("name", ""), bool(source.get("optional"))
+    if data is None:
+        if not optional:
+            raise MissingReference(f'{kind} "{name}" not found')
+        return
+    items = source.get("items")
+    if items is None:
+        items = [{"key": key, "path": key} for key in data]
+    for item in items:
+        if item["key"] in data:
+            yield File(item["path"], data[item["key"]], item.get("mode") or mode)
+        elif not optional:
+            raise MissingReference(f'{kind} "{name}" has no key "{item["key"]}"')
+
+
+def _downward(source: Raw, refs: References, mode: int) -> Iterator[File]:
+    for item in source.get("items") or ():
+        if "fieldRef" in item:
+            value = pod_field(refs.pod, item["fieldRef"]["fieldPath"], refs.ips, refs.node_ips)
+            yield File(item["path"], value.encode(), item.get("mode") or mode)

@@ -1,0 +1,221 @@
+"""The pod runtime: all pods of this agent's nodes, from the API's pods to namespaces and back to their status."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sealane.dataplane.linux import namespaces
+from sealane.dataplane.linux.handoff import Giver
+from sealane.dataplane.linux.limits import raise_file_limit
+from sealane.dataplane.linux.threads import NamespaceThread
+from sealane.dataplane.pods.files import ServiceAccountFiles
+from sealane.dataplane.pods.nodes import Node, open_node, register
+from sealane.dataplane.pods.recorder import Recorder
+from sealane.dataplane.pods.shell import PodShell
+from sealane.dataplane.pods.spawning import Spawner
+from sealane.dataplane.pods.status import difference
+from sealane.dataplane.pods.surroundings import Sources, Surroundings
+from sealane.kube.client import ApiError, Client
+from sealane.kube.kinds import POD
+from sealane.kube.objects import Key, Object, Raw
+from sealane.network.addresses import NodePlan
+from sealane.reactive.collections import Change
+
+log = logging.getLogger(__name__)
+
+WRITERS = 16
+SETTLE_SECONDS = 0.05
+"""A pod whose containers are starting waits this long for them, so that most pods cost one status write."""
+RETRY_SECONDS = 0.5
+
+
+class PodRuntime:
+    """Runs the pods that the API assigns to `nodes`.
+
+    threads: one for each node, living in its namespace. sources: pods and what they refer to, as informers fill them;
+    `run` when they are synced, so that no pod starts without its Services' variables.
+    giver: hands sockets to the roles "stand-ins" and "dns". spawner: starts programs.
+    run_dir: the tmpfs of the cluster's private mount namespace. log_dir: gets UID_CONTAINER.log files.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        nodes: Mapping[str, NodePlan],
+        threads: Mapping[str, NamespaceThread],
+        sources: Sources,
+        giver: Giver,
+        spawner: Spawner,
+        *,
+        run_dir: Path,
+        log_dir: Path,
+        account: ServiceAccountFiles | None = None,
+        hide: Sequence[str] = (),
+    ) -> None:
+        recorder = Recorder(client)
+        self.around = Surroundings(client, sources, giver, spawner, recorder, run_dir, log_dir, account, tuple(hide))
+        self._plans = nodes
+        self._threads = threads
+        self._nodes: dict[str, Node] = {}
+        self._shells: dict[str, PodShell] = {}  # by uid
+        self._keys: dict[Key, str] = {}
+        self._written: dict[str, Raw] = {}  # uid -> status as last written
+        self._dirty: dict[str, None] = {}
+        self._wake = asyncio.Event()
+        self._writing: set[str] = set()
+        self._slots = asyncio.Semaphore(WRITERS)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.ready = asyncio.Event()
+        """Set when the nodes are registered and pods are being run."""
+
+    def find(self, namespace: str, name: str) -> PodShell | None:
+        uid = self._keys.get(Key("", POD.kind, namespace, name))
+        return None if uid is None else self._shells.get(uid)
+
+    async def run(self) -> None:
+        """Registers the nodes and runs their pods until cancelled."""
+        raise_file_limit()
+        self.around.log_dir.mkdir(parents=True, exist_ok=True)
+        for name, plan in self._plans.items():
+            self._nodes[name] = await open_node(self.around.run_dir, plan, self._threads[name])
+        for plan in self._plans.values():
+            await self._register(plan)
+        await self._remove_leftovers()
+        recording = asyncio.create_task(self.around.recorder.run(), name="events")
+        unsubscribe = self.around.sources.pods.subscribe(self._receive)
+        self.ready.set()
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                dirty, self._dirty = self._dirty, {}
+                for uid in dirty:
+                    await self._slots.acquire()
+                    self._spawn_writer(uid)
+        finally:
+            unsubscribe()
+            recording.cancel()
+            for task in self._tasks:
+                task.cancel()
+
+    async def _register(self, plan: NodePlan) -> None:
+        while True:
+            try:
+                await register(self.around.client, plan)
+                return
+            except (OSError, ApiError) as error:
+                log.warning("node %s not registered yet: %s", plan.name, error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _remove_leftovers(self) -> None:
+        """Namespaces of pods that went while no agent ran."""
+        known = {f"pod-{pod.uid}" for pod in self.around.sources.pods.values()}
+        for name in namespaces.names(self.around.run_dir):
+            if name.startswith("pod-") and name not in known:
+                namespaces.delete(self.around.run_dir, name)
+
+    # From the API
+
+    def _receive(self, changes: Sequence[Change[Key, Object]]) -> None:
+        for change in changes:
+            pod = change.new
+            known = self._keys.get(change.key)
+            shell = self._shells.get(known) if known else None
+            if shell is not None and (pod is None or pod.uid != shell.uid):
+                del self._keys[change.key]
+                shell.vanished()
+                shell = None
+            if pod is None:
+                continue
+            if shell is not None:
+                shell.changed(pod)
+            elif (node := self._nodes.get(pod.spec.get("nodeName") or "")) and not _is_over(pod):
+                self._begin(node, pod)
+
+    def _begin(self, node: Node, pod: Object) -> None:
+        if pod.uid in self._shells:
+            return
+        shell = PodShell(self.around, node, pod, self._changed, self._gone)
+        self._shells[pod.uid] = shell
+        self._keys[pod.key] = pod.uid
+        self._written[pod.uid] = dict(pod.status)
+        shell.begin()
+
+    # To the API
+
+    def _changed(self, shell: PodShell) -> None:
+        if shell.uid in self._writing:
+            self._dirty[shell.uid] = None  # written again when the current write is through
+            return
+        if shell.settling():
+            asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._mark, shell.uid)
+        else:
+            self._mark(shell.uid)
+
+    def _mark(self, uid: str) -> None:
+        if uid in self._shells:
+            self._dirty[uid] = None
+            self._wake.set()
+
+    def _spawn_writer(self, uid: str) -> None:
+        task = asyncio.create_task(self._write(uid), name="status")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _write(self, uid: str) -> None:
+        try:
+            shell = self._shells.get(uid)
+            if shell is None or uid in self._writing:
+                return
+            self._writing.add(uid)
+            status = shell.status()
+            patch = difference(self._written[uid], status)
+            if not patch:
+                return
+            try:
+                pod = shell.pod
+                await self.around.client.patch(
+                    POD, pod.namespace, pod.name, {"metadata": {"uid": uid}, "status": patch}, subresource="status"
+                )
+                if uid in self._shells:
+                    self._written[uid] = {**self._written[uid], **status}
+            except ApiError as error:
+                if error.code not in (404, 409):
+                    log.warning("status of %s not written: %s", shell.pod.key, error)
+            except OSError:
+                asyncio.get_running_loop().call_later(RETRY_SECONDS, self._mark, uid)
+        finally:
+            self._writing.discard(uid)
+            self._slots.release()
+            if uid in self._dirty:
+                self._wake.set()
+
+    def _gone(self, shell: PodShell, vanished: bool) -> None:
+        self._shells.pop(shell.uid, None)
+        self._written.pop(shell.uid, None)
+        self._dirty.pop(shell.uid, None)
+        if not vanished:
+            task = asyncio.create_task(self._delete(shell.pod), name="delete")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _delete(self, pod: Object) -> None:
+        """The last act of a graceful deletion."""
+        while True:
+            try:
+                await self.around.client.delete(POD, pod.namespace, pod.name, grace_seconds=0, uid=pod.uid)
+                return
+            except ApiError as error:
+                if error.code not in (404, 409):
+                    log.warning("%s not deleted: %s", pod.key, error)
+                return
+            except OSError:
+                await asyncio.sleep(RETRY_SECONDS)
+
+
+def _is_over(pod: Object) -> bool:
+    """A finished pod is not run again; one that is being deleted still has to be ended."""
+    return pod.status.get("phase") in ("Succeeded", "Failed") and not pod.deleting

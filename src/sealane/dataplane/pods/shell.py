@@ -1,0 +1,258 @@
+"""One pod: feeds the state machine with what happens and carries out what it decides."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import shutil
+import time
+from collections.abc import Callable, Coroutine
+from ipaddress import ip_address
+from typing import Any
+
+from sealane.dataplane.linux import namespaces
+from sealane.dataplane.linux.topology import PodLink, pod_namespace
+from sealane.dataplane.pods import lifecycle, states
+from sealane.dataplane.pods.addresses import Exhausted
+from sealane.dataplane.pods.container import CannotStart, Container
+from sealane.dataplane.pods.nodes import Node
+from sealane.dataplane.pods.probes import Checker, plan_probe, probe
+from sealane.dataplane.pods.states import ContainerPlan, PodState, ProbeKind, RestartPolicy, Role
+from sealane.dataplane.pods.status import pod_status
+from sealane.dataplane.pods.surroundings import Surroundings
+from sealane.kube.objects import Object, Raw
+
+log = logging.getLogger(__name__)
+
+DEFAULT_GRACE = 30.0
+PROBES: tuple[ProbeKind, ...] = ("startup", "readiness", "liveness")
+
+
+def container_plans(pod: Object) -> list[ContainerPlan]:
+    """What of the spec matters to the pod's life."""
+    policy: RestartPolicy = pod.spec.get("restartPolicy") or "Always"
+    plans = []
+    for role, key in (("init", "initContainers"), ("main", "containers")):
+        for raw in pod.spec.get(key) or ():
+            sidecar = role == "init" and raw.get("restartPolicy") == "Always"
+            kind: Role = "sidecar" if sidecar else "init" if role == "init" else "main"
+            probes = frozenset(one for one in PROBES if raw.get(f"{one}Probe"))
+            plans.append(ContainerPlan(raw["name"], kind, "Always" if sidecar else policy, probes))
+    return plans
+
+
+def _restarts(pod: Object) -> dict[str, int]:
+    """How often each container has been started before, from the status that an agent before this one wrote."""
+    statuses = [*(pod.status.get("initContainerStatuses") or ()), *(pod.status.get("containerStatuses") or ())]
+    return {one["name"]: one.get("restartCount", 0) + 1 for one in statuses if one.get("containerID")}
+
+
+class PodShell:
+    """Begun by `begin`, told of changes of its object by `changed` and `vanished`.
+
+    on_change(self): its status is not what was last written. on_gone(self): nothing of it is left.
+    """
+
+    def __init__(
+        self,
+        around: Surroundings,
+        node: Node,
+        pod: Object,
+        on_change: Callable[[PodShell], None],
+        on_gone: Callable[[PodShell, bool], None],
+    ) -> None:
+        self.pod = pod
+        self.node = node
+        self.state: PodState | None = None
+        self._around = around
+        self._on_change = on_change
+        self._on_gone = on_gone
+        self._vanished = False
+        self._containers: dict[str, Container] = {}
+        self._ports: dict[str, set[tuple[str, int]]] = {}
+        self._starting: dict[str, asyncio.Task[None]] = {}
+        self._probes: dict[tuple[str, ProbeKind], asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def uid(self) -> str:
+        return self.pod.uid
+
+    @property
+    def on_host_network(self) -> bool:
+        return bool(self.pod.spec.get("hostNetwork"))
+
+    def container(self, name: str) -> Container | None:
+        """By name; "" is the first of the spec, or the one of the kubectl.kubernetes.io/default-container
+        annotation.
+        """
+        chosen = name or self.pod.annotations.get("kubectl.kubernetes.io/default-container", "")
+        if chosen:
+            return self._containers.get(chosen)
+        first: Raw = (self.pod.spec.get("containers") or [{}])[0]
+        return self._containers.get(first.get("name", ""))
+
+    def status(self) -> Raw:
+        assert self.state is not None
+        return pod_status(self.pod, self.state, self.node.ips, time.time())
+
+    # What happens
+
+    def begin(self) -> None:
+        self.state, actions = lifecycle.begin(container_plans(self.pod), time.time(), _restarts(self.pod))
+        for action in actions:
+            self._do(action)
+        self.changed(self.pod)
+
+    def changed(self, pod: Object) -> None:
+        """The API object is now this."""
+        self.pod = pod
+        if pod.deleting:
+            grace = pod.metadata.get("deletionGracePeriodSeconds")
+            self.feed(states.Deletion(DEFAULT_GRACE if grace is None else float(grace)))
+
+    def vanished(self) -> None:
+        """The API object is gone."""
+        self._vanished = True
+        self.feed(states.Vanished())
+
+    def feed(self, event: states.Event) -> None:
+        assert self.state is not None
+        before = self.state
+        self.state, actions = lifecycle.step(self.state, event)
+        for action in actions:
+            self._do(action)
+        if self.state is not before and not self._vanished:
+            self._on_change(self)
+
+    def settling(self) -> bool:
+        """A container is about to start: its status will change in a moment."""
+        assert self.state is not None
+        return any(container.stage == "starting" for container in self.state.containers.values())
+
+    # What is done
+
+    def _do(self, action: states.Action) -> None:
+        match action:
+            case states.MakeNetwork():
+                self._task(self._make_network())
+            case states.DropNetwork():
+                pass  # with Finish: both end the pod
+            case states.Finish():
+                self._task(self._finish())
+            case states.Start(name, attempt):
+                self._starting[name] = self._task(self._start(name, attempt))
+            case states.Stop(name, grace):
+                self._task(self._stop(name, grace))
+            case states.Drain():
+                for container in self._containers.values():
+                    container.drain()
+            case states.Probe(name, kinds):
+                for kind in kinds:
+                    self._probe(name, kind)
+            case states.EndProbes(name):
+                for key in [key for key in self._probes if key[0] == name]:
+                    self._probes.pop(key).cancel()
+            case states.Wake(name, seconds):
+                asyncio.get_running_loop().call_later(seconds, self.feed, states.Waited(name))
+            case states.Tell(type_, reason, message):
+                self.tell(type_, reason, message)
+
+    def tell(self, type_: str, reason: str, message: str) -> None:
+        self._around.recorder.tell(self.pod, type_, reason, message, host=self.node.name)
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s: %s", self.pod.key, error, exc_info=error)
+
+    async def _make_network(self) -> None:
+        if self.on_host_network:
+            self.feed(states.Networked(self.node.ips, time.time()))
+            return
+        try:
+            ips = self.node.addresses.take(self.uid, str(self.pod.status.get("podIP") or ""))
+            link = PodLink(self.uid, tuple(ip_address(ip) for ip in ips))
+            await self.node.thread.run(self.node.links.create_pod, link)
+        except (OSError, Exhausted) as error:
+            self.node.addresses.release(self.uid)
+            self.feed(states.NetworkFailed(str(error), time.time()))
+        else:
+            self.feed(states.Networked(ips, time.time()))
+
+    async def _start(self, name: str, attempt: int) -> None:
+        assert self.state is not None
+        container = self._containers.get(name)
+        if container is None:
+            container = self._containers[name] = self._open(name)
+            says = getattr(container.answer, "says", "")
+            if says:
+                self.tell("Normal", "Answered", f"Container {name}: {says}")
+        try:
+            await container.start(attempt)
+        except CannotStart as error:
+            self.feed(states.StartFailed(name, error.reason, str(error), error.retry, time.time()))
+            return
+        self.feed(states.Started(name, time.time()))
+        if not container.is_stand_in:
+            self._task(self._await_end(name, container))
+
+    def _open(self, name: str) -> Container:
+        assert self.state is not None
+        inits: list[Raw] = self.pod.spec.get("initContainers") or []
+        raw = next(one for one in [*inits, *self.pod.spec["containers"]] if one["name"] == name)
+        role = next(plan.role for plan in self.state.plans if plan.name == name)
+        space = self.node.name if self.on_host_network else pod_namespace(self.uid)
+        net = namespaces.path_of(self._around.run_dir, space)
+        return Container(self._around, self.node, self.pod, raw, net, self.state.ips, self._ports, init=role == "init")
+
+    async def _await_end(self, name: str, container: Container) -> None:
+        ended = await container.ended()
+        self.feed(states.Exited(name, ended.code, ended.signal, time.time()))
+
+    async def _stop(self, name: str, grace: float) -> None:
+        starting = self._starting.get(name)
+        if starting is not None and not starting.done():
+            await asyncio.wait((starting,))
+        container = self._containers[name]
+        assert self.state is not None
+        await container.stop(grace, linger=self.state.deleting is not None)
+        if container.is_stand_in:
+            self.feed(states.Exited(name, 0, 0, time.time()))
+
+    def _probe(self, name: str, kind: ProbeKind) -> None:
+        container = self._containers[name]
+        if (name, kind) in self._probes:
+            return
+        assert self.state is not None
+        raw: Raw = next(one for one in self._specs() if one["name"] == name)[f"{kind}Probe"]
+        checker = Checker(self.node.thread, self.state.ips[0], container.named_ports, container.execute)
+        report = functools.partial(self._report, name, kind)
+        plan = plan_probe(kind, raw)
+        self._probes[name, kind] = self._task(probe(plan, functools.partial(checker.check, raw), report))
+
+    def _report(self, name: str, kind: ProbeKind, ok: bool, message: str) -> None:
+        self.feed(states.Probed(name, kind, ok, message))
+
+    def _specs(self) -> list[Raw]:
+        return [*(self.pod.spec.get("initContainers") or ()), *self.pod.spec["containers"]]
+
+    async def _finish(self) -> None:
+        for task in self._probes.values():
+            task.cancel()
+        for name in self._containers:
+            self._around.spawner.forget(f"{self.uid}/{name}")
+        if not self.on_host_network:
+            await self.node.thread.run(self.node.links.delete_pod, self.uid)
+            self.node.addresses.release(self.uid)
+        folder = self._around.pod_dir(self.uid)
+        if folder.exists():
+            await asyncio.to_thread(shutil.rmtree, folder, True)
+        self._on_gone(self, self._vanished)

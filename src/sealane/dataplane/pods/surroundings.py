@@ -1,0 +1,90 @@
+"""What the lives of all pods of this agent share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sealane.dataplane.linux.handoff import Giver
+from sealane.dataplane.pods.environment import PATH
+from sealane.dataplane.pods.files import References, ServiceAccountFiles
+from sealane.dataplane.pods.nodes import Node
+from sealane.dataplane.pods.recorder import Recorder
+from sealane.dataplane.pods.spawning import Spawner
+from sealane.kube.client import Client
+from sealane.kube.kinds import CONFIGMAP, SECRET, SERVICE
+from sealane.kube.objects import Key, Object
+from sealane.kube.selectors import LabelSelector
+from sealane.network.addresses import DNS_SERVICE
+from sealane.reactive.collections import Collection, Selected
+
+_EVERYTHING = LabelSelector()
+_KUBERNETES = Key("", SERVICE.kind, "default", "kubernetes")
+_DNS = Key("", SERVICE.kind, "kube-system", "kube-dns")
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What the agent follows in the API."""
+
+    pods: Collection[Key, Object]
+    services: Collection[Key, Object]
+    configmaps: Collection[Key, Object]
+    secrets: Collection[Key, Object]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """hide: host directories that programs in pods see empty, such as the cluster's state folder."""
+
+    client: Client
+    sources: Sources
+    giver: Giver
+    spawner: Spawner
+    recorder: Recorder
+    run_dir: Path
+    log_dir: Path
+    account: ServiceAccountFiles | None = None
+    hide: tuple[str, ...] = ()
+
+    def references(self, pod: Object, ips: tuple[str, ...], node: Node) -> References:
+        namespace = pod.namespace
+        sources = self.sources
+        return References(
+            pod,
+            ips,
+            node.ips,
+            lambda name: sources.configmaps.get(Key("", CONFIGMAP.kind, namespace, name)),
+            lambda name: sources.secrets.get(Key("", SECRET.kind, namespace, name)),
+            self.account,
+        )
+
+    def services(self, namespace: str) -> Iterable[Object]:
+        """Those whose variables a pod of `namespace` gets."""
+        found = self.sources.services.select(Selected(namespace, _EVERYTHING))
+        kubernetes = self.sources.services.get(_KUBERNETES)
+        if kubernetes is not None and namespace != "default":
+            found.append(kubernetes)
+        return found
+
+    def dns_servers(self) -> list[str]:
+        """Addresses of the cluster's DNS Service."""
+        service = self.sources.services.get(_DNS)
+        addresses = service.spec.get("clusterIPs") if service is not None else None
+        return list(addresses or [str(DNS_SERVICE[0])])
+
+    def pod_dir(self, uid: str) -> Path:
+        return self.run_dir / "pods" / uid
+
+    def log_path(self, uid: str, container: str, *, previous: bool = False) -> Path:
+        return self.log_dir / f"{uid}_{container}{'.previous' if previous else ''}.log"
+
+
+def on_machine(program: str) -> bool:
+    """Whether a program (a name on the usual path, or a path) can be run here."""
+    if "/" in program:
+        return os.path.isfile(program) and os.access(program, os.X_OK)
+    return shutil.which(program, path=PATH) is not None

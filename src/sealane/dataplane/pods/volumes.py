@@ -1,0 +1,71 @@
+"""A container's volumes as directories on the cluster's private tmpfs, and what of the host they show."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from sealane.dataplane.pods.files import SERVICE_ACCOUNT_PATH, File, References, service_account_files, volume_files
+from sealane.dataplane.pods.rootfs import Mount
+from sealane.kube.objects import Raw
+
+
+def prepare(container: Raw, refs: References, folder: Path) -> list[Mount]:
+    """Writes the volumes that `container` mounts below `folder` (the pod's, shared by its containers); their mounts.
+
+    Raises MissingReference, and OSError naming a host path that is not there.
+    """
+    volumes = {volume["name"]: volume for volume in refs.pod.spec.get("volumes") or ()}
+    mounts: list[Mount] = []
+    for wanted in container.get("volumeMounts") or ():
+        volume = volumes.get(wanted["name"])
+        if volume is None:
+            continue
+        source, read_only = _volume(volume, refs, folder)
+        if wanted.get("subPath"):
+            source = os.path.join(source, wanted["subPath"])
+            if not os.path.exists(source):
+                os.makedirs(source)
+        mounts.append(Mount(source, wanted["mountPath"], read_only or bool(wanted.get("readOnly"))))
+    account = service_account_files(refs)
+    automount = refs.pod.spec.get("automountServiceAccountToken", True)
+    if account and automount and all(mount.target != SERVICE_ACCOUNT_PATH for mount in mounts):
+        own = folder / ".service-account"
+        _write(own, account)
+        mounts.append(Mount(str(own), SERVICE_ACCOUNT_PATH, True))
+    return mounts
+
+
+def check(container: Raw, refs: References) -> None:
+    """Raises MissingReference for what `prepare` would miss; writes nothing."""
+    mounted = {wanted["name"] for wanted in container.get("volumeMounts") or ()}
+    for volume in refs.pod.spec.get("volumes") or ():
+        if volume["name"] in mounted:
+            volume_files(volume, refs)
+
+
+def _volume(volume: Raw, refs: References, folder: Path) -> tuple[str, bool]:
+    """Where it is, and whether it may only be read."""
+    if "hostPath" in volume:
+        path: str = volume["hostPath"]["path"]
+        if os.path.exists(path):
+            return path, True  # nothing of the host is ever written
+        if volume["hostPath"].get("type") not in ("DirectoryOrCreate", "FileOrCreate", "", None):
+            raise FileNotFoundError(2, "hostPath is not there", path)
+    target = folder / volume["name"]
+    files = volume_files(volume, refs)
+    target.mkdir(parents=True, exist_ok=True)
+    if files is None:
+        target.chmod(0o777)
+        return str(target), False
+    _write(target, files)
+    return str(target), True
+
+
+def _write(folder: Path, files: Sequence[File]) -> None:
+    for file in files:
+        path = folder / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.content)
+        path.chmod(file.mode)
