@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object, Raw
-from sealane.reactive.merge import difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +126,8 @@ def claim(
 
 def write_status(kind: Kind, of: Object, status: Raw) -> list[Action]:
     """The patch that makes the status what is given: fields of it that are None are removed, others left alone."""
-    patch = {
-        name: value
-        for name, value in status.items()
-        if (value is None and name in of.status) or difference(of.status.get(name), value) is not None
-    }
+    before = of.status
+    patch = {name: value for name, value in status.items() if before.get(name) != value}
     return [Patch(kind, of.namespace, of.name, {"status": patch}, "status")] if patch else []
 
 

@@ -35,9 +35,9 @@ def plan(replicaset: Object, owned: Sequence[PodFacts], orphans: Sequence[PodFac
             raw = pod_from_template(REPLICASET, replicaset, spec.get("template") or {})
             actions += [Create(POD, raw) for _ in range(missing)]
         elif missing < 0:
-            actions += [
-                Delete(POD, pod.namespace, pod.key.name, pod.uid) for pod in deletion_order(active, now)[:-missing]
-            ]
+            order = deletion_order(active, now)
+            actions += [Delete(POD, pod.namespace, pod.key.name, pod.uid) for pod in order[:-missing]]
+            active = order[-missing:]  # the status must not count on pods that go now: a rollout relies on it
     actions += write_status(REPLICASET, replicaset, _status(replicaset, active, now))
     return [*actions, *wait_for_available(active, now, int(spec.get("minReadySeconds") or 0))]
 
@@ -90,9 +90,9 @@ def _status(replicaset: Object, active: Sequence[PodFacts], now: float) -> Raw:
     min_ready = int(replicaset.spec.get("minReadySeconds") or 0)
     return {
         "replicas": len(active),
-        "fullyLabeledReplicas": sum(template_labels.items() <= pod.labels.items() for pod in active),
-        "readyReplicas": sum(pod.ready for pod in active),
-        "availableReplicas": sum(pod.available(now, min_ready) for pod in active),
+        "fullyLabeledReplicas": sum(template_labels.items() <= pod.labels.items() for pod in active) or None,
+        "readyReplicas": sum(pod.ready for pod in active) or None,
+        "availableReplicas": sum(pod.available(now, min_ready) for pod in active) or None,
         "observedGeneration": observed(replicaset),
     }
 
