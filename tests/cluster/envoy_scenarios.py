@@ -8,8 +8,6 @@ import time
 
 from envoy_world import Load, World, run
 
-from sealane.dataplane.envoy import ads
-
 
 async def hosts(world: World) -> None:
     for name in ("exact", "wild", "any"):
@@ -189,9 +187,9 @@ async def rollout(world: World) -> None:
         await asyncio.sleep(0.1)
         assert not [at for at in load.served.get(old, []) if at > told + 0.05], f"{old} still served"
         await world.kill(old)
-    await world.ads.close()
+    await world.stop_xds()
     await asyncio.sleep(0.2)
-    world.ads = await ads.serve(world.routing, world.xds, world.netns)
+    world.serve_xds()
     await asyncio.sleep(0.3)
     await world.backend("last")
     world.service("app", ["last"])

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sealane.dataplane.envoy import ads, bootstrap
 from sealane.dataplane.linux import namespaces, privileges, topology
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.kube.objects import Key, Object
@@ -52,10 +53,9 @@ class World:
         self._connections: dict[str, set[asyncio.StreamWriter]] = {}
         self.ips: dict[str, str] = {}
         self.envoy: asyncio.subprocess.Process | None = None
+        self._starting: asyncio.Task[None] | None = None
 
     async def start(self, *, concurrency: int = 2) -> None:
-        from sealane.dataplane.envoy import ads, bootstrap
-
         privileges.become_private(self.run)
         self.node = plan_node(1)
         topology.create_outside(self.run, [self.node])
@@ -65,17 +65,36 @@ class World:
         self.pod("client")
         self.gateway_ip = self.pod(GATEWAY_UID)
         self.xds = str(self.folder / "xds.sock")
-        self.ads = await ads.serve(self.routing, self.xds, self.netns)
-        self.envoy = await asyncio.create_subprocess_exec(
-            *bootstrap.command(self.xds, admin_socket=str(self.folder / "admin.sock"), concurrency=concurrency)
+        self.listening: Source[str, bool] = Source(self.graph, "listening")
+        self._concurrency = concurrency
+        self.serve_xds()
+
+    def serve_xds(self) -> None:
+        """Starts (again) what the control plane does for Envoy."""
+        self.ads = asyncio.create_task(
+            ads.serve(self.routing, self.xds, self.netns, on_needed=self._on_needed, listening=self.listening)
         )
+
+    def _on_needed(self) -> None:
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._start_envoy())
+
+    async def _start_envoy(self) -> None:
+        self.envoy = await asyncio.create_subprocess_exec(
+            *bootstrap.command(self.xds, admin_socket=str(self.folder / "admin.sock"), concurrency=self._concurrency)
+        )
+
+    async def stop_xds(self) -> None:
+        self.ads.cancel()
+        with suppress(asyncio.CancelledError):
+            await self.ads
 
     async def stop(self) -> None:
         if self.envoy is not None:
             with suppress(ProcessLookupError):
                 self.envoy.send_signal(signal.SIGKILL)
             await self.envoy.wait()
-        await self.ads.close()
+        await self.stop_xds()
         for server in self.servers.values():
             server.close()
 

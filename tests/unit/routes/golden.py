@@ -46,7 +46,11 @@ def dump(model: Routing) -> str:
             ]
             for key, found in sorted(model.backends.items())
         },
-        "statuses": {str(key): _status(found.status) for key, found in sorted(model.statuses.items())},
+        "statuses": {
+            str(key): _status(found.status)
+            for _, collection in sorted(model.statuses.items())
+            for key, found in sorted(collection.items())
+        },
     }
     return yaml.dump(out, sort_keys=False, width=120, allow_unicode=True, Dumper=_Dumper)
 

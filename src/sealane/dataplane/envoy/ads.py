@@ -1,106 +1,61 @@
-"""The ADS server: a gRPC service on a Unix socket that keeps every connected Envoy at the current resources."""
+"""When and how Envoy is served: nothing is imported, opened or started before the first listener exists."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import grpc
-
-from sealane.dataplane.envoy.delta import DeltaStream, Request, Response
-from sealane.dataplane.envoy.resources import Resource, Resources, resources
-from sealane.network.routes.routing import Routing
+from sealane.network.routes.routing import OpenPort, PortKey, Routing
 from sealane.reactive.collections import Change, Source
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from sealane.dataplane.envoy.server import Server
 
-_SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 
+async def serve(
+    routing: Routing,
+    path: str,
+    netns_path: Callable[[str], str],
+    *,
+    on_needed: Callable[[], None] = lambda: None,
+    listening: Source[str, bool] | None = None,
+) -> None:
+    """Serves `routing` to Envoy on the Unix socket `path`, from the first listener on, until cancelled.
 
-class Ads:
-    """Made by `serve`.
+    netns_path: from a pod's UID to the path of its network namespace, as Envoy sees it.
+    on_needed: called once, when there is a listener and the socket is open: time to start Envoy.
+    listening: filled with the names ("POD-UID/PORT") of the listeners that accept connections.
 
-    listening: names ("POD-UID/PORT") of the listeners that accept connections in a connected Envoy.
+    Call this when all sources of `routing` are filled: what is missing here is removed from an Envoy that reconnects.
     """
-
-    def __init__(self, resources: Resources, listening: Source[str, bool]) -> None:
-        self.listening = listening
-        self._resources = resources
-        self._streams: dict[DeltaStream, asyncio.Event] = {}
-        self._server: Any = None
-        self._unsubscribe: list[Callable[[], None]] = []
-
-    async def start(self, path: str) -> None:
-        for type_url, collection in self._resources.items():
-            self._unsubscribe.append(collection.subscribe(partial(self._changed, type_url), replay=False))
-        self._server = grpc.aio.server(options=[("grpc.max_send_message_length", -1)])
-        handler = grpc.stream_stream_rpc_method_handler(
-            self._stream,
-            request_deserializer=Request.FromString,
-            response_serializer=Response.SerializeToString,
-        )
-        self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(_SERVICE, {"DeltaAggregatedResources": handler}),)
-        )
-        with suppress(FileNotFoundError):
-            os.unlink(path)
-        self._server.add_insecure_port(f"unix:{path}")
-        await self._server.start()
-        os.chmod(path, 0o600)
-
-    async def close(self) -> None:
-        for unsubscribe in self._unsubscribe:
-            unsubscribe()
-        if self._server is not None:
-            await self._server.stop(0)
-
-    def _changed(self, type_url: str, changes: Sequence[Change[str, Resource]]) -> None:
-        for stream, wake in self._streams.items():
-            stream.changed(type_url, [change.key for change in changes])
-            wake.set()
-
-    async def _stream(self, requests: AsyncIterator[Request], context: Any) -> None:
-        stream, wake = DeltaStream(self._resources), asyncio.Event()
-        self._streams[stream] = wake
-        reader = asyncio.create_task(self._read(stream, wake, requests))
-        try:
-            while not reader.done():
-                await wake.wait()
-                wake.clear()
-                for response in stream.responses():
-                    await context.write(response)
-        finally:
-            reader.cancel()
-            del self._streams[stream]
-            self._set_listening()
-
-    async def _read(self, stream: DeltaStream, wake: asyncio.Event, requests: AsyncIterator[Request]) -> None:
-        try:
-            async for request in requests:
-                stream.receive(request)
-                self._set_listening()
-                wake.set()
-        finally:
-            wake.set()
-
-    def _set_listening(self) -> None:
-        names = {name for stream in self._streams for name in stream.listening}
-        if names != set(self.listening):
-            self.listening.replace(dict.fromkeys(names, True))
-
-
-async def serve(routing: Routing, path: str, netns_path: Callable[[str], str]) -> Ads:
-    """Serves `routing` on the Unix socket `path` until `close`.
-
-    netns_path: from a pod's UID to the path of its network namespace, as Envoy sees it. Call this when all sources of
-    `routing` are filled: what is missing here is removed from an Envoy that reconnects.
-    """
+    await _first(routing)
     graph = routing.hosts.graph
-    server = Ads(resources(routing, netns_path), Source(graph, "envoy.listening"))
-    await server.start(path)
-    return server
+    # gRPC and protobuf take 0.2 s to import: in a thread, so that the event loop goes on.
+    server = await asyncio.to_thread(_load)
+    running = server(routing, netns_path, listening or Source(graph, "envoy.listening"))
+    try:
+        await running.start(path)
+        on_needed()
+        await asyncio.Event().wait()
+    finally:
+        await running.close()
+
+
+async def _first(routing: Routing) -> None:
+    needed = asyncio.Event()
+
+    def receive(_changes: Sequence[Change[PortKey, OpenPort]]) -> None:
+        needed.set()
+
+    unsubscribe = routing.ports.subscribe(receive)
+    try:
+        await needed.wait()
+    finally:
+        unsubscribe()
+
+
+def _load() -> type[Server]:
+    from sealane.dataplane.envoy.server import Server
+
+    return Server

@@ -46,7 +46,7 @@ class Routing:
     """The routing model of a cluster, kept current.
 
     hosts: what `model.evaluate` reads. ports: where proxies listen. backends: those that a rule names.
-    attached: number of routes at each listener. statuses: the status that routes, Gateways and classes should have.
+    attached: number of routes at each listener. statuses: the status that each object should have, by kind.
     """
 
     sources: Sources
@@ -58,7 +58,7 @@ class Routing:
     backends: Collection[BackendKey, BackendEndpoints]
     pods: Collection[Key, ProxyPod]
     attached: Collection[ListenerKey, int]
-    statuses: Collection[Key, status.Status]
+    statuses: status.Statuses
 
 
 def routing(sources: Sources) -> Routing:

@@ -6,6 +6,7 @@ the condition types and reasons there. Ingress status is the address of its prox
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,6 @@ from sealane.network.routes.model import INGRESS_PROXY
 from sealane.network.routes.proxies import generated
 from sealane.network.routes.sources import Sources, service_of_slice
 from sealane.reactive.collections import Collection, Fetch, derive
-from sealane.reactive.groups import group
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,33 +30,34 @@ class Status:
     status: dict[str, Any]
 
 
+Statuses = Mapping[str, Collection[Key, Status]]
+"""By kind of object: GatewayClass, Gateway, HTTPRoute, Ingress."""
+
+
 def statuses(
     sources: Sources,
     listeners: Collection[ListenerKey, GatewayListener],
     routes: Collection[Key, BoundRoute],
     attached: Collection[ListenerKey, int],
-) -> Collection[Key, Status]:
-    made = [
-        derive("routes.status.class", sources.gateway_classes, lambda _key, item, _fetch: class_status(item)),
-        derive(
+) -> Statuses:
+    return {
+        "GatewayClass": derive(
+            "routes.status.class", sources.gateway_classes, lambda _key, item, _fetch: class_status(item)
+        ),
+        "Gateway": derive(
             "routes.status.gateway",
             sources.gateways,
             lambda _key, item, fetch: gateway_status(item, sources, listeners, attached, fetch),
         ),
-        derive(
+        "HTTPRoute": derive(
             "routes.status.route",
             sources.http_routes,
             lambda key, item, fetch: route_status(item, fetch.get(routes, key)),
         ),
-        derive(
+        "Ingress": derive(
             "routes.status.ingress", sources.ingresses, lambda _key, item, fetch: ingress_status(item, sources, fetch)
         ),
-    ]
-    return group("routes.statuses", [(item, _key_of) for item in made], lambda _key, found: next(iter(found)))
-
-
-def _key_of(status: Status) -> tuple[Key]:
-    return (status.key,)
+    }
 
 
 def _generation(item: Object) -> int:
