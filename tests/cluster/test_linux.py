@@ -30,7 +30,9 @@ plans = [topology.SocketPlan("TCP", 4, 80), topology.SocketPlan("TCP", 6, 80)]
 
 def create(node, host):
     pod = topology.PodLink(f"{node}-{host}", (nodes[node].pod_cidrs[0][host], nodes[node].pod_cidrs[1][host]))
-    return threads[node].call(links[node].create_pod, pod, plans)
+    threads[node].call(links[node].create_pod, pod)
+    net = namespaces.path_of(run, topology.pod_namespace(pod.uid))
+    return threads[node].call(topology.open_sockets, plans, net)
 
 def serve(sockets):
     def answer(one):

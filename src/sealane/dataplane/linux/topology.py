@@ -11,6 +11,7 @@ crash: what is there is kept.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import socket
@@ -172,26 +173,16 @@ class NodeLinks:
         self._netlink = Netlink()
         self._namespace = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
-    def create_pod(self, pod: PodLink, sockets: Sequence[SocketPlan] = ()) -> list[socket.socket]:
-        """The pod's namespace, link, addresses and routes, both sides; then these sockets inside it, in order.
+    def create_pod(self, pod: PodLink) -> None:
+        """The pod's namespace, link, addresses and routes, both sides. Raises OSError.
 
-        A namespace that is there (from before a crash of the agent) is kept with its links. Raises OSError.
+        A namespace that is there (from before a crash of the agent) is kept with its links.
         """
         name = pod_namespace(pod.uid)
-        if namespaces.exists(self._run, name):
-            with namespaces.visiting(namespaces.path_of(self._run, name)):
-                made = open_sockets(sockets)
-        else:
+        if not namespaces.exists(self._run, name):
             with namespaces.making(self._run, name, _POD):
                 self._link_pod(pod)
-                made = open_sockets(sockets)
-        try:
-            self._route_pod(pod)
-        except BaseException:
-            for one in made:
-                one.close()
-            raise
-        return made
+        self._route_pod(pod)
 
     def _link_pod(self, pod: PodLink) -> None:
         with Netlink() as netlink:
@@ -241,12 +232,16 @@ class SocketPlan:
     port: int
 
 
-def open_sockets(plans: Sequence[SocketPlan]) -> list[socket.socket]:
-    """Opens them in the namespace of the calling thread, non-blocking, TCP ones listening. OSError names the port."""
+def open_sockets(plans: Sequence[SocketPlan], net: Path | None = None) -> list[socket.socket]:
+    """Opens them, non-blocking, TCP ones listening, in the namespace at `net` (None: the calling thread's).
+
+    Raises OSError naming the port.
+    """
     made: list[socket.socket] = []
     try:
-        for plan in plans:
-            made.append(_open(plan))
+        with namespaces.visiting(net) if net is not None else contextlib.nullcontext():
+            for plan in plans:
+                made.append(_open(plan))
     except BaseException:
         for one in made:
             one.close()

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from sealane.dataplane.linux import capabilities, namespaces
+from sealane.dataplane.linux import capabilities
 from sealane.dataplane.linux.topology import SocketPlan, open_sockets
 from sealane.dataplane.pods import images, volumes
 from sealane.dataplane.pods.environment import environment, expand
@@ -125,7 +125,7 @@ class Container:
         if not plans:
             return
         sockets = await self._node.thread.run(
-            _open_in, self._net, [SocketPlan(port.protocol, family, port.port) for port, family in plans]
+            open_sockets, [SocketPlan(port.protocol, family, port.port) for port, family in plans], self._net
         )
         by_role: dict[str, list[int]] = {}
         for index, (port, _) in enumerate(plans):
@@ -261,11 +261,6 @@ class Container:
         if ended.code == 127 and self.is_stand_in:
             return 0, text
         return ended.code, text
-
-
-def _open_in(net: Path, plans: Sequence[SocketPlan]) -> list[Any]:
-    with namespaces.visiting(net):
-        return open_sockets(plans)
 
 
 def _described(port: images.Port, family: int) -> Socket:

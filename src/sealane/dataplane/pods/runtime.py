@@ -27,7 +27,7 @@ from sealane.reactive.collections import Change
 log = logging.getLogger(__name__)
 
 WRITERS = 16
-SETTLE_SECONDS = 0.05
+SETTLE_SECONDS = 0.5
 """A pod whose containers are starting waits this long for them, so that most pods cost one status write."""
 RETRY_SECONDS = 0.5
 

@@ -232,7 +232,7 @@ class PodShell:
         if (name, kind) in self._probes:
             return
         assert self.state is not None
-        raw: Raw = next(one for one in self._specs() if one["name"] == name)[f"{kind}Probe"]
+        raw: Raw = next(one for one in self.containers() if one["name"] == name)[f"{kind}Probe"]
         checker = Checker(self.node.thread, self.state.ips[0], container.named_ports, container.execute)
         report = functools.partial(self._report, name, kind)
         plan = plan_probe(kind, raw)
@@ -241,7 +241,8 @@ class PodShell:
     def _report(self, name: str, kind: ProbeKind, ok: bool, message: str) -> None:
         self.feed(states.Probed(name, kind, ok, message))
 
-    def _specs(self) -> list[Raw]:
+    def containers(self) -> list[Raw]:
+        """All of the spec, init containers first."""
         return [*(self.pod.spec.get("initContainers") or ()), *self.pod.spec["containers"]]
 
     async def _finish(self) -> None:

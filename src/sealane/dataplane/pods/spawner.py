@@ -299,7 +299,11 @@ def _become(launch: Launch, root: int, fds: list[int], errors: int) -> NoReturn:
         if launch.capabilities is not None:
             capabilities.keep_only(launch.capabilities)
         os.umask(0o022)
-        os.execvpe(launch.argv[0], launch.argv, launch.env)
+        try:
+            os.execvpe(launch.argv[0], launch.argv, launch.env)
+        except OSError as error:
+            error.filename = launch.argv[0]  # not the last place where it was looked for
+            raise
     except OSError as error:
         os.write(errors, f"{error.errno} {error.filename or launch.argv[0]}".encode())
     except BaseException as error:

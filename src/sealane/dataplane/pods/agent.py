@@ -1,0 +1,298 @@
+"""The agent socket: programs in pods, programs outside, logs. Its callers are the command line and the API server.
+
+A connection (Unix stream socket, mode 0600) carries one request: a JSON line, with the caller's stdin, stdout and
+stderr as descriptors for those that start a program.
+
+    {"op": "exec", "namespace", "pod", "container"?, "argv", "env"?, "cwd"?, "tty"?}   → {"exit": N}
+    {"op": "run_outside", "argv", "env", "cwd", "tty"?}                              → {"exit": N}
+    {"op": "logs", "namespace", "pod", "container"?, "follow"?, "tail"?, "previous"?} → {"ok": true}, then the log's
+    bytes any of them                                                                      → {"error": "what is
+    wrong"}
+
+While a program runs, {"signal": N} lines are sent on to it; it gets SIGHUP when the caller goes away.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from pathlib import Path
+
+import msgspec
+
+from sealane.dataplane.linux import namespaces
+from sealane.dataplane.linux.topology import OUTSIDE_NAMESPACE
+from sealane.dataplane.pods.files import MissingReference
+from sealane.dataplane.pods.runtime import PodRuntime
+from sealane.dataplane.pods.shell import PodShell
+from sealane.dataplane.pods.spawner import Launch
+from sealane.dataplane.pods.spawning import Process, SpawnError
+
+log = logging.getLogger(__name__)
+
+MAX_REQUEST = 160_000
+FOLLOW_SECONDS = 0.1
+CHUNK = 65536
+
+
+class Exec(msgspec.Struct, tag="exec", tag_field="op"):
+    namespace: str
+    pod: str
+    argv: list[str]
+    container: str = ""
+    env: dict[str, str] = {}
+    cwd: str = ""
+    tty: bool = False
+
+
+class RunOutside(msgspec.Struct, tag="run_outside", tag_field="op"):
+    argv: list[str]
+    env: dict[str, str] = {}
+    cwd: str = "/"
+    tty: bool = False
+
+
+class Logs(msgspec.Struct, tag="logs", tag_field="op"):
+    namespace: str
+    pod: str
+    container: str = ""
+    follow: bool = False
+    tail: int = -1
+    previous: bool = False
+
+
+_decode = msgspec.json.Decoder(Exec | RunOutside | Logs).decode
+
+
+class Refused(Exception):
+    """The request cannot be carried out; the message is for the caller."""
+
+
+class AgentSocket:
+    """Serves `runtime` at `path`."""
+
+    def __init__(self, runtime: PodRuntime, path: Path) -> None:
+        self._runtime = runtime
+        self._path = path
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Serves until cancelled."""
+        self._path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        mask = os.umask(0o177)
+        try:
+            listener.bind(str(self._path))
+        finally:
+            os.umask(mask)
+        listener.listen(64)
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                connection, _ = await loop.sock_accept(listener)
+                task = loop.create_task(self._serve(connection), name="agent request")
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        finally:
+            listener.close()
+            for task in self._tasks:
+                task.cancel()
+            self._path.unlink(missing_ok=True)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        fds: list[int] = []
+        try:
+            request, fds = await _read_request(connection)
+            match request:
+                case Exec():
+                    code = await self._watch(connection, await self._exec(request, fds))
+                    await _answer(connection, {"exit": code})
+                case RunOutside():
+                    code = await self._watch(connection, await self._run_outside(request, fds))
+                    await _answer(connection, {"exit": code})
+                case Logs():
+                    await self._logs(connection, request)
+        except (Refused, SpawnError, MissingReference, msgspec.DecodeError) as error:
+            with contextlib.suppress(OSError):
+                await _answer(connection, {"error": str(error)})
+        except OSError as error:
+            log.debug("agent socket: %s", error)
+        except Exception as error:
+            log.exception("agent socket")
+            with contextlib.suppress(OSError):
+                await _answer(connection, {"error": f"internal error: {error}"})
+        finally:
+            for fd in fds:
+                with contextlib.suppress(OSError):
+                    os.close(fd)
+            connection.close()
+
+    def _shell(self, namespace: str, name: str) -> PodShell:
+        shell = self._runtime.find(namespace, name)
+        if shell is None:
+            raise Refused(f"pod {namespace}/{name} does not run on a node of this cluster")
+        return shell
+
+    async def _exec(self, request: Exec, fds: list[int]) -> Process:
+        shell = self._shell(request.namespace, request.pod)
+        container = shell.container(request.container)
+        if container is None:
+            if request.container:
+                raise Refused(f"pod {request.namespace}/{request.pod} has no running container {request.container!r}")
+            raise Refused(f"pod {request.namespace}/{request.pod} is not running yet")
+        env = {"TERM": "xterm", **request.env} if request.tty else request.env
+        process = await container.spawn(request.argv, _three(fds), env=env, cwd=request.cwd, terminal=request.tty)
+        _close(fds)
+        return process
+
+    async def _run_outside(self, request: RunOutside, fds: list[int]) -> Process:
+        net = namespaces.path_of(self._runtime.around.run_dir, OUTSIDE_NAMESPACE)
+        launch = Launch(0, request.argv, request.env, str(net), cwd=request.cwd, terminal=request.tty)
+        process = await self._runtime.around.spawner.launch(launch, _three(fds))
+        _close(fds)
+        return process
+
+    async def _watch(self, connection: socket.socket, process: Process) -> int:
+        """The exit code, passing signals on meanwhile."""
+        listening = asyncio.get_running_loop().create_task(_forward(connection, process))
+        try:
+            return (await process.wait()).code
+        finally:
+            listening.cancel()
+
+    async def _logs(self, connection: socket.socket, request: Logs) -> None:
+        shell = self._shell(request.namespace, request.pod)
+        name = request.container
+        if not name:
+            container = shell.container("")
+            name = container.name if container else shell.pod.spec["containers"][0]["name"]
+        elif all(one["name"] != name for one in shell.containers()):
+            raise Refused(f"pod {request.namespace}/{request.pod} has no container {name!r}")
+        path = self._runtime.around.log_path(shell.uid, name, previous=request.previous)
+        if request.previous and not path.exists():
+            raise Refused(f"previous terminated container {name!r} in pod {request.pod!r} not found")
+        await _answer(connection, {"ok": True})
+        loop = asyncio.get_running_loop()
+        position = _start_of_tail(path, request.tail)
+        while True:
+            data = _read(path, position)
+            position += len(data)
+            if data:
+                await loop.sock_sendall(connection, data)
+            elif not request.follow or self._runtime.find(request.namespace, request.pod) is not shell:
+                return
+            else:
+                await asyncio.sleep(FOLLOW_SECONDS)
+                if path.exists() and path.stat().st_size < position:
+                    position = 0  # the container has started anew
+                if _is_closed(connection):
+                    return
+
+
+async def _read_request(connection: socket.socket) -> tuple[Exec | RunOutside | Logs, list[int]]:
+    connection.setblocking(False)
+    loop = asyncio.get_running_loop()
+    fds = array.array("i")
+    data = b""
+    while not data.endswith(b"\n"):
+        readable: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(connection.fileno(), _settle, readable)
+        try:
+            await readable
+        finally:
+            loop.remove_reader(connection.fileno())
+        part, ancillary, _, _ = connection.recvmsg(
+            MAX_REQUEST, socket.CMSG_SPACE(3 * fds.itemsize), socket.MSG_CMSG_CLOEXEC
+        )
+        for level, kind, content in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
+        data += part
+        if not part or len(data) > MAX_REQUEST:
+            _close(list(fds))
+            raise Refused("the request is not one JSON line")
+    try:
+        return _decode(data), list(fds)
+    except msgspec.DecodeError:
+        _close(list(fds))
+        raise
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+async def _forward(connection: socket.socket, process: Process) -> None:
+    loop = asyncio.get_running_loop()
+    buffer = b""
+    while True:
+        try:
+            data = await loop.sock_recv(connection, 4096)
+        except OSError:
+            data = b""
+        if not data:
+            process.send_signal(signal.SIGHUP, group=True)
+            return
+        *lines, buffer = (buffer + data).split(b"\n")
+        for line in lines:
+            with contextlib.suppress(msgspec.DecodeError, KeyError, TypeError):
+                process.send_signal(int(msgspec.json.decode(line)["signal"]), group=True)
+
+
+async def _answer(connection: socket.socket, answer: dict[str, object]) -> None:
+    await asyncio.get_running_loop().sock_sendall(connection, msgspec.json.encode(answer) + b"\n")
+
+
+def _three(fds: list[int]) -> list[int]:
+    if len(fds) != 3:
+        raise Refused("stdin, stdout and stderr must come with the request")
+    return fds
+
+
+def _close(fds: list[int]) -> None:
+    for fd in fds:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+    fds.clear()
+
+
+def _read(path: Path, position: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(position)
+            return file.read(CHUNK)
+    except FileNotFoundError:
+        return b""
+
+
+def _start_of_tail(path: Path, lines: int) -> int:
+    """Where the last `lines` lines begin; 0 for all of them."""
+    if lines < 0 or not path.exists():
+        return 0
+    with path.open("rb") as file:
+        position = file.seek(0, os.SEEK_END)
+        if lines == 0:
+            return position
+        tail = b""
+        while position > 0 and tail.rstrip(b"\n").count(b"\n") < lines:
+            step = min(CHUNK, position)
+            position -= step
+            file.seek(position)
+            tail = file.read(step) + tail
+    kept = tail.splitlines(keepends=True)[-lines:]
+    return position + len(tail) - sum(len(line) for line in kept)
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
