@@ -19,8 +19,8 @@ def pod(**spec: Any) -> Object:
 def test_cluster_first() -> None:
     resolver = pod_resolver(pod(), NODE)
     assert resolver.text() == (
-        "nameserver 10.96.0.10\n"
         "search shop.svc.cluster.local svc.cluster.local cluster.local corp.example\n"
+        "nameserver 10.96.0.10\n"
         "options ndots:5\n"
     )
     assert Resolver.parse(resolver.text()) == resolver

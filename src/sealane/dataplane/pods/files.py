@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from sealane.dataplane.pods.fields import pod_field
 from sealane.kube.objects import Object, Raw
 from sealane.network.addresses import CLUSTER_DOMAIN
+from sealane.network.names import Resolver, pod_resolver
 
 SERVICE_ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
-MAX_SEARCH = 32
 
 Find = Callable[[str], Object | None]
 """A ConfigMap or Secret of the pod's namespace, by name."""
@@ -59,47 +59,7 @@ def fqdn(pod: Object) -> str:
 
 def resolv_conf(pod: Object, dns_servers: Sequence[str], host: str) -> str:
     """The pod's /etc/resolv.conf. dns_servers: addresses of the cluster's DNS. host: the host's resolv.conf."""
-    policy = pod.spec.get("dnsPolicy") or "ClusterFirst"
-    servers, search, options = [], [], {}
-    on_host = bool(pod.spec.get("hostNetwork"))
-    if policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not on_host):
-        servers = list(dns_servers)
-        search = [f"{pod.namespace}.svc.{CLUSTER_DOMAIN}", f"svc.{CLUSTER_DOMAIN}", CLUSTER_DOMAIN]
-        options = {"ndots": "5"}
-    elif policy != "None":
-        servers, search, options = _parse_resolv_conf(host)
-    config: Mapping[str, list[str] | list[Raw]] = pod.spec.get("dnsConfig") or {}
-    for server in config.get("nameservers") or ():
-        if server not in servers:
-            servers.append(str(server))
-    for domain in config.get("searches") or ():
-        if domain not in search:
-            search.append(str(domain))
-    for option in config.get("options") or ():
-        assert isinstance(option, dict)
-        options[option["name"]] = option.get("value") or ""
-    lines = []
-    if search:
-        lines.append("search " + " ".join(search[:MAX_SEARCH]))
-    lines += [f"nameserver {server}" for server in servers[:3]]
-    if options:
-        lines.append("options " + " ".join(f"{name}:{value}" if value else name for name, value in options.items()))
-    return "\n".join(lines) + "\n"
-
-
-def _parse_resolv_conf(text: str) -> tuple[list[str], list[str], dict[str, str]]:
-    servers: list[str] = []
-    search: list[str] = []
-    options: dict[str, str] = {}
-    for line in text.splitlines():
-        match line.split():
-            case ["nameserver", server, *_]:
-                servers.append(server)
-            case ["search" | "domain", *domains]:
-                search = domains
-            case ["options", *found]:
-                options.update((name, value) for name, _, value in (one.partition(":") for one in found))
-    return servers, search, options
+    return pod_resolver(pod, Resolver.parse(host), dns_servers).text()
 
 
 def hosts_file(pod: Object, ips: Sequence[str]) -> str:

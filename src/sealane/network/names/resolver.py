@@ -49,10 +49,9 @@ class Resolver:
         return found
 
     def text(self) -> str:
-        """The file."""
-        lines = [f"nameserver {address}" for address in self.nameservers]
-        if self.searches:
-            lines.append("search " + " ".join(self.searches))
+        """The file, in the order in which kubelet writes it."""
+        lines = ["search " + " ".join(self.searches)] if self.searches else []
+        lines += [f"nameserver {address}" for address in self.nameservers]
         if self.options:
             lines.append("options " + " ".join(self.options))
         return "\n".join(lines) + "\n"
