@@ -1,0 +1,124 @@
+"""Validation: everything that is wrong with one object, as the Kubernetes API would say it.
+
+The API server answers 400 or 422 with it, the command line shows it for files with file and line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from sealane.kube import kinds, names, schema
+from sealane.kube.client import ApiError
+from sealane.kube.objects import Raw
+from sealane.kube.problems import Part, Problem
+from sealane.kube.validation.fields import check_fields
+from sealane.kube.validation.gateways import check_gateway, check_route
+from sealane.kube.validation.metadata import check_metadata
+from sealane.kube.validation.networking import check_ingress, check_ingress_class, check_network_policy
+from sealane.kube.validation.pods import check_pod
+from sealane.kube.validation.services import check_endpoint_slice, check_endpoints, check_service
+from sealane.kube.validation.workloads import check_workload
+
+__all__ = ["Problem", "as_api_error", "validate"]
+
+Rule = Callable[[Part], Iterator[Problem]]
+
+
+def _check_config(obj: Part) -> Iterator[Problem]:
+    for field in ("data", "binaryData", "stringData"):
+        for key, _ in obj[field].items():
+            yield from (Part(None, (field, key)).invalid(why, key) for why in names.config_key(key))
+    if obj.text("kind") == "Secret" and obj.text("type") == "kubernetes.io/tls":
+        for key in ("tls.crt", "tls.key"):
+            if key not in obj["data"] and key not in obj["stringData"]:
+                yield obj["data"][key].required()
+
+
+_RULES: dict[tuple[str, str], Rule] = {
+    ("", "ConfigMap"): _check_config,
+    ("", "Endpoints"): check_endpoints,
+    ("", "Pod"): check_pod,
+    ("", "Secret"): _check_config,
+    ("", "Service"): check_service,
+    ("apps", "DaemonSet"): check_workload,
+    ("apps", "Deployment"): check_workload,
+    ("apps", "ReplicaSet"): check_workload,
+    ("apps", "StatefulSet"): check_workload,
+    ("discovery.k8s.io", "EndpointSlice"): check_endpoint_slice,
+    ("gateway.networking.k8s.io", "Gateway"): check_gateway,
+    ("gateway.networking.k8s.io", "GRPCRoute"): check_route,
+    ("gateway.networking.k8s.io", "HTTPRoute"): check_route,
+    ("gateway.networking.k8s.io", "TCPRoute"): check_route,
+    ("gateway.networking.k8s.io", "TLSRoute"): check_route,
+    ("gateway.networking.k8s.io", "UDPRoute"): check_route,
+    ("networking.k8s.io", "Ingress"): check_ingress,
+    ("networking.k8s.io", "IngressClass"): check_ingress_class,
+    ("networking.k8s.io", "NetworkPolicy"): check_network_policy,
+}
+_SCOPES = {(kind.group, kind.kind): kind.namespaced for kind in kinds.BUILTIN}
+
+
+def validate(raw: Raw, *, namespaced: bool | None = None) -> list[Problem]:
+    """Every problem of an object, in the order of its fields; [] when the API would take it.
+
+    A kind without a schema (a custom one) is checked in its metadata only; `namespaced` is then its scope, if known.
+    """
+    obj = Part(raw)
+    api_version, kind = obj.text("apiVersion"), obj.text("kind")
+    group = api_version.rpartition("/")[0]
+    found = schema.root(api_version, kind)
+    problems: list[Problem] = []
+    if found is not None:
+        problems += check_fields(obj, found)
+    else:
+        problems += _check_custom(obj)
+    problems += check_metadata(obj, _SCOPES.get((group, kind), namespaced))
+    rule = _RULES.get((group, kind))
+    if rule is not None:
+        problems += rule(obj)
+    return _distinct(problems)
+
+
+def as_api_error(raw: Raw, problems: Sequence[Problem]) -> ApiError:
+    """The API's answer to an object with these problems: 400 when it cannot be decoded, else 422 with all causes."""
+    obj = Part(raw)
+    api_version, kind, name = obj.text("apiVersion"), obj.text("kind"), obj["metadata"].text("name")
+    undecodable = [each for each in problems if each.undecodable]
+    if undecodable:
+        reasons = ", ".join(_decoding(each) for each in undecodable)
+        group, _, version = api_version.rpartition("/")
+        message = f'{kind} in version "{version}" cannot be handled as a {kind}: strict decoding error: {reasons}'
+        return ApiError(400, "BadRequest", message)
+    group = api_version.rpartition("/")[0]
+    texts = [str(each) for each in problems]
+    listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    details: dict[str, Any] = {
+        "name": name,
+        "group": group,
+        "kind": kind,
+        "causes": [{"reason": each.reason, "message": each.message, "field": each.field} for each in problems],
+    }
+    title = f"{kind}.{group}" if group else kind
+    return ApiError(422, "Invalid", f'{title} "{name}" is invalid: {listed}', details)
+
+
+def _decoding(problem: Problem) -> str:
+    if problem.reason == "UnknownField":
+        return f'unknown field "{problem.field}"'
+    return f"{problem.field}: {problem.message}"
+
+
+def _check_custom(obj: Part) -> Iterator[Problem]:
+    metadata = obj["metadata"]
+    if metadata.present:
+        yield from check_fields(metadata, schema.named("meta.v1.ObjectMeta"))
+
+
+def _distinct(problems: Iterable[Problem]) -> list[Problem]:
+    """Without what two checks found alike: one problem of one reason for a field, the first."""
+    seen: dict[tuple[Any, ...], Problem] = {}
+    for each in problems:
+        what = each.reason if each.reason == "FieldValueRequired" else each.message
+        seen.setdefault((each.path, what), each)
+    return list(seen.values())

@@ -1,0 +1,78 @@
+"""Names, labels and annotations: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sealane.kube import names
+from sealane.kube.names import Check
+from sealane.kube.problems import Part, Problem
+
+_NAMES: dict[str, Check] = {
+    "Service": names.dns_1035_label,
+    "Namespace": names.dns_label,
+    "Role": names.path_segment,
+    "RoleBinding": names.path_segment,
+    "ClusterRole": names.path_segment,
+    "ClusterRoleBinding": names.path_segment,
+}
+"""Kinds whose names are not RFC 1123 subdomains."""
+
+_ANNOTATION_BYTES = 256 * 1024
+
+
+def check_metadata(obj: Part, namespaced: bool | None) -> Iterator[Problem]:
+    """metadata of a whole object. namespaced None: the kind's scope is not known."""
+    metadata = obj["metadata"]
+    check = _NAMES.get(obj.text("kind"), names.dns_subdomain)
+    name, prefix = metadata["name"], metadata["generateName"]
+    if name.empty and prefix.empty:
+        yield name.required("name or generateName is required")
+    for part, text in ((name, metadata.text("name")), (prefix, metadata.text("generateName").rstrip("-"))):
+        if text:
+            yield from (part.invalid(why) for why in check(text))
+    namespace = metadata.text("namespace")
+    if namespace and namespaced is False:
+        yield metadata["namespace"].forbidden(f"a {obj.text('kind')} is not in a namespace")
+    elif namespace:
+        yield from (metadata["namespace"].invalid(why) for why in names.dns_label(namespace))
+    yield from check_labels(metadata["labels"])
+    yield from check_annotations(metadata["annotations"])
+    for finalizer in metadata.each("finalizers"):
+        if isinstance(finalizer.value, str):
+            yield from (finalizer.invalid(why) for why in names.qualified_name(finalizer.value))
+
+
+def check_labels(labels: Part) -> Iterator[Problem]:
+    """A map of labels, or a selector in map form."""
+    for key, value in labels.items():
+        yield from (labels.invalid(why, key) for why in names.qualified_name(key))
+        if isinstance(value, str):
+            yield from (labels.invalid(why, value) for why in names.label_value(value))
+
+
+def check_annotations(annotations: Part) -> Iterator[Problem]:
+    size = 0
+    for key, value in annotations.items():
+        yield from (annotations.invalid(why, key) for why in names.qualified_name(key.lower()))
+        size += len(key.encode()) + (len(value.encode()) if isinstance(value, str) else 0)
+    if size > _ANNOTATION_BYTES:
+        message = f"Too long: may not be more than {_ANNOTATION_BYTES} bytes"
+        yield Problem(annotations.path, message, "FieldValueTooLong")
+
+
+def check_selector(selector: Part) -> Iterator[Problem]:
+    """meta/v1 LabelSelector."""
+    yield from check_labels(selector["matchLabels"])
+    for expression in selector.each("matchExpressions"):
+        key, values = expression.text("key"), expression["values"]
+        if key:
+            yield from (expression["key"].invalid(why) for why in names.qualified_name(key))
+        match expression.text("operator"):
+            case "In" | "NotIn" if values.empty:
+                yield values.required("must be specified when `operator` is 'In' or 'NotIn'")
+            case "Exists" | "DoesNotExist" if not values.empty:
+                yield values.forbidden("may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
+        for value in expression.each("values"):
+            if isinstance(value.value, str):
+                yield from (value.invalid(why) for why in names.label_value(value.value))
