@@ -60,13 +60,12 @@ ENDPOINTSLICE = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"
 NETWORKPOLICY = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", True, ("netpol",), subresources=())
 INGRESS = Kind("networking.k8s.io", "v1", "Ingress", "ingresses", True, ("ing",))
 INGRESSCLASS = Kind("networking.k8s.io", "v1", "IngressClass", "ingressclasses", False, subresources=())
-GATEWAYCLASS = Kind(
-    "gateway.networking.k8s.io", "v1", "GatewayClass", "gatewayclasses", False, ("gc",), ("gateway-api",)
-)
-GATEWAY = Kind("gateway.networking.k8s.io", "v1", "Gateway", "gateways", True, ("gtw",), ("gateway-api",))
-HTTPROUTE = Kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes", True, (), ("gateway-api",))
+_GATEWAY = "gateway.networking.k8s.io"
+GATEWAYCLASS = Kind(_GATEWAY, "v1", "GatewayClass", "gatewayclasses", False, ("gc",), ("gateway-api",))
+GATEWAY = Kind(_GATEWAY, "v1", "Gateway", "gateways", True, ("gtw",), ("gateway-api",))
+HTTPROUTE = Kind(_GATEWAY, "v1", "HTTPRoute", "httproutes", True, (), ("gateway-api",))
 REFERENCEGRANT = Kind(
-    "gateway.networking.k8s.io",
+    _GATEWAY,
     "v1beta1",
     "ReferenceGrant",
     "referencegrants",
@@ -80,4 +79,31 @@ CRD = Kind(
 )
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases", subresources=())
 
-BUILTIN: tuple[Kind, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Kind))
+# Kinds that are checked, stored and served, so that manifests which hold them apply; nothing here acts on them.
+_STORED: tuple[Kind, ...] = (
+    Kind("", "v1", "LimitRange", "limitranges", True, ("limits",), subresources=()),
+    Kind("", "v1", "PersistentVolume", "persistentvolumes", False, ("pv",)),
+    Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", True, ("pvc",)),
+    Kind("", "v1", "ResourceQuota", "resourcequotas", True, ("quota",)),
+    Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True, ("hpa",), ("all",)),
+    Kind("batch", "v1", "CronJob", "cronjobs", True, ("cj",), ("all",)),
+    Kind("batch", "v1", "Job", "jobs", True, (), ("all",)),
+    Kind("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", False, subresources=()),
+    Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", True, ("pdb",)),
+    Kind("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", False, subresources=()),
+    Kind("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", False, subresources=()),
+    Kind("rbac.authorization.k8s.io", "v1", "Role", "roles", subresources=()),
+    Kind("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", subresources=()),
+    Kind("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False, ("pc",), subresources=()),
+    Kind("storage.k8s.io", "v1", "StorageClass", "storageclasses", False, ("sc",), subresources=()),
+    Kind(_GATEWAY, "v1", "BackendTLSPolicy", "backendtlspolicies", True, ("btlspolicy",), ("gateway-api",)),
+    Kind(_GATEWAY, "v1", "GRPCRoute", "grpcroutes", True, (), ("gateway-api",)),
+    Kind(_GATEWAY, "v1", "ListenerSet", "listenersets", True, ("lset",), ("gateway-api",)),
+    Kind(_GATEWAY, "v1", "ReferenceGrant", "referencegrants", True, ("refgrant",), ("gateway-api",), ()),
+    Kind(_GATEWAY, "v1", "TCPRoute", "tcproutes", True, (), ("gateway-api",)),
+    Kind(_GATEWAY, "v1", "TLSRoute", "tlsroutes", True, (), ("gateway-api",)),
+    Kind(_GATEWAY, "v1", "UDPRoute", "udproutes", True, (), ("gateway-api",)),
+)
+
+BUILTIN: tuple[Kind, ...] = (*(value for value in list(globals().values()) if isinstance(value, Kind)), *_STORED)
+"""Every kind that is served without a CustomResourceDefinition; of several versions of one, the stored comes first."""

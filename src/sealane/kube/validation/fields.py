@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from sealane.kube import schema
-from sealane.kube.problems import FieldPath, Part, Problem, path_text, quoted
+from sealane.kube.problems import Part, Problem, path_text, quoted
 from sealane.kube.schema import Field, Type
 
 _QUANTITY = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+|[KMGTPE]i|[numkMGTPE])?")
@@ -18,17 +18,20 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\
 _MANY = 12
 
 
-def check_fields(part: Part, found: Type) -> Iterator[Problem]:
-    """All problems of an object and of what is in it. null reads as absent, as the API reads it."""
+def check_fields(part: Part, found: Type, above: tuple[Type, ...] = ()) -> Iterator[Problem]:
+    """All problems of an object and of what is in it. null reads as absent, as the API reads it.
+
+    above: the types of the objects around it, outermost first; they tell a slip of indentation from one of spelling.
+    """
     if not isinstance(part.value, dict):
         yield _mistyped(part, "object")
         return
     for key, value in part.value.items():
         field = found.fields.get(key) if isinstance(key, str) else None
         if field is None:
-            yield _unknown((*part.path, str(key)), str(key), found)
+            yield _unknown(part, str(key), found, above)
         elif value is not None:
-            yield from _check(part[key], field)
+            yield from _check(part[key], field, (*above, found))
     in_status = part.path[:1] == ("status",) and not found.name.startswith("gateway.")
     for name in found.required:
         if part.value.get(name) is None and not in_status:
@@ -37,33 +40,59 @@ def check_fields(part: Part, found: Type) -> Iterator[Problem]:
 
 def nearest(name: str, known: list[str]) -> str:
     """The known name that `name` is most likely a slip of; "" when none is near."""
-    for each in known:
-        if each.lower() == name.lower().replace("_", "").replace("-", ""):
-            return each
+    bare = name.lower().replace("_", "").replace("-", "")
     folded = {each.lower(): each for each in known}
-    found = get_close_matches(name.lower(), folded, 1, 0.6)
-    if found:
-        return folded[found[0]]
-    longer = [each for each in known if len(name) > 2 and each.lower().startswith(name.lower())]
-    return longer[0] if len(longer) == 1 else ""
+    if bare in folded:
+        return folded[bare]
+    longer = [each for each in known if len(name) > 2 and each.lower().startswith(bare)]
+    if len(longer) == 1:
+        return longer[0]
+    found = get_close_matches(bare, folded, 1, 0.6)
+    return folded[found[0]] if found else ""
 
 
-def _unknown(path: FieldPath, name: str, found: Type) -> Problem:
+def _unknown(part: Part, name: str, found: Type, above: tuple[Type, ...]) -> Problem:
     known = sorted(found.fields)
-    near = nearest(name, known)
+    near, hint = "", _elsewhere(part, name, found, above)
+    if not hint:
+        near = nearest(name, [each for each in known if each not in part])
+        hint = f"; did you mean {quoted(near)}?" if near else ""
     expected = ", ".join(known[:_MANY]) + (", …" if len(known) > _MANY else "")
-    hint = f"; did you mean {quoted(near)}?" if near else ""
-    return Problem(path, f"unknown field{hint} (expected one of {expected})", "UnknownField", expected, None, near)
+    message = f"unknown field{hint} (expected one of {expected})"
+    return Problem((*part.path, name), message, "UnknownField", expected, None, near)
 
 
-def _check(part: Part, field: Field) -> Iterator[Problem]:
+def _elsewhere(part: Part, name: str, found: Type, above: tuple[Type, ...]) -> str:
+    """Where a field of exactly this name belongs: in a field of this object, or in an object around it."""
+    inside: list[str] = []
+    for one, field in sorted(found.fields.items()):
+        if field.element in schema.PLAIN or one == "status":
+            continue
+        inner = schema.named(field.element)
+        if name in inner.fields:
+            inside.append(one)
+            continue
+        for two, deeper in sorted(inner.fields.items()):
+            if two in part and deeper.element not in schema.PLAIN and name in schema.named(deeper.element).fields:
+                inside.append(f"{one}.{two}")
+    if inside and len(inside) <= 3:
+        return f"; it belongs in {' or '.join(inside)}"
+    for depth in range(len(above) - 1, -1, -1):
+        if name in above[depth].fields and name not in ("name", "kind", "type"):
+            names = [each for each in part.path if isinstance(each, str)]
+            where = ".".join(names[:depth])
+            return f"; it belongs in {where}: look at the indentation" if where else "; it belongs at the top"
+    return ""
+
+
+def _check(part: Part, field: Field, above: tuple[Type, ...]) -> Iterator[Problem]:
     if field.type.startswith("[]"):
         if not isinstance(part.value, list):
             yield _mistyped(part, f"list of {_word(field.type[2:])}")
             return
         yield from _check_count(part, field)
         for index, item in enumerate(part.value):
-            yield from _check_one(Part(item, (*part.path, index)), field.type[2:], field)
+            yield from _check_one(Part(item, (*part.path, index)), field.type[2:], field, above)
     elif field.type.startswith("{}"):
         if not isinstance(part.value, dict):
             yield _mistyped(part, f"map of {_word(field.type[2:])}")
@@ -73,17 +102,17 @@ def _check(part: Part, field: Field) -> Iterator[Problem]:
             if not isinstance(key, str):
                 yield Problem(at.path, f"expected a string as key, got {_got(key)}", "FieldTypeInvalid", "string", key)
             elif value is not None:
-                yield from _check_one(at, field.type[2:], field)
+                yield from _check_one(at, field.type[2:], field, above)
     else:
-        yield from _check_one(part, field.type, field)
+        yield from _check_one(part, field.type, field, above)
 
 
-def _check_one(part: Part, type_name: str, field: Field) -> Iterator[Problem]:
+def _check_one(part: Part, type_name: str, field: Field, above: tuple[Type, ...]) -> Iterator[Problem]:
     if type_name.startswith(("[]", "{}")):
-        yield from _check(part, Field(field.name, type_name))
+        yield from _check(part, Field(field.name, type_name), above)
         return
     if type_name not in schema.PLAIN:
-        yield from check_fields(part, schema.named(type_name))
+        yield from check_fields(part, schema.named(type_name), above)
         return
     value = part.value
     match type_name:

@@ -48,7 +48,7 @@ def _check_ports(ports: list[Part], kind: str) -> Iterator[Problem]:
                 yield port.duplicate()
             seen.add((protocol, number))
         if node:
-            if kind not in ("NodePort", "LoadBalancer"):
+            if kind in ("ClusterIP", "ExternalName"):
                 yield port["nodePort"].forbidden(f"may not be used when `type` is '{kind}'")
             elif node not in NODE_PORTS:
                 span = f"{NODE_PORTS.start}-{NODE_PORTS.stop - 1}"

@@ -1,0 +1,216 @@
+"""Manifests: files and folders to objects that know their file and line, and every problem of them, in one line each.
+
+loaded = load(["shop/", "-"])
+for problem in loaded.problems: print(problem)
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sealane.kube.kinds import Kind
+from sealane.kube.manifests.documents import Document, Unreadable, documents
+from sealane.kube.manifests.served import BUILTIN, Served, definitions, why_unknown
+from sealane.kube.objects import Key, Object, Origin, Raw, without_nulls
+from sealane.kube.problems import FieldPath, Part
+from sealane.kube.validation import validate
+
+__all__ = ["ManifestProblem", "Manifests", "kind_of", "load"]
+
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestProblem:
+    """One problem at one place. subject: "Service shop/cart", "" when it is not about one object. field: its path."""
+
+    file: str
+    line: int
+    subject: str
+    field: FieldPath
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return ": ".join(each for each in (where, self.subject, self.message) if each)
+
+
+@dataclass(frozen=True)
+class Manifests:
+    """objects: the sound ones, in the order of files; those of a namespaced kind have a namespace.
+
+    problems: all of them, by file and line. served: the kinds that objects may have, with those of the CRDs loaded.
+    """
+
+    objects: tuple[Object, ...] = ()
+    problems: tuple[ManifestProblem, ...] = ()
+    served: Served = field(default_factory=lambda: BUILTIN)
+
+    def kind_of(self, found: Object) -> Kind:
+        """The kind of one of `objects`."""
+        return kind_of(found, self.served)
+
+
+def kind_of(found: Object, served: Served = BUILTIN) -> Kind:
+    """How the API serves this object. Raises KeyError when no such kind is served."""
+    return served[(found.raw.get("apiVersion", ""), found.kind)]
+
+
+def load(paths: Iterable[str | Path], *, namespace: str = "default", stdin: Iterable[str] | None = None) -> Manifests:
+    """Reads files, folders (all *.yaml, *.yml and *.json below) and "-" (stdin).
+
+    Nothing is raised for bad input: every problem is in the answer, and an object that has one is not among `objects`.
+    `namespace` is given to objects of namespaced kinds that name none.
+    """
+    found: list[tuple[Raw, Origin]] = []
+    problems: list[ManifestProblem] = []
+    for file, text in _texts(paths, stdin, problems):
+        _read(file, text, found, problems)
+    served = {**BUILTIN, **definitions(raw for raw, _ in found)}
+    objects: dict[Key, Object] = {}
+    places: dict[Key, Origin] = {}
+    for raw, origin in found:
+        mine = list(_check(raw, origin, served))
+        if not mine:
+            raw = _placed(without_nulls(raw), served, namespace)
+        loaded = Object(raw, origin) if not mine else None
+        key = loaded.key if loaded is not None else _key(raw, served, namespace)
+        if key is not None and key.name and key in places:
+            first = places[key]
+            message = f"the same object is at {first.file}:{first.line}; keep one of them"
+            mine.append(ManifestProblem(origin.file, origin.line, _subject(raw), (), message))
+        elif key is not None:
+            places[key] = origin
+            if loaded is not None:
+                objects[key if key.name else Key(key.group, key.kind, key.namespace, f" {len(objects)}")] = loaded
+        problems += mine
+    order = {file: number for number, file in enumerate(dict.fromkeys(each.file for each in problems))}
+    problems.sort(key=lambda each: (order[each.file], each.line))
+    return Manifests(tuple(objects.values()), tuple(problems), served)
+
+
+def _texts(
+    paths: Iterable[str | Path], stdin: Iterable[str] | None, problems: list[ManifestProblem]
+) -> Iterator[tuple[str, str]]:
+    seen: set[Path] = set()
+    for given in paths:
+        if str(given) == "-":
+            yield "stdin", "".join(sys.stdin if stdin is None else stdin)
+            continue
+        path = Path(given)
+        files: Sequence[Path] = [path]
+        if path.is_dir():
+            files = sorted(each for each in path.rglob("*") if each.suffix in SUFFIXES and each.is_file())
+            if not files:
+                message = f"no manifest in this folder (looked for {', '.join('*' + each for each in SUFFIXES)})"
+                problems.append(ManifestProblem(str(path), 0, "", (), message))
+        for file in files:
+            if file.resolve() in seen:
+                continue
+            seen.add(file.resolve())
+            try:
+                yield str(file), file.read_text(encoding="utf-8")
+            except OSError as error:
+                problems.append(ManifestProblem(str(file), 0, "", (), (error.strerror or str(error)).lower()))
+            except UnicodeDecodeError:
+                problems.append(ManifestProblem(str(file), 0, "", (), "not a text file (UTF-8)"))
+
+
+def _read(file: str, text: str, found: list[tuple[Raw, Origin]], problems: list[ManifestProblem]) -> None:
+    for document in documents(text):
+        if isinstance(document, Unreadable):
+            problems.append(ManifestProblem(file, document.line, "", (), document.message))
+            continue
+        for value, origin in _unpacked(document, file):
+            if isinstance(value, dict):
+                found.append((value, origin))
+            else:
+                kind = "a list" if isinstance(value, list) else f"{type(value).__name__} {value!r}"[:60]
+                message = f"expected an object with apiVersion, kind and metadata, got {kind}"
+                problems.append(ManifestProblem(file, origin.line, "", (), message))
+
+
+def _unpacked(document: Document, file: str) -> Iterator[tuple[Any, Origin]]:
+    """The document, or the items when it is a List."""
+    value = document.value
+    if not (isinstance(value, dict) and value.get("kind") == "List" and isinstance(value.get("items"), list)):
+        yield value, Origin(file, document.line, document.lines)
+        return
+    for index, item in enumerate(value["items"]):
+        prefix: FieldPath = ("items", index)
+        lines = {path[2:]: line for path, line in document.lines.items() if path[:2] == prefix and len(path) > 2}
+        yield item, Origin(file, document.lines.get(prefix, document.line), lines)
+
+
+def _check(raw: Raw, origin: Origin, served: Served) -> Iterator[ManifestProblem]:
+    obj = Part(raw)
+    api_version, kind = obj.text("apiVersion"), obj.text("kind")
+    subject = _subject(raw)
+
+    def problem(message: str, *path: str | int) -> ManifestProblem:
+        return ManifestProblem(origin.file, _line(origin, path), subject, path, message)
+
+    if "kind" not in obj and "apiVersion" not in obj:
+        yield problem("not a Kubernetes object: it has neither apiVersion nor kind")
+        return
+    if not kind or not api_version:
+        for name in ("apiVersion", "kind"):
+            if not obj[name].present or obj[name].value == "":
+                yield problem(f"{name} is missing{_hint(name, kind, served)}")
+            elif not obj.text(name):
+                yield problem(f"{name}: expected a string", name)
+        return
+    found = served.get((api_version, kind))
+    if found is None:
+        wrong = "kind" if any(version == api_version for version, _ in served) else "apiVersion"
+        yield problem(why_unknown(api_version, kind, served), wrong)
+        return
+    for each in validate(raw, namespaced=found.namespaced):
+        yield problem(str(each), *each.path)
+
+
+def _hint(name: str, kind: str, served: Served) -> str:
+    if name == "kind":
+        return " (every manifest needs one, such as kind: Service)"
+    versions = [version for version, each in served if each == kind]
+    return f"; for a {kind} it is apiVersion: {versions[0]}" if versions else " (such as apiVersion: v1)"
+
+
+def _line(origin: Origin, path: FieldPath) -> int:
+    for end in range(len(path), 0, -1):
+        line = origin.lines.get(path[:end])
+        if line:
+            return line
+    return origin.line
+
+
+def _subject(raw: Raw) -> str:
+    """ "Service shop/cart", as far as the manifest says."""
+    obj = Part(raw)
+    metadata = obj["metadata"]
+    name = metadata.text("name") or metadata.text("generateName")
+    if name and metadata.text("namespace"):
+        name = f"{metadata.text('namespace')}/{name}"
+    return " ".join(each for each in (obj.text("kind"), name) if each)
+
+
+def _placed(raw: Raw, served: Served, namespace: str) -> Raw:
+    kind = served[(raw["apiVersion"], raw["kind"])]
+    metadata: Mapping[str, Any] = raw["metadata"]
+    if not kind.namespaced or metadata.get("namespace"):
+        return raw
+    return {**raw, "metadata": {**metadata, "namespace": namespace}}
+
+
+def _key(raw: Raw, served: Served, namespace: str) -> Key | None:
+    """The key that an object with problems would have; None when it does not say enough."""
+    obj = Part(raw)
+    kind = served.get((obj.text("apiVersion"), obj.text("kind")))
+    name = obj["metadata"].text("name")
+    if kind is None or not name:
+        return None
+    return Key(kind.group, kind.kind, (obj["metadata"].text("namespace") or namespace) if kind.namespaced else "", name)
