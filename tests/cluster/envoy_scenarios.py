@@ -6,7 +6,10 @@ import asyncio
 import sys
 import time
 
+from envoy_api_world import ApiWorld
 from envoy_world import Load, World, run
+
+from sealane.kube import kinds
 
 
 async def hosts(world: World) -> None:
@@ -225,5 +228,120 @@ async def crash(world: World) -> None:
     assert served > 40, served
 
 
+async def api(world: ApiWorld) -> None:
+    """From a Gateway and a route in the API to an answer; statuses say so; all goes with the Gateway."""
+    await world.backend("a")
+    await world.create_service("a", ["a"])
+    await world.create(
+        kinds.GATEWAY,
+        "shop",
+        "web",
+        spec={"gatewayClassName": "sealane", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]},
+    )
+    await world.create_route("a", ["a.example"], "a")
+    started = time.monotonic()
+    status = await world.until_status(kinds.GATEWAY, "shop", "web", "Accepted=True Programmed=True")
+    print("programmed after", time.monotonic() - started)
+    assert (await world.get("a.example")).status == 200
+    service = await world.client.get(kinds.SERVICE, "shop", "web-sealane")
+    addresses = [item["ip"] for item in service.status["loadBalancer"]["ingress"]]
+    assert [item["value"] for item in status["addresses"]] == addresses
+    assert addresses, service.status
+    for _ in range(100):
+        status = (await world.client.get(kinds.GATEWAY, "shop", "web")).status
+        if status["listeners"][0]["attachedRoutes"] == 1:
+            break
+        await asyncio.sleep(0.01)
+    assert status["listeners"][0]["attachedRoutes"] == 1, status
+    assert "Programmed" in {item["reason"] for item in status["listeners"][0]["conditions"]}
+    await world.until_status(kinds.GATEWAYCLASS, "", "sealane", "Accepted=True")
+    route = await world.until_status(kinds.HTTPROUTE, "shop", "a", "Accepted=True ResolvedRefs=True")
+    assert route["parents"][0]["conditions"][0]["lastTransitionTime"]
+
+    await world.create_route("b", ["b.example"], "gone")
+    await world.until_status(kinds.HTTPROUTE, "shop", "b", "Accepted=True ResolvedRefs=False BackendNotFound")
+    await world.until("b.example", 500)
+    await world.create_service("gone", ["a"])
+    await world.until("b.example", 200)
+    await world.until_status(kinds.HTTPROUTE, "shop", "b", "ResolvedRefs=True")
+
+    await asyncio.sleep(0.3)
+    writes = [writer.written for writer in world.gateways.writers]
+    await asyncio.sleep(0.5)
+    assert writes == [writer.written for writer in world.gateways.writers], "the controllers do not come to rest"
+
+    rule = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "a", "port": {"number": 80}}}}
+    web = world.gateway_ip
+    await world.create(
+        kinds.INGRESS,
+        "shop",
+        "i",
+        spec={"ingressClassName": "sealane", "rules": [{"host": "i.example", "http": {"paths": [rule]}}]},
+    )
+    for _ in range(500):
+        ingress = await world.client.get(kinds.INGRESS, "shop", "i")
+        if (ingress.status.get("loadBalancer") or {}).get("ingress"):
+            break
+        await asyncio.sleep(0.01)
+    assert ingress.status["loadBalancer"]["ingress"], ingress.raw
+    while world.gateway_ip == web:
+        await asyncio.sleep(0.01)
+    seen = (await world.until("i.example", 200)).seen
+    assert seen["peer"] == world.gateway_ip, seen
+    assert (await world.get("a.example")).status == 404
+    assert (await world.get("a.example", ip=web)).status == 200
+
+    await world.client.delete(kinds.GATEWAY, "shop", "web")
+    for _ in range(500):
+        left = [item.key for item in (await world.client.list(kinds.SERVICE, "shop")).items if "web" in item.name]
+        left += [item.key for item in (await world.client.list(kinds.DEPLOYMENT, "shop")).items]
+        if not left:
+            break
+        await asyncio.sleep(0.01)
+    assert not left, left
+
+
+async def bench(world: ApiWorld, routes: int = 1000, samples: int = 200) -> None:
+    """A new host among many, from the write to the first 200. Prints one figure a line."""
+    await world.backend("a")
+    await world.create_service("a", ["a"])
+    await world.create(
+        kinds.GATEWAY,
+        "shop",
+        "web",
+        spec={"gatewayClassName": "sealane", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]},
+    )
+    await asyncio.gather(*(world.create_route(f"r{i}", [f"h{i}.example"], "a") for i in range(routes)))
+    while not world.gateway_ip:
+        await asyncio.sleep(0.01)
+    await world.until(f"h{routes - 1}.example", 200, seconds=60)
+    for writer in world.gateways.writers:
+        await writer.settled()
+    client = await world.connect()
+    times: list[float] = []
+    writes: list[float] = []
+    for i in range(samples):
+        started = time.perf_counter()
+        await world.create_route(f"n{i}", [f"n{i}.example"], "a")
+        writes.append((time.perf_counter() - started) * 1e3)
+        while (await client.request(f"n{i}.example")).status != 200:
+            pass
+        times.append((time.perf_counter() - started) * 1e3)
+        await asyncio.sleep(0.02)
+    ordered = sorted(times)
+    print("p50", ordered[len(ordered) // 2])
+    print("p99", ordered[int(len(ordered) * 0.99)])
+    print("write", sorted(writes)[len(writes) // 2])
+    answered = 0
+    end = time.perf_counter() + 2
+    while time.perf_counter() < end:
+        await client.request("h1.example")
+        answered += 1
+    print("rate", answered / 2)
+
+
+SCENARIOS = {"hosts": hosts, "rules": rules, "rollout": rollout, "crash": crash, "api": api, "bench": bench}
+
 if __name__ == "__main__":
-    run({"hosts": hosts, "rules": rules, "rollout": rollout, "crash": crash}[sys.argv[1]], sys.argv[2])
+    chosen = SCENARIOS[sys.argv[1]]
+    run(chosen, sys.argv[2], of=ApiWorld if chosen in (api, bench) else World)

@@ -48,7 +48,11 @@ class World:
         self.graph = Graph()
         self.sources = Sources.of(self.graph, [])
         self.routing: Routing = routing(self.sources)
+        self.listening: Source[str, bool] = Source(self.graph, "listening")
         self.servers: dict[str, asyncio.Server] = {}
+        self.xds = str(folder / "xds.sock")
+        self.gateway_ip = ""
+        self._concurrency = 2
         self._hosts = iter(range(2, 250))
         self._connections: dict[str, set[asyncio.StreamWriter]] = {}
         self.ips: dict[str, str] = {}
@@ -56,6 +60,12 @@ class World:
         self._starting: asyncio.Task[None] | None = None
 
     async def start(self, *, concurrency: int = 2) -> None:
+        await self.start_network()
+        self.gateway_ip = self.pod(GATEWAY_UID)
+        self._concurrency = concurrency
+        self.serve_xds()
+
+    async def start_network(self) -> None:
         privileges.become_private(self.run)
         self.node = plan_node(1)
         topology.create_outside(self.run, [self.node])
@@ -63,11 +73,6 @@ class World:
         self.thread = NamespaceThread(str(namespaces.path_of(self.run, self.node.name)), self.node.name)
         self.links = await self.thread.run(topology.NodeLinks, self.run, self.node)
         self.pod("client")
-        self.gateway_ip = self.pod(GATEWAY_UID)
-        self.xds = str(self.folder / "xds.sock")
-        self.listening: Source[str, bool] = Source(self.graph, "listening")
-        self._concurrency = concurrency
-        self.serve_xds()
 
     def serve_xds(self) -> None:
         """Starts (again) what the control plane does for Envoy."""
@@ -327,13 +332,13 @@ async def _serve(uid: str, reader: asyncio.StreamReader, writer: asyncio.StreamW
         writer.write(b"HTTP/1.1 200 OK\r\nServer: echo\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
 
-def run(scenario: Callable[[World], Any], folder: str, *, concurrency: int = 2) -> None:
+def run(scenario: Callable[[Any], Any], folder: str, *, of: type[World] = World) -> None:
     """Runs `scenario` (a coroutine function) in a new world."""
 
     async def main() -> None:
-        world = World(Path(folder))
+        world = of(Path(folder))
         try:
-            await world.start(concurrency=concurrency)
+            await world.start()
             await asyncio.wait_for(scenario(world), 90)
         finally:
             await world.stop()

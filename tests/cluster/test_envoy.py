@@ -49,3 +49,7 @@ def test_a_dead_endpoint_is_left_for_another(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="the other tests are this one already")
 def test_without_root(tmp_path: Path) -> None:
     play("hosts", tmp_path, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+
+
+def test_from_the_api_to_an_answer(tmp_path: Path) -> None:
+    play("api", tmp_path)

@@ -33,7 +33,7 @@ async def serve(
     graph = routing.hosts.graph
     # gRPC and protobuf take 0.2 s to import: in a thread, so that the event loop goes on.
     server = await asyncio.to_thread(_load)
-    running = server(routing, netns_path, listening or Source(graph, "envoy.listening"))
+    running = server(routing, netns_path, Source(graph, "envoy.listening") if listening is None else listening)
     try:
         await running.start(path)
         on_needed()
