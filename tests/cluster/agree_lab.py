@@ -26,7 +26,7 @@ from sealane.dataplane.dns.server import Server
 from sealane.dataplane.dns.table import Table
 from sealane.dataplane.dns.upstream import Upstream
 from sealane.dataplane.linux import namespaces, privileges, topology
-from sealane.dataplane.linux.probe import probe, requested
+from sealane.dataplane.linux.probe import ProbeRequest, probe, requested
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.nft.programmer import NftProgrammer
 from sealane.explain.expect import expected
@@ -60,7 +60,8 @@ class Lab:
                 topology.SocketPlan(protocol, family, port) for port, protocol in declared(pod) for family in (4, 6)
             ]
             link = topology.PodLink(pod.uid, tuple(ip_address(address) for address in pod_addresses(pod)))
-            made = self.threads[node].call(links[node].create_pod, link, sockets)
+            self.threads[node].call(links[node].create_pod, link)
+            made = self.threads[node].call(topology.open_sockets, sockets, self.netns(topology.pod_namespace(pod.uid)))
             if pod.labels.get("k8s-app") == "kube-dns":
                 self.dns.serve(made)
             else:
@@ -91,7 +92,9 @@ class Lab:
 
     async def verify(self) -> Report:
         async def attempt(wanted: Sequence[Attempt]) -> list[Outcome]:
-            return await asyncio.to_thread(probe, requested(self.run_dir, [each.request() for each in wanted]))
+            return await asyncio.to_thread(
+                probe, requested(self.run_dir, [ProbeRequest(**each.request()) for each in wanted])
+            )
 
         return await verify(self.world, attempt)
 

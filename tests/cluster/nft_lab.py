@@ -63,7 +63,9 @@ class Lab:
     def _serve(self, name: str, links: topology.NodeLinks, pod: topology.PodLink) -> None:
         thread = self.threads[self.nodes[PODS[name][0]].name]
         plans = [topology.SocketPlan(kind, family, 8080) for kind in ("TCP", "UDP") for family in (4, 6)]
-        for plan, listening in zip(plans, thread.call(links.create_pod, pod, plans), strict=True):
+        thread.call(links.create_pod, pod)
+        net = namespaces.path_of(self.run_dir, topology.pod_namespace(pod.uid))
+        for plan, listening in zip(plans, thread.call(topology.open_sockets, plans, net), strict=True):
             listening.setblocking(True)
             serve = _serve_tcp if plan.protocol == "TCP" else _serve_udp
             threading.Thread(target=serve, args=(listening, name), daemon=True).start()

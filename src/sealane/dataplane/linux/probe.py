@@ -7,11 +7,13 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+import msgspec
 
 from sealane.dataplane.linux import libc
 from sealane.dataplane.linux.namespaces import in_thread, path_of
@@ -20,7 +22,7 @@ from sealane.dataplane.linux.topology import pod_namespace
 
 Outcome = Literal["answered", "refused", "silent", "unreachable"]
 
-AT_ONCE = 256
+AT_ONCE = 512
 """Connections under way at one time."""
 
 # A question that a DNS server answers and an echo server returns: "is there a cluster.local?"
@@ -43,23 +45,30 @@ def probe(probes: Sequence[Probe], report: Callable[[int], None] | None = None) 
 
     "answered": connected (TCP), or anything came back (UDP); "refused": by a reset or ICMP port unreachable; "silent":
     nothing within the timeout; "unreachable": no route, or the namespace has gone.
-    report: told how many are done, from another thread. Blocks, about the longest timeout for each 256 silent ones.
+    report: told how many are done, from another thread. Blocks, about the longest timeout for each 512 silent ones.
     """
     return in_thread(lambda: _Run(probes, report).outcomes()) if probes else []
 
 
-def requested(run_dir: Path, requests: Sequence[Mapping[str, Any]]) -> list[Probe]:
-    """Probes from their JSON form: {"source": "outside" or a pod's UID, "protocol", "address", "port", "timeout"}.
+class ProbeRequest(msgspec.Struct):
+    """A probe as another process asks for it. source: "outside", or a pod's UID."""
 
-    Raises KeyError or ValueError for what is no such form.
-    """
+    source: str
+    protocol: Literal["TCP", "UDP"]
+    address: str
+    port: int
+    timeout: float
+
+
+def requested(run_dir: Path, requests: Sequence[ProbeRequest]) -> list[Probe]:
+    """The same as probes, below `run_dir` of a cluster."""
     return [
         Probe(
-            str(path_of(run_dir, OUTSIDE if one["source"] == OUTSIDE else pod_namespace(one["source"]))),
-            "UDP" if one["protocol"] == "UDP" else "TCP",
-            str(one["address"]),
-            int(one["port"]),
-            float(one["timeout"]),
+            str(path_of(run_dir, OUTSIDE if one.source == OUTSIDE else pod_namespace(one.source))),
+            one.protocol,
+            one.address,
+            one.port,
+            one.timeout,
         )
         for one in requests
     ]

@@ -5,9 +5,9 @@ stderr as descriptors for those that start a program.
 
     {"op": "exec", "namespace", "pod", "container"?, "argv", "env"?, "cwd"?, "tty"?}   → {"exit": N}
     {"op": "run_outside", "argv", "env", "cwd", "tty"?}                              → {"exit": N}
-    {"op": "logs", "namespace", "pod", "container"?, "follow"?, "tail"?, "previous"?} → {"ok": true}, then the log's
-    bytes any of them                                                                      → {"error": "what is
-    wrong"}
+    {"op": "logs", "namespace", "pod", "container"?, "follow"?, "tail"?, "previous"?} → {"ok": true}, then the bytes
+    {"op": "probe", "probes": […]} (see `linux.probe`)                               → {"outcomes": […]}
+    any of them                                                                      → {"error": "what is wrong"}
 
 While a program runs, {"signal": N} lines are sent on to it; it gets SIGHUP when the caller goes away.
 """
@@ -26,6 +26,7 @@ from pathlib import Path
 import msgspec
 
 from sealane.dataplane.linux import namespaces
+from sealane.dataplane.linux.probe import ProbeRequest, probe, requested
 from sealane.dataplane.linux.topology import OUTSIDE_NAMESPACE
 from sealane.dataplane.pods.files import MissingReference
 from sealane.dataplane.pods.runtime import PodRuntime
@@ -66,7 +67,11 @@ class Logs(msgspec.Struct, tag="logs", tag_field="op"):
     previous: bool = False
 
 
-_decode = msgspec.json.Decoder(Exec | RunOutside | Logs).decode
+class Probes(msgspec.Struct, tag="probe", tag_field="op"):
+    probes: list[ProbeRequest]
+
+
+_decode = msgspec.json.Decoder(Exec | RunOutside | Logs | Probes).decode
 
 
 class Refused(Exception):
@@ -117,6 +122,9 @@ class AgentSocket:
                     await _answer(connection, {"exit": code})
                 case Logs():
                     await self._logs(connection, request)
+                case Probes():
+                    wanted = requested(self._runtime.around.run_dir, request.probes)
+                    await _answer(connection, {"outcomes": await asyncio.to_thread(probe, wanted)})
         except (Refused, SpawnError, MissingReference, msgspec.DecodeError) as error:
             with contextlib.suppress(OSError):
                 await _answer(connection, {"error": str(error)})
@@ -194,7 +202,7 @@ class AgentSocket:
                     return
 
 
-async def _read_request(connection: socket.socket) -> tuple[Exec | RunOutside | Logs, list[int]]:
+async def _read_request(connection: socket.socket) -> tuple[Exec | RunOutside | Logs | Probes, list[int]]:
     connection.setblocking(False)
     loop = asyncio.get_running_loop()
     fds = array.array("i")

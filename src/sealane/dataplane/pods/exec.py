@@ -19,6 +19,9 @@ from typing import Any
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
+PROBES_AT_ONCE = 1000
+"""Of one request, which is at most 160 kB."""
+
 
 class AgentError(Exception):
     """The agent does not answer, or says why it cannot do what was asked."""
@@ -83,6 +86,18 @@ def logs(
             _checked(stream.readline())
             while piece := stream.read1(65536):
                 yield piece
+
+
+def probe(agent_socket: Path, requests: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The outcome of each connection tried from inside a pod or outside; see `linux.probe`. Raises AgentError."""
+    outcomes: list[str] = []
+    for start in range(0, len(requests), PROBES_AT_ONCE):
+        with _connect(agent_socket) as connection:
+            request = {"op": "probe", "probes": list(requests[start : start + PROBES_AT_ONCE])}
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            with connection.makefile("rb") as stream:
+                outcomes += _checked(stream.readline())["outcomes"]
+    return outcomes
 
 
 def _run(agent_socket: Path, request: dict[str, Any], stdio: tuple[int, int, int], terminal: bool) -> int:
