@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 
 from sealane.apiserver.errors import immutable, invalid
+from sealane.apiserver.metadata import timestamp
 from sealane.apiserver.resources import Served
+from sealane.apiserver.services import Allocated, allocate
+from sealane.apiserver.store import Store
 from sealane.kube import kinds
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Raw
@@ -22,13 +26,72 @@ IMMUTABLE: Mapping[Kind, tuple[tuple[str, ...], ...]] = {
 }
 
 
-def mutate(served: Served, new: Raw, old: Raw | None) -> Raw:
+CUSTOM_RESOURCES = "customresourcecleanup.apiextensions.k8s.io"
+"""Finalizer of a CRD: its objects go before it does."""
+
+
+class Admission:
+    """Admission of one API: it knows which addresses and ports its Services hold."""
+
+    def __init__(self, store: Store) -> None:
+        self._allocated = Allocated()
+        for stored in store.items(("", "services")):
+            self._allocated.hold(stored.object.raw)
+
+    def create(self, served: Served, raw: Raw, field_validation: str) -> Raw:
+        """A new object as it is stored. Raises ApiError 400 or 422."""
+        raw = _mutated(served, raw, None)
+        if served.kind == kinds.SERVICE:
+            raw = allocate(raw, None, self._allocated)
+        return born_status(served, raw)
+
+    def update(self, served: Served, raw: Raw, old: Raw, subresource: str, field_validation: str) -> Raw:
+        """What replaces `old`, as it is stored. Raises ApiError 400 or 422."""
+        if subresource == "status":
+            return raw
+        raw = _mutated(served, raw, old)
+        _check_change(served, raw, old)
+        if served.kind == kinds.SERVICE:
+            raw = allocate(raw, old, self._allocated)
+        return raw
+
+    def written(self, served: Served, new: Raw | None, old: Raw | None) -> None:
+        """`new` (None: nothing any more) is on its way to the disk in place of `old`."""
+        if served.kind == kinds.SERVICE:
+            if old is not None:
+                self._allocated.release(old)
+            if new is not None:
+                self._allocated.hold(new)
+
+
+def namespace_objects(namespace: str, root_ca: str) -> list[tuple[Kind, Raw]]:
+    """What every namespace holds from its beginning.
+
+    Sources: https://kubernetes.io/docs/concepts/security/service-accounts/#default-service-accounts and
+    https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-token-volume
+    """
+    found: list[tuple[Kind, Raw]] = [(kinds.SERVICEACCOUNT, {"metadata": {"name": "default", "namespace": namespace}})]
+    if root_ca:
+        note = {
+            "kubernetes.io/description": "Contains a CA bundle that can be used to verify the kube-apiserver when "
+            "using internal endpoints such as the internal service IP or kubernetes.default.svc."
+        }
+        metadata = {"name": "kube-root-ca.crt", "namespace": namespace, "annotations": note}
+        found.append((kinds.CONFIGMAP, {"metadata": metadata, "data": {"ca.crt": root_ca}}))
+    return found
+
+
+def _mutated(served: Served, new: Raw, old: Raw | None) -> Raw:
     """`new` with what the server fills in. `old` is None for a create."""
     kind = served.kind
     if kind == kinds.SECRET:
-        new = _secret(new)
-    elif kind == kinds.NAMESPACE:
-        new = _namespace(new)
+        return _secret(new)
+    if kind == kinds.NAMESPACE:
+        return _namespace(new)
+    if kind == kinds.CRD and old is None:
+        metadata = new["metadata"]
+        finalizers = [*(metadata.get("finalizers") or ()), CUSTOM_RESOURCES]
+        return {**new, "metadata": {**metadata, "finalizers": finalizers}}
     return new
 
 
@@ -50,7 +113,7 @@ def born_status(served: Served, raw: Raw) -> Raw:
     return {key: value for key, value in raw.items() if key != "status"}
 
 
-def check_change(served: Served, new: Raw, old: Raw) -> None:
+def _check_change(served: Served, new: Raw, old: Raw) -> None:
     """Raises ApiError 422 when a field changed that may not."""
     name = new["metadata"]["name"]
     for path in IMMUTABLE.get(served.kind, ()):
@@ -79,8 +142,6 @@ def qos_class(spec: Mapping[str, Any]) -> str:
 
 def _secret(raw: Raw) -> Raw:
     """stringData is written into data: https://kubernetes.io/docs/concepts/configuration/secret/#restrictions-names-data"""
-    import base64
-
     plain = raw.get("stringData")
     raw = {key: value for key, value in raw.items() if key != "stringData"}
     if isinstance(plain, Mapping):
@@ -101,8 +162,6 @@ def _namespace(raw: Raw) -> Raw:
 
 
 def _established(crd: Raw) -> Raw:
-    from sealane.apiserver.metadata import timestamp
-
     spec = crd.get("spec") or {}
     names = dict(spec.get("names") or {})
     names.setdefault("singular", str(names.get("kind", "")).lower())

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from sealane.apiserver import openapi
+from sealane.apiserver import openapi, reviews
 from sealane.apiserver.resources import Resources, Served
 from sealane.kube import kinds
 from sealane.kube.objects import Raw
@@ -35,15 +35,6 @@ VERSION: Raw = {
 
 VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 _CHANGES = ["get", "patch", "update"]
-
-# Resources that hold no objects: POST them and read the answer.
-REVIEWS = (
-    ("authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", False),
-    ("authorization.k8s.io", "v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews", False),
-    ("authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", False),
-    ("authorization.k8s.io", "v1", "LocalSubjectAccessReview", "localsubjectaccessreviews", True),
-    ("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", False),
-)
 
 SUBRESOURCE_KINDS = {
     "scale": ("autoscaling", "v1", "Scale"),
@@ -131,7 +122,7 @@ class Documents:
             versions = found.setdefault(served.kind.group, [])
             if served.kind.version not in versions:
                 versions.append(served.kind.version)
-        for group, version, *_ in REVIEWS:
+        for group, version, _ in reviews.KINDS:
             if version not in found.setdefault(group, []):
                 found[group].append(version)
         return {group: sorted(versions, key=version_order) for group, versions in found.items()}
@@ -169,13 +160,13 @@ class Documents:
                 if name in SUBRESOURCE_KINDS:
                     entry |= {"group": SUBRESOURCE_KINDS[name][0], "version": SUBRESOURCE_KINDS[name][1]}
                 resources.append(entry)
-        for review_group, review_version, kind_name, plural, namespaced in REVIEWS:
+        for (review_group, review_version, plural), kind_name in reviews.KINDS.items():
             if (review_group, review_version) == (group, version):
                 resources.append(
                     {
                         "name": plural,
                         "singularName": kind_name.lower(),
-                        "namespaced": namespaced,
+                        "namespaced": plural in reviews.NAMESPACED,
                         "kind": kind_name,
                         "verbs": ["create"],
                     }

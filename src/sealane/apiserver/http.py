@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from sealane.apiserver import discovery, errors
+from sealane.apiserver import discovery, errors, reviews
 from sealane.apiserver.api import Api
-from sealane.apiserver.requests import Target, parse_path
+from sealane.apiserver.requests import body_of, object_in, parse_path
 from sealane.apiserver.verbs import Verbs
 from sealane.kube.client import ApiError
 
@@ -63,7 +63,11 @@ def _handler(api: Api, tokens: frozenset[str]) -> Handler:
         if request.path not in OPEN and not known(request.headers.get("Authorization", "")):
             raise ApiError(401, "Unauthorized", "Unauthorized")
         target = parse_path(request.path)
-        if isinstance(target, Target):
+        if target is not None:
+            review = (target.group, target.version, target.plural)
+            if review in reviews.KINDS and request.method == "POST":
+                body = reviews.review(review, object_in(await body_of(request)))
+                return web.Response(body=msgspec.json.encode(body), status=201, content_type="application/json")
             return await verbs.answer(request, target)
         document = documents.get(request)
         if document is None:

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any, Literal
 
-from sealane.apiserver.api import Api, Deletion
+from sealane.apiserver.api import Api
+from sealane.apiserver.deletion import Deletion
 from sealane.kube.client import ObjectList, PatchType, WatchEvent
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object, Raw

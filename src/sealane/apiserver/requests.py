@@ -12,9 +12,10 @@ import yaml
 from aiohttp import web
 
 from sealane.apiserver import errors
-from sealane.apiserver.api import Deletion, Write
+from sealane.apiserver.api import Write
+from sealane.apiserver.deletion import Deletion
 from sealane.kube.client import ApiError
-from sealane.kube.objects import without_nulls
+from sealane.kube.objects import Raw, without_nulls
 
 Form = Literal["Plain", "Table", "PartialObjectMetadata", "PartialObjectMetadataList"]
 
@@ -133,6 +134,13 @@ async def body_of(request: web.BaseRequest) -> Any:
         f"the body of the request was in an unknown format - accepted media types include: application/json, "
         f"application/yaml; got {media}",
     )
+
+
+def object_in(body: Any) -> Raw:
+    """Raises ApiError 400 when `body` is not a JSON object."""
+    if not isinstance(body, dict):
+        raise errors.bad_request("the body of the request is not an object")
+    return body
 
 
 def form_of(request: web.BaseRequest) -> Form:

@@ -12,6 +12,9 @@ from sealane.kube import kinds
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object, Raw
 
+NAMESPACES: Resource = ("", "namespaces")
+DEFINITIONS: Resource = ("apiextensions.k8s.io", "customresourcedefinitions")
+
 GROUPS_WITH_GENERATION = frozenset({"apps", "networking.k8s.io", "discovery.k8s.io", "apiextensions.k8s.io"})
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from contextlib import aclosing
 
 import msgspec
 from aiohttp import web
 
 from sealane.apiserver import errors, render
 from sealane.apiserver.api import Api
+from sealane.apiserver.discovery import subresources
 from sealane.apiserver.requests import (
     Form,
     Target,
@@ -19,13 +20,14 @@ from sealane.apiserver.requests import (
     flag,
     form_of,
     number,
+    object_in,
     write_options,
 )
 from sealane.apiserver.resources import Served
 from sealane.apiserver.store import Stored
 from sealane.apiserver.watch import Seen
 from sealane.kube.client import ApiError, PatchType
-from sealane.kube.objects import Raw
+from sealane.kube.objects import Object, Raw
 
 BOOKMARK_SECONDS = 60.0
 _PATCH_TYPES: dict[str, PatchType] = {
@@ -47,9 +49,11 @@ class Verbs:
             raise errors.no_path()
         if not served.kind.namespaced and target.namespace is not None:
             raise errors.no_path()
-        if target.subresource and target.subresource not in served.kind.subresources:
-            raise errors.no_path()
         handler = (_ONE if target.name else _MANY).get(request.method)
+        if target.subresource and target.subresource not in served.kind.subresources:
+            handler = _PARTS.get((served.kind.plural, target.subresource, request.method))
+            if served.custom or target.subresource not in subresources(served):
+                raise errors.no_path()
         if handler is None:
             raise errors.method_not_allowed()
         return await handler(self, request, served, target)
@@ -58,10 +62,11 @@ class Verbs:
 
     async def _get(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         form = form_of(request)
-        return _object(form, await self._api.get(served.kind, target.namespace or "", target.name))
+        stored = await self._api.get(served.kind, target.namespace or "", target.name, subresource=target.subresource)
+        return _object(form, stored)
 
     async def _update(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
-        form, raw = form_of(request), _object_in(await body_of(request))
+        form, raw = form_of(request), object_in(await body_of(request))
         stored = await self._api.update(
             served.kind,
             target.namespace or "",
@@ -101,8 +106,55 @@ class Verbs:
         details = {"name": target.name, "kind": served.kind.plural, "uid": stored.object.uid}
         if served.kind.group:
             details["group"] = served.kind.group
-        status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
-        return _json(msgspec.json.encode(status))
+        return _success(200, details)
+
+    # Parts of an object
+
+    async def _bind(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
+        binding = object_in(await body_of(request))
+        await self._api.bind(target.namespace or "", target.name, binding, write_options(request.query))
+        return _success(201)
+
+    async def _evict(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
+        """https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/, without disruption budgets."""
+        eviction = object_in(await body_of(request))
+        options = deletion_options(request.query, eviction.get("deleteOptions"))
+        await self._api.delete(served.kind, target.namespace or "", target.name, options)
+        return _success(201)
+
+    async def _log(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
+        query = request.query
+        pod = (await self._api.get(served.kind, target.namespace or "", target.name)).object
+        container = container_of(pod, query.get("container", ""))
+        tail = number(query, "tailLines")
+        if self._api.log_reader is None:
+            raise ApiError(501, "NotImplemented", "this server has no logs of pods: sealane logs shows them")
+        lines = self._api.log_reader(
+            pod.namespace, pod.name, container, flag(query, "follow"), tail, flag(query, "previous")
+        )
+        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        response.enable_chunked_encoding()
+        try:
+            async with aclosing(lines) as chunks:  # type: ignore[type-var]  # an async generator, or as good as one
+                first = await anext(chunks, b"")  # what the reader refuses is refused before the answer begins
+                await response.prepare(request)
+                if first:
+                    await response.write(first)
+                async for chunk in chunks:
+                    await response.write(chunk)
+            await response.write_eof()
+        except ConnectionError:
+            pass  # the client is gone
+        return response
+
+    async def _stream(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
+        name = f"{target.namespace}/{target.name}"
+        raise ApiError(
+            501,
+            "NotImplemented",
+            f"{target.subresource} is not served over the API: "
+            f"use `sealane exec -n {target.namespace} {target.name} -- COMMAND` for pod {name}",
+        )
 
     # Collections
 
@@ -165,7 +217,7 @@ class Verbs:
         return response
 
     async def _create(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
-        form, raw = form_of(request), _object_in(await body_of(request))
+        form, raw = form_of(request), object_in(await body_of(request))
         stored = await self._api.create(served.kind, target.namespace or "", raw, write_options(request.query))
         return _object(form, stored, 201)
 
@@ -191,10 +243,45 @@ _ONE: dict[str, _Handler] = {
 _MANY: dict[str, _Handler] = {"GET": Verbs._list, "POST": Verbs._create, "DELETE": Verbs._delete_many}
 
 
-def _object_in(body: Any) -> Raw:
-    if not isinstance(body, dict):
-        raise errors.bad_request("the body of the request is not an object")
-    return body
+_PARTS: dict[tuple[str, str, str], _Handler] = {
+    ("namespaces", "finalize", "PUT"): Verbs._update,
+    ("pods", "binding", "POST"): Verbs._bind,
+    ("pods", "eviction", "POST"): Verbs._evict,
+    ("pods", "log", "GET"): Verbs._log,
+    **{
+        ("pods", name, method): Verbs._stream
+        for name in ("exec", "attach", "portforward")
+        for method in ("GET", "POST")
+    },
+}
+
+
+def container_of(pod: Object, asked: str) -> str:
+    """The container that a request is about. Raises ApiError 400 when it has to name one, or names another pod's."""
+    spec = pod.spec
+    containers = [each["name"] for each in spec.get("containers") or ()]
+    every = [each["name"] for key in ("initContainers", "ephemeralContainers") for each in spec.get(key) or ()]
+    if not asked:
+        if len(containers) == 1:
+            return str(containers[0])
+        asked = pod.annotations.get("kubectl.kubernetes.io/default-container", "")
+        if not asked:
+            choices = " ".join(containers)
+            raise errors.bad_request(
+                f"a container name must be specified for pod {pod.name}, choose one of: [{choices}]"
+            )
+    if asked not in containers + every:
+        raise errors.bad_request(f"container {asked} is not valid for pod {pod.name}")
+    return asked
+
+
+def _success(code: int, details: Raw | None = None) -> web.Response:
+    status: Raw = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+    if details:
+        status["details"] = details
+    else:
+        status["code"] = code
+    return _json(msgspec.json.encode(status), code)
 
 
 def _object(form: Form, stored: Stored, status: int = 200) -> web.Response:

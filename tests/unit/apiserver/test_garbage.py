@@ -1,0 +1,245 @@
+"""Ownership and what is inside: garbage collection, namespaces, definitions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from tests.unit.apiserver.conftest import Cluster
+from tests.unit.apiserver.test_verbs import configmap, pod, run
+
+from sealane.apiserver.local import LocalClient
+from sealane.kube import kinds
+from sealane.kube.client import ApiError
+from sealane.kube.kinds import Kind
+from sealane.kube.objects import Object, Raw
+
+
+async def until(check: Callable[[], Awaitable[bool]]) -> None:
+    for _ in range(500):
+        if await check():
+            return
+        await asyncio.sleep(0.002)
+    raise AssertionError("it never came true")
+
+
+async def names(client: LocalClient, kind: Kind = kinds.CONFIGMAP, namespace: str = "default") -> set[str]:
+    return {item.name for item in (await client.list(kind, namespace)).items} - {"kube-root-ca.crt"}
+
+
+def owned(name: str, *owners: Object, block: bool = False) -> Raw:
+    raw = configmap(name)
+    raw["metadata"]["ownerReferences"] = [
+        {
+            "apiVersion": "v1",
+            "kind": owner.kind,
+            "name": owner.name,
+            "uid": owner.uid,
+            **({"blockOwnerDeletion": True} if block else {}),
+        }
+        for owner in owners
+    ]
+    return raw
+
+
+def test_dependents_go_after_their_last_owner_and_theirs_too(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        one = await client.create(kinds.CONFIGMAP, configmap("one"))
+        two = await client.create(kinds.CONFIGMAP, configmap("two"))
+        child = await client.create(kinds.CONFIGMAP, owned("child", one))
+        await client.create(kinds.CONFIGMAP, owned("grandchild", child))
+        await client.create(kinds.CONFIGMAP, owned("both", one, two))
+        await client.delete(kinds.CONFIGMAP, "default", "one")
+
+        async def settled() -> bool:
+            return await names(client) == {"two", "both"}
+
+        await until(settled)
+        both = await client.get(kinds.CONFIGMAP, "default", "both")
+        assert [owner["name"] for owner in both.metadata["ownerReferences"]] == ["two"]
+
+    run(cluster, test)
+
+
+def test_orphans_stay(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        one = await client.create(kinds.CONFIGMAP, configmap("one"))
+        await client.create(kinds.CONFIGMAP, owned("child", one))
+        await client.delete(kinds.CONFIGMAP, "default", "one", propagation="Orphan")
+
+        async def settled() -> bool:
+            return await names(client) == {"child"}
+
+        await until(settled)
+        assert "ownerReferences" not in (await client.get(kinds.CONFIGMAP, "default", "child")).metadata
+
+    run(cluster, test)
+
+
+def test_in_the_foreground_the_owner_waits_for_those_that_block_it(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        one = await client.create(kinds.CONFIGMAP, configmap("one"))
+        raw = owned("child", one, block=True)
+        raw["metadata"]["finalizers"] = ["example.com/hold"]
+        await client.create(kinds.CONFIGMAP, raw)
+        await client.delete(kinds.CONFIGMAP, "default", "one", propagation="Foreground")
+
+        async def child_marked() -> bool:
+            return (await client.get(kinds.CONFIGMAP, "default", "child")).deleting
+
+        await until(child_marked)
+        assert (await client.get(kinds.CONFIGMAP, "default", "one")).deleting
+        await client.patch(kinds.CONFIGMAP, "default", "child", {"metadata": {"finalizers": None}})
+
+        async def settled() -> bool:
+            return await names(client) == set()
+
+        await until(settled)
+
+    run(cluster, test)
+
+
+def test_who_names_an_owner_that_is_gone_goes(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        one = await client.create(kinds.CONFIGMAP, configmap("one"))
+        await client.delete(kinds.CONFIGMAP, "default", "one")
+        await client.create(kinds.CONFIGMAP, owned("late", one))
+
+        async def settled() -> bool:
+            return await names(client) == set()
+
+        await until(settled)
+
+    run(cluster, test)
+
+
+def test_what_a_crash_left_is_collected_at_the_next_start(cluster: Cluster) -> None:
+    async def first(client: LocalClient) -> None:
+        one = await client.create(kinds.CONFIGMAP, configmap("one"))
+        await client.create(kinds.CONFIGMAP, owned("child", one))
+        # The owner goes, and the process ends before anything can follow.
+        client._api._collector._committed = lambda events: None  # type: ignore[method-assign]
+        client._api.store._subscribers.clear()
+        await client.delete(kinds.CONFIGMAP, "default", "one")
+
+    async def second(client: LocalClient) -> None:
+        async def settled() -> bool:
+            return await names(client) == set()
+
+        await until(settled)
+
+    run(cluster, first)
+    run(cluster, second)
+
+
+def test_a_namespace_takes_what_is_in_it_along(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        made = await client.create(kinds.NAMESPACE, {"metadata": {"name": "shop"}})
+        assert made.labels == {"kubernetes.io/metadata.name": "shop"}
+        assert made.status == {"phase": "Active"}
+        assert await names(client, kinds.SERVICEACCOUNT, "shop") == {"default"}
+        raw = pod("web", "node-1")
+        raw["metadata"]["namespace"] = "shop"
+        await client.create(kinds.POD, raw)
+        await client.delete(kinds.NAMESPACE, "", "shop")
+        going = await client.get(kinds.NAMESPACE, "", "shop")
+        assert going.status["phase"] == "Terminating"
+        with pytest.raises(ApiError, match="because it is being terminated") as refused:
+            await client.create(kinds.CONFIGMAP, {"metadata": {"name": "late", "namespace": "shop"}})
+        assert refused.value.code == 403
+
+        async def only_the_pod() -> bool:
+            marked = (await client.get(kinds.POD, "shop", "web")).deleting
+            return marked and not await names(client, kinds.SERVICEACCOUNT, "shop")
+
+        await until(only_the_pod)
+        await client.get(kinds.NAMESPACE, "", "shop")  # waits for the pod
+        await client.delete(kinds.POD, "shop", "web", grace_seconds=0)
+
+        async def gone() -> bool:
+            return "shop" not in await names(client, kinds.NAMESPACE, "")
+
+        await until(gone)
+
+    run(cluster, test)
+
+
+def test_the_default_service_account_comes_back(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        await client.delete(kinds.SERVICEACCOUNT, "default", "default")
+
+        async def back() -> bool:
+            return await names(client, kinds.SERVICEACCOUNT) == {"default"}
+
+        await until(back)
+
+    run(cluster, test)
+
+
+def widgets() -> Raw:
+    schema: dict[str, Any] = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": schema, "subresources": {"status": {}}}
+    return {
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "widgets", "kind": "Widget", "shortNames": ["wd"]},
+            "versions": [version, {**version, "name": "v1beta1", "storage": False}],
+        },
+    }
+
+
+WIDGET = Kind("example.com", "v1", "Widget", "widgets")
+OLD_WIDGET = Kind("example.com", "v1beta1", "Widget", "widgets")
+
+
+def test_a_definition_serves_its_kind_in_each_version_and_takes_it_along(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        raw = {"metadata": {"name": "w", "namespace": "default"}, "spec": {"size": 1}, "status": {"no": "way"}}
+        with pytest.raises(ApiError, match="could not find the requested resource"):
+            await client.create(WIDGET, raw)
+        crd = await client.create(kinds.CRD, widgets())
+        assert {"Established", "NamesAccepted"} == {each["type"] for each in crd.status["conditions"]}
+        made = await client.create(OLD_WIDGET, raw)
+        assert made.raw["apiVersion"] == "example.com/v1beta1"
+        assert made.status == {}
+        found = await client.get(WIDGET, "default", "w")
+        assert (found.raw["apiVersion"], found.spec) == ("example.com/v1", {"size": 1})
+        await client.delete(kinds.CRD, "", "widgets.example.com")
+
+        async def gone() -> bool:
+            return not (await client.list(kinds.CRD)).items
+
+        await until(gone)
+        with pytest.raises(ApiError, match="could not find the requested resource"):
+            await client.list(WIDGET)
+
+    run(cluster, test)
+
+
+def test_scale_and_binding(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        spec = {"replicas": 1, "selector": {"matchLabels": {"a": "b"}}}
+        template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+        raw = {"metadata": {"name": "web", "namespace": "default"}, "spec": {**spec, "template": template}}
+        await client.create(kinds.DEPLOYMENT, raw)
+        scale = await client.patch(kinds.DEPLOYMENT, "default", "web", {"spec": {"replicas": 3}}, subresource="scale")
+        assert (scale.kind, scale.spec) == ("Scale", {"replicas": 3})
+        assert scale.status["selector"] == "a=b"
+        assert (await client.get(kinds.DEPLOYMENT, "default", "web")).metadata["generation"] == 2
+        with pytest.raises(ApiError, match="must be greater than or equal to 0"):
+            await client.patch(kinds.DEPLOYMENT, "default", "web", {"spec": {"replicas": -1}}, subresource="scale")
+
+        await client.create(kinds.POD, pod("web"))
+        api = client._api
+        await api.bind("default", "web", {"target": {"kind": "Node", "name": "node-2"}})
+        bound = await client.get(kinds.POD, "default", "web")
+        assert bound.spec["nodeName"] == "node-2"
+        assert bound.status["conditions"][0]["type"] == "PodScheduled"
+        with pytest.raises(ApiError, match='already assigned to node "node-2"'):
+            await api.bind("default", "web", {"target": {"name": "node-1"}})
+
+    run(cluster, test)
