@@ -108,7 +108,7 @@ class PodState:
             return "Pending"
         if mains and all(one.stage == "exited" for one in mains):
             return "Failed" if any(one.exit and one.exit.code for one in mains) else "Succeeded"
-        if all(one.stage == "waiting" and one.exit is None for one in mains):
+        if any(not one.started and one.exit is None for one in mains):
             return "Pending"
         return "Running"
 

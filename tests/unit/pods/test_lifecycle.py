@@ -1,0 +1,256 @@
+"""A pod's life played as events: what the machine decides at each step."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sealane.dataplane.pods import lifecycle
+from sealane.dataplane.pods.lifecycle import step
+from sealane.dataplane.pods.states import (
+    ContainerPlan,
+    Deletion,
+    Drain,
+    DropNetwork,
+    EndProbes,
+    Event,
+    Exited,
+    Finish,
+    MakeNetwork,
+    Networked,
+    NetworkFailed,
+    PodState,
+    Probe,
+    Probed,
+    Start,
+    Started,
+    StartFailed,
+    Stop,
+    Tell,
+    Vanished,
+    Waited,
+    Wake,
+)
+
+IPS = ("10.244.1.2", "fd00:10:244:1::2")
+WEB = ContainerPlan("web", "main", "Always")
+
+
+class Play:
+    """Feeds events and keeps the actions; Events for people are left out."""
+
+    def __init__(self, *plans: ContainerPlan) -> None:
+        self.state, actions = lifecycle.begin(plans, 100.0)
+        assert actions == (MakeNetwork(),)
+
+    def __call__(self, event: Event) -> list[object]:
+        self.state, actions = step(self.state, event)
+        return [action for action in actions if not isinstance(action, Tell)]
+
+    def stage(self, name: str) -> str:
+        return self.state.containers[name].stage
+
+
+def running(*plans: ContainerPlan) -> Play:
+    play = Play(*plans)
+    play(Networked(IPS, 101.0))
+    for plan in plans:
+        play(Started(plan.name, 102.0))
+    return play
+
+
+def test_a_simple_pod_is_ready_after_two_events() -> None:
+    play = Play(WEB)
+    assert play.state.phase == "Pending"
+    assert play(Networked(IPS, 101.0)) == [Start("web", 0)]
+    assert play(Started("web", 102.0)) == []
+    assert (play.state.phase, play.state.ready, play.state.initialized) == ("Running", True, True)
+
+
+def test_a_network_that_fails_is_made_again() -> None:
+    play = Play(WEB)
+    assert play(NetworkFailed("no address", 101.0)) == [Wake("", 10.0)]
+    assert play.state.problem == ("FailedCreatePodSandBox", "no address")
+    assert play(Waited("")) == [MakeNetwork()]
+    assert play(Networked(IPS, 120.0)) == [Start("web", 0)]
+    assert play.state.problem is None
+
+
+def test_init_containers_run_one_after_another_and_then_all_others() -> None:
+    play = Play(ContainerPlan("a", "init", "Always"), ContainerPlan("b", "init", "Always"), WEB)
+    assert play(Networked(IPS, 1.0)) == [Start("a", 0)]
+    play(Started("a", 2.0))
+    assert play(Exited("a", 0, 0, 3.0)) == [EndProbes("a"), Start("b", 0)]
+    play(Started("b", 4.0))
+    assert not play.state.initialized
+    assert play(Exited("b", 0, 0, 5.0)) == [EndProbes("b"), Start("web", 0)]
+    assert play.state.initialized
+    assert play.state.phase == "Pending"
+
+
+def test_an_init_container_that_fails_under_never_fails_the_pod() -> None:
+    play = Play(ContainerPlan("a", "init", "Never"), ContainerPlan("web", "main", "Never"))
+    play(Networked(IPS, 1.0))
+    play(Started("a", 2.0))
+    assert play(Exited("a", 1, 0, 3.0)) == [EndProbes("a")]
+    assert play.state.phase == "Failed"
+
+
+def test_a_sidecar_starts_before_what_follows_and_must_have_passed_its_startup_probe() -> None:
+    play = Play(ContainerPlan("proxy", "sidecar", "Always", frozenset({"startup"})), WEB)
+    assert play(Networked(IPS, 1.0)) == [Start("proxy", 0)]
+    assert play(Started("proxy", 2.0)) == [Probe("proxy", frozenset({"startup"}))]
+    assert play(Probed("proxy", "startup", True)) == [EndProbes("proxy"), Start("web", 0)]
+
+
+def test_backoff_begins_with_the_second_restart_doubles_and_is_forgotten_after_ten_minutes() -> None:
+    play = running(WEB)
+    assert play(Exited("web", 1, 0, 103.0)) == [EndProbes("web"), Start("web", 1)]
+    now, delays = 103.0, []
+    for _ in range(7):
+        play(Started("web", now))
+        (_, wake) = play(Exited("web", 1, 0, now + 1))
+        assert isinstance(wake, Wake)
+        assert play.state.containers["web"].reason == "CrashLoopBackOff"
+        delays.append(wake.seconds)
+        now += 1 + wake.seconds
+        (start,) = play(Waited("web"))
+        assert isinstance(start, Start)
+    assert delays == [10, 20, 40, 80, 160, 300, 300]
+    assert play.state.containers["web"].restarts == 8
+    play(Started("web", now))
+    assert play(Exited("web", 1, 0, now + 601)) == [EndProbes("web"), Start("web", 9)]
+
+
+def test_restart_policies() -> None:
+    for policy, code, restarted, phase in (
+        ("OnFailure", 1, True, "Running"),
+        ("OnFailure", 0, False, "Succeeded"),
+        ("Never", 1, False, "Failed"),
+        ("Never", 0, False, "Succeeded"),
+        ("Always", 0, True, "Running"),
+    ):
+        play = running(ContainerPlan("job", "main", policy))  # type: ignore[arg-type]
+        actions = play(Exited("job", code, 0, 103.0))
+        assert (Start("job", 1) in actions) is restarted, policy
+        assert play.state.phase == phase, (policy, code)
+
+
+def test_readiness_follows_its_probe() -> None:
+    play = running(ContainerPlan("web", "main", "Always", frozenset({"readiness"})))
+    assert not play.state.ready
+    play(Probed("web", "readiness", True))
+    assert play.state.ready
+    play(Probed("web", "readiness", False, "503"))
+    assert not play.state.ready
+    assert play.state.phase == "Running"
+
+
+def test_other_probes_wait_for_the_startup_probe() -> None:
+    play = Play(ContainerPlan("web", "main", "Always", frozenset({"startup", "readiness", "liveness"})))
+    play(Networked(IPS, 1.0))
+    assert play(Started("web", 2.0)) == [Probe("web", frozenset({"startup"}))]
+    assert play(Probed("web", "startup", True)) == [
+        EndProbes("web"),
+        Probe("web", frozenset({"readiness", "liveness"})),
+    ]
+
+
+def test_a_failed_liveness_probe_stops_the_container_which_is_started_anew() -> None:
+    play = running(ContainerPlan("web", "main", "Always", frozenset({"liveness"})))
+    assert play(Probed("web", "liveness", False, "timeout")) == [EndProbes("web"), Stop("web", 30.0)]
+    assert not play.state.ready
+    assert play(Exited("web", 0, 0, 104.0)) == [EndProbes("web"), Start("web", 1)]
+
+
+def test_what_cannot_start_waits_with_its_reason_and_is_tried_again() -> None:
+    play = Play(WEB)
+    play(Networked(IPS, 1.0))
+    failed = StartFailed("web", "CreateContainerConfigError", 'configmap "x" not found', 1.0, 2.0)
+    assert play(failed) == [Wake("web", 1.0)]
+    assert play.state.containers["web"].message == 'configmap "x" not found'
+    assert play(Waited("web")) == [Start("web", 0)]
+
+
+def test_graceful_deletion_drains_stops_and_only_then_takes_the_network() -> None:
+    play = running(WEB, ContainerPlan("log", "main", "Always"))
+    assert play(Deletion(30.0)) == [Drain(), Stop("web", 30.0), Stop("log", 30.0)]
+    assert play(Deletion(30.0)) == []
+    assert play(Exited("web", 0, 0, 110.0)) == [EndProbes("web")]
+    assert play(Exited("log", 137, 9, 111.0)) == [EndProbes("log"), DropNetwork(), Finish()]
+    assert play.state.gone
+
+
+def test_a_pod_that_vanishes_while_it_ends_is_killed() -> None:
+    play = running(WEB)
+    play(Deletion(30.0))
+    assert play(Vanished()) == [Stop("web", 0.0)]
+
+
+def test_deletion_while_the_network_is_being_made_waits_for_it() -> None:
+    play = Play(WEB)
+    assert play(Deletion(5.0)) == [Drain()]
+    assert play(Networked(IPS, 2.0)) == [DropNetwork(), Finish()]
+
+
+def test_deletion_while_a_container_starts_stops_it() -> None:
+    play = Play(WEB)
+    play(Networked(IPS, 1.0))
+    assert play(Deletion(5.0)) == [Drain(), Stop("web", 5.0)]
+    assert play(Started("web", 2.0)) == []
+    assert play(Exited("web", 0, 0, 3.0)) == [EndProbes("web"), DropNetwork(), Finish()]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_whatever_happens_the_pod_ends_when_it_is_deleted(data: st.DataObject) -> None:
+    """After any sequence of events, deletion leads to exactly one Finish, with no container left alive."""
+    policy = data.draw(st.sampled_from(["Always", "OnFailure", "Never"]))
+    plans = [
+        ContainerPlan("i", "init", policy),
+        ContainerPlan("s", "sidecar", "Always", frozenset({"startup"})),
+        ContainerPlan("m", "main", policy, frozenset({"readiness", "liveness"})),
+    ]
+    state, actions = lifecycle.begin(plans, 0.0)
+    pending: list[object] = list(actions)
+    finished = 0
+    now = 0.0
+
+    def feed(state: PodState, event: Event) -> PodState:
+        nonlocal finished
+        state, more = step(state, event)
+        pending.extend(more)
+        finished += sum(isinstance(action, Finish) for action in more)
+        return state
+
+    def answer(state: PodState, action: object, lucky: bool) -> PodState:
+        match action:
+            case MakeNetwork():
+                return feed(state, Networked(IPS, now) if lucky else NetworkFailed("no", now))
+            case Start(name):
+                return feed(state, Started(name, now) if lucky else StartFailed(name, "No", "no", 1.0, now))
+            case Stop(name):
+                if state.containers[name].alive:
+                    return feed(state, Exited(name, 0 if lucky else 137, 0, now))
+            case Wake(name):
+                return feed(state, Waited(name))
+            case Probe(name, kinds):
+                for kind in sorted(kinds):
+                    state = feed(state, Probed(name, kind, lucky))
+        return state
+
+    for _ in range(data.draw(st.integers(0, 30))):
+        now += data.draw(st.sampled_from([0.1, 20.0, 700.0]))
+        alive = [name for name, one in state.containers.items() if one.stage == "running"]
+        if pending and data.draw(st.booleans()):
+            state = answer(state, pending.pop(0), data.draw(st.booleans()))
+        elif alive:
+            state = feed(state, Exited(data.draw(st.sampled_from(alive)), data.draw(st.sampled_from([0, 1])), 0, now))
+    state = feed(state, Deletion(data.draw(st.sampled_from([0.0, 30.0]))))
+    for _ in range(200):
+        if not pending:
+            break
+        state = answer(state, pending.pop(0), True)
+    assert state.gone
+    assert finished == 1
+    assert not any(container.alive for container in state.containers.values())
