@@ -13,8 +13,8 @@ Path = tuple[str, ...]
 def covers(actual: Any, wanted: Any) -> bool:
     """Is everything of `wanted` in `actual`? Fields that only `actual` has (defaults, others' fields) do not count.
 
-    Lists must have the same length, each item covering its counterpart. A wanted None, "", 0, False, {} or [] is
-    covered by a missing field, because the API may leave out what is empty.
+    Lists must have the same length, each item covering its counterpart. A wanted "", 0, False, {} or [] is covered by a
+    missing field, because the API may leave out what is empty; a wanted None only by a missing field.
     """
     if isinstance(wanted, Mapping):
         if not isinstance(actual, Mapping):
@@ -23,7 +23,9 @@ def covers(actual: Any, wanted: Any) -> bool:
     if isinstance(wanted, (list, tuple)):
         if actual is None:
             return not wanted
-        return len(actual) == len(wanted) and all(covers(one, other) for one, other in zip(actual, wanted, strict=True))
+        if not isinstance(actual, (list, tuple)) or len(actual) != len(wanted):
+            return False
+        return all(covers(one, other) for one, other in zip(actual, wanted, strict=True))
     if actual is None:
         return not wanted
     return bool(actual == wanted)
@@ -42,6 +44,10 @@ def difference(actual: Any, wanted: Any, before: Any = None, *, whole: bool = Fa
     patch: Raw = {}
     was: Mapping[str, Any] = before if isinstance(before, Mapping) else {}
     for key, value in wanted.items():
+        if value is None:
+            if actual.get(key) is not None:
+                patch[key] = None
+            continue
         part = difference(actual.get(key), value, was.get(key), whole=whole)
         if part is not None:
             patch[key] = part
