@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sealane.explain.steps import Step, Trace
+from sealane.explain.verify import WORDS, Report
 
 MARKS = {"pass": "[green]✓[/green]", "stop": "[red]✗[/red]", "note": "[dim]·[/dim]"}
 VERDICTS = {"allowed": "bold green", "denied": "bold red", "mixed": "bold yellow"}
@@ -31,6 +32,25 @@ def render(trace: Trace) -> RenderableType:
     head = Text.assemble((trace.source, "bold"), " → ", (trace.target, "bold"))
     verdict = Text.assemble((trace.verdict, VERDICTS[trace.verdict]), f": {trace.reason}")
     return Group(head, table, verdict)
+
+
+def render_report(report: Report) -> RenderableType:
+    """What `verify` found: one line when all agrees, else one for each disagreement, with the model.s reason."""
+    tried = f"{report.attempts} connections tried, {report.allowed} predicted to be answered"
+    if not report.disagreements:
+        return Text.assemble(("0 disagreements", "bold green"), f": {tried}")
+    table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
+    table.add_column(width=1)
+    table.add_column(style="bold", overflow="fold")
+    table.add_column(overflow="fold", ratio=1)
+    table.add_column(style="cyan", overflow="fold")
+    for each in report.disagreements:
+        attempt = each.attempt
+        said = "should be answered" if attempt.allowed else "should get no answer"
+        table.add_row(MARKS["stop"], attempt.what, f"{said}, was {WORDS[each.outcome]}: {attempt.reason}", attempt.at)
+    count = len(report.disagreements)
+    head = Text.assemble((f"{count} disagreement{'s' if count > 1 else ''}", "bold red"), f": {tried}")
+    return Group(head, table)
 
 
 def _flat(steps: tuple[Step, ...], depth: int = 0) -> Iterator[tuple[int, Step]]:

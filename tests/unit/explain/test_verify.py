@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from sealane.cluster import bootstrap
 from sealane.explain.expect import expected
 from sealane.explain.reach import pairs
-from sealane.explain.verify import Attempt, Outcome, attempts, verify
+from sealane.explain.render import render_report
+from sealane.explain.verify import Attempt, Disagreement, Outcome, Report, attempts, verify
 from sealane.explain.world import World
 from sealane.kube.objects import Object
 from sealane.network.policies import Party, evaluate
@@ -119,3 +122,14 @@ def test_asking_by_kind_of_pod_is_asking_for_each(pods: list[tuple[dict[str, str
             pair.port,
         )
         assert direct.allowed == pair.allowed
+
+
+def test_rendered_for_people() -> None:
+    shut = Attempt("uid", "a → b 80/TCP", "10.244.1.2", 80, "TCP", False, "b is isolated", "policy.yaml:7")
+    console = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console.print(render_report(Report(10, 4, (Disagreement(shut, "answered"),))))
+    console.print(render_report(Report(10, 4, ())))
+    text = console.export_text()
+    assert "1 disagreement: 10 connections tried" in text
+    assert "a → b 80/TCP should get no answer, was answered: b is isolated policy.yaml:7" in " ".join(text.split())
+    assert "0 disagreements" in text

@@ -13,9 +13,11 @@ import socket
 import struct
 import termios
 import tty
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from sealane.dataplane.linux.probe import Outcome
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -88,15 +90,21 @@ def logs(
                 yield piece
 
 
-def probe(agent_socket: Path, requests: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The outcome of each connection tried from inside a pod or outside; see `linux.probe`. Raises AgentError."""
-    outcomes: list[str] = []
+def probe(
+    agent_socket: Path, requests: Sequence[Mapping[str, Any]], progress: Callable[[int], None] = lambda done: None
+) -> list[Outcome]:
+    """The outcome of each connection tried from inside a pod or outside; see `linux.probe`. Raises AgentError.
+
+    progress: told how many are done, now and then.
+    """
+    outcomes: list[Outcome] = []
     for start in range(0, len(requests), PROBES_AT_ONCE):
         with _connect(agent_socket) as connection:
             request = {"op": "probe", "probes": list(requests[start : start + PROBES_AT_ONCE])}
             connection.sendall(json.dumps(request).encode() + b"\n")
             with connection.makefile("rb") as stream:
                 outcomes += _checked(stream.readline())["outcomes"]
+        progress(len(outcomes))
     return outcomes
 
 
