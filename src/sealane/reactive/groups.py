@@ -72,9 +72,9 @@ class Group(Collection[G, VO], Generic[G, V, VO]):
         touched: dict[G, None] = {}
         for member in stale:
             number, key = member
-            value = self._collections[number].get(key)
+            collection = self._collections[number]
             before: frozenset[Any] = self._entries.get(member, _NONE)
-            after: frozenset[Any] = _NONE if value is None else frozenset(self._indexes_of[number](value))
+            after: frozenset[Any] = frozenset(collection._indexed(self._indexes_of[number], collection.get(key)))
             if after:
                 self._entries[member] = after
             else:

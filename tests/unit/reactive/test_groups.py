@@ -1,3 +1,5 @@
+from collections.abc import Iterable
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,3 +74,22 @@ def test_a_failing_fold_leaves_the_others() -> None:
     words.set(1, "ax")
     assert dict(groups.items()) == {"a": "a"}
     assert failed == [("g", "x")]
+
+
+def test_a_value_whose_index_fails_is_in_no_group_and_harms_nobody() -> None:
+    told: list[str] = []
+    graph = Graph(on_error=lambda name, key, error: told.append(str(error)))
+    numbers = Source[str, int](graph, "numbers")
+
+    def parity(value: int) -> Iterable[str]:
+        if value == 13:
+            raise ValueError("unlucky")
+        return ("odd" if value % 2 else "even",)
+
+    counts = group("counts", [(numbers, parity)], lambda _entry, members: len(members))
+    with graph.batch():
+        numbers.set("a", 1)
+        numbers.set("b", 13)
+        numbers.set("c", 2)
+    assert dict(counts.items()) == {"odd": 1, "even": 1}
+    assert told == ["unlucky"]
