@@ -6,6 +6,7 @@ Every cluster lives in namespaces of its own, so every cluster can use the same 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -73,7 +74,15 @@ def family(address: str) -> int:
     return ip_address(address).version
 
 
-@lru_cache(maxsize=1 << 17)
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_canonical_v4 = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}").fullmatch
+
+
+@lru_cache(maxsize=1 << 16)
+def _parsed(address: str) -> str:
+    return str(ip_address(address))
+
+
 def canonical(address: str) -> str:
     """The one way to write an address (RFC 5952 for IPv6). Raises ValueError."""
-    return str(ip_address(address))
+    return address if _canonical_v4(address) else _parsed(address)

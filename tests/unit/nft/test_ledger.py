@@ -66,7 +66,8 @@ def owner_facts(owner: int, chains: list[int], body: int) -> Facts:
     sets = {f"t s{chain}": Declaration("set", "type mark;") for chain in chains}
     if chains:
         shared[f"t own{owner}"] = tuple(f"rule {index}" for index in range(body))
-    return Facts(elements, shared, sets)
+    entries = {("t entries", f"{chain}"): f"goto c{chain}" for chain in chains}
+    return Facts(elements, entries, shared, sets)
 
 
 steps = st.lists(

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from sealane.dataplane.nft.ledger import Draft
 from sealane.network.services import Family
 
 TABLE = "sealane-services"
@@ -24,6 +25,11 @@ MARK = f"meta mark set meta mark | {MASQUERADE_MARK:#x}"
 Purpose = Literal["internal", "external", "local", "all"]
 """internal: masquerade what no pod sent. external: masquerade. local: pods and the node itself take the shortcut to all
 endpoints, others get the local ones. all: that shortcut."""
+
+Entry = Literal["vips", "shortcuts"]
+
+_CHAINS: dict[Entry, str] = {"vips": "chains", "shortcuts": "shortcut-chains"}  # apart: a chain may not lead to itself
+_PURPOSES: tuple[Purpose, ...] = ("internal", "external", "local", "all")
 
 ScopeKind = Literal["vip", "nodeport"]
 
@@ -50,6 +56,14 @@ def map_name(kind: ScopeKind, name: str, family: Family) -> str:
     return f"{name}{family}" if kind == "vip" else f"nodeport-{name}{family}"
 
 
+def follow(kind: ScopeKind, family: Family, by: Entry, *, own: bool) -> str:
+    """The expression that goes to a frontend's chain, if there is one. own: of Services with session affinity."""
+    if own:
+        return f"{key(kind, family)} vmap @{map_name(kind, f'own-{by}', family)}"
+    number = f"ct mark set {key(kind, family)} map @{map_name(kind, by, family)}"
+    return f"{number} ct mark vmap @{map_name(kind, _CHAINS[by], family)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Maps and chains of one kind of frontend, one family and, with affinity, one Service port."""
@@ -65,14 +79,23 @@ class Scope:
     def map(self, name: str) -> str:
         return f"{TABLE} {map_name(self.kind, name, self.family)}"
 
-    def chain(self, purpose: Purpose, count: int, chains: dict[str, tuple[str, ...]]) -> str:
-        """The name of the chain that draws one of `count` endpoints for `purpose`; its rules are added to `chains`."""
-        own = f"-{self.affinity.digest}" if self.affinity else ""
-        name = f"{self.kind}{self.family}-{purpose}-{count}{own}"
+    def lead(self, frontend: str, by: Entry, purpose: Purpose, count: int, draft: Draft) -> None:
+        """Adds what leads `frontend` to the chain that draws one of `count` endpoints for `purpose`, and that chain.
+
+        The big map gives a number, and a small one the chain: a verdict that changes makes the kernel look for loops
+        through every element of the map that holds it.
+        """
+        name = f"{self.kind}{self.family}-{purpose}-{count}"
+        if self.affinity is None:
+            number = f"{_PURPOSES.index(purpose) + 1 << 20 | count:#010x}"
+            draft.elements[self.map(by), frontend] = number
+            draft.shared[self.map(_CHAINS[by]), number] = f"goto {name}"
+        else:
+            name = f"{name}-{self.affinity.digest}"
+            draft.elements[self.map(f"own-{by}"), frontend] = f"goto {name}"
         full = f"{TABLE} {name}"
-        if full not in chains:
-            chains[full] = (*self._prepare(purpose), *(self._draw(purpose, count) if count else ()))
-        return name
+        if full not in draft.chains:
+            draft.chains[full] = (*self._prepare(purpose), *(self._draw(purpose, count) if count else ()))
 
     def _prepare(self, purpose: Purpose) -> list[str]:
         match purpose:
@@ -81,7 +104,7 @@ class Scope:
             case "external":
                 return [MARK]
             case "local":
-                shortcuts = f"{key(self.kind, self.family)} vmap @{map_name(self.kind, 'shortcuts', self.family)}"
+                shortcuts = follow(self.kind, self.family, "shortcuts", own=self.affinity is not None)
                 return [
                     f"{self._ip} saddr @pods{self.family} {shortcuts}",
                     f"fib saddr type local {MARK} {shortcuts}",
@@ -100,24 +123,23 @@ class Scope:
         if self.affinity is None:
             return [draw, f"dnat {self._ip} to {drawn} map {named('endpoints')}"]
         client, clients = f"{self._ip} saddr", f"@{self.affinity.clients(self.family)}"
-        follow = f"ct mark != 0 dnat {self._ip} to {drawn} map {named('sticky')}"
+        stay = f"ct mark != 0 dnat {self._ip} to {drawn} map {named('sticky')}"
         remember = f"ct mark != 0 update {clients} {{ {client} timeout {self.affinity.seconds}s : ct mark }}"
         return [
             f"ct mark set {client} map {clients}",
             remember,
-            follow,
+            stay,
             # The endpoint is gone (or there was none): `update` would keep the old mark, so it goes first.
             f"ct mark != 0 delete {clients} {{ {client} : ct mark }}",
             draw,
             f"ct mark set {drawn} map {named('drawn')}",
             remember,
-            follow,
+            stay,
         ]
 
-    def endpoints(
-        self, frontend: str, offset: int, endpoints: Sequence[str], elements: dict[tuple[str, str], str]
-    ) -> None:
+    def endpoints(self, frontend: str, offset: int, endpoints: Sequence[str], draft: Draft) -> None:
         """Adds the elements that lead from `frontend` and a number (from `offset`) to each endpoint."""
+        elements = draft.elements
         if self.affinity is None:
             container = self.map("endpoints")
             for number, endpoint in enumerate(endpoints, offset):

@@ -83,11 +83,12 @@ def _shown(element: str, data: str) -> str:
 def _elements(container: str, listed: Mapping[str, Any]) -> dict[tuple[str, str], str]:
     found: dict[tuple[str, str], str] = {}
     is_map = "map" in listed
-    marked = container.rsplit(" ", 1)[1].rstrip("46").rpartition("-")[2]
+    # In which maps the last part of the key, or the data, is a mark.
+    kind = container.rsplit(" ", 1)[1].rstrip("46").removeprefix("nodeport-")
     for element in listed.get("elem", ()):
         key, data = element if is_map else (element, None)
-        text = _text(key, mark=marked in ("endpoints", "drawn", "sticky"))
-        found[container, text] = _text(data, mark=marked == "drawn") if is_map else ""
+        text = _text(key, mark=kind in ("endpoints", "drawn", "sticky", "chains", "shortcut-chains"))
+        found[container, text] = _text(data, mark=kind in ("drawn", "vips", "shortcuts")) if is_map else ""
     return found
 
 

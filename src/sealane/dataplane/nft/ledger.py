@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 FAMILY = "inet"
+LINE = 500
+"""Elements in one command."""
 
 
 class Declaration(NamedTuple):
@@ -26,12 +28,27 @@ class Facts:
     """What one owner needs. Names carry their table: "sealane-services vips4".
 
     elements: (map or set, element) → its data; "" in sets. An element has one owner at a time.
-    chains: name → its rules. sets: those beyond the table's fixed ones, by name.
+    shared: the same, for elements that any number of owners need (and all give the same data).
+    chains: name → its rules. sets: those beyond the table's fixed ones, by name. Both can have many owners.
     """
 
     elements: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    shared: Mapping[tuple[str, str], str] = field(default_factory=dict)
     chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sets: Mapping[str, Declaration] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Draft:
+    """Facts in the making."""
+
+    elements: dict[tuple[str, str], str] = field(default_factory=dict)
+    shared: dict[tuple[str, str], str] = field(default_factory=dict)
+    chains: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    sets: dict[str, Declaration] = field(default_factory=dict)
+
+    def facts(self) -> Facts:
+        return Facts(self.elements, self.shared, self.chains, self.sets)
 
 
 NOTHING = Facts()
@@ -72,7 +89,7 @@ class Ledger:
         self._elements: dict[tuple[str, str], str] = {}
         self._chains: dict[str, tuple[str, ...]] = {}
         self._sets: dict[str, Declaration] = {}
-        self._uses: dict[tuple[str, str], int] = {}  # ("chain" | "set", name) → number of owners
+        self._uses: dict[tuple[str, str], int] = {}  # ("chain" | "set", name), or a shared element → number of owners
         # What the last transaction left behind, for everything touched since; None: was not there.
         self._old_elements: dict[tuple[str, str], str | None] = {}
         self._old_chains: dict[str, tuple[str, ...] | None] = {}
@@ -98,7 +115,7 @@ class Ledger:
         old = self._facts.get(owner, NOTHING)
         if facts is old:
             return
-        if facts.elements or facts.chains or facts.sets:
+        if facts.elements or facts.shared or facts.chains or facts.sets:
             self._facts[owner] = facts
         else:
             self._facts.pop(owner, None)
@@ -109,34 +126,41 @@ class Ledger:
             if old.elements.get(element) != data:
                 self._old_elements.setdefault(element, self._elements.get(element))
                 self._elements[element] = data
+        for element, data in facts.shared.items():
+            if self._use(element, element not in old.shared):
+                self._old_elements.setdefault(element, self._elements.get(element))
+                self._elements[element] = data
+        for element in old.shared:
+            if element not in facts.shared and self._release(element):
+                self._old_elements.setdefault(element, self._elements.pop(element, None))
         for chain, rules in facts.chains.items():
-            if self._use("chain", chain, chain not in old.chains) or self._chains[chain] != rules:
+            if self._use(("chain", chain), chain not in old.chains) or self._chains[chain] != rules:
                 self._old_chains.setdefault(chain, self._chains.get(chain))
                 self._chains[chain] = rules
         for chain in old.chains:
-            if chain not in facts.chains and self._release("chain", chain):
+            if chain not in facts.chains and self._release(("chain", chain)):
                 self._old_chains.setdefault(chain, self._chains.pop(chain))
         for name, declaration in facts.sets.items():
-            if self._use("set", name, name not in old.sets):
+            if self._use(("set", name), name not in old.sets):
                 self._old_sets.setdefault(name, self._sets.get(name))
                 self._sets[name] = declaration
         for name in old.sets:
-            if name not in facts.sets and self._release("set", name):
+            if name not in facts.sets and self._release(("set", name)):
                 self._old_sets.setdefault(name, self._sets.pop(name))
 
-    def _use(self, kind: str, name: str, new: bool) -> bool:
+    def _use(self, what: tuple[str, str], new: bool) -> bool:
         """True for the first use."""
         if new:
-            self._uses[kind, name] = self._uses.get((kind, name), 0) + 1
-            return self._uses[kind, name] == 1
+            self._uses[what] = self._uses.get(what, 0) + 1
+            return self._uses[what] == 1
         return False
 
-    def _release(self, kind: str, name: str) -> bool:
+    def _release(self, what: tuple[str, str]) -> bool:
         """True for the last use."""
-        self._uses[kind, name] -= 1
-        if self._uses[kind, name]:
+        self._uses[what] -= 1
+        if self._uses[what]:
             return False
-        del self._uses[kind, name]
+        del self._uses[what]
         return True
 
     def take(self) -> Phases:
@@ -195,6 +219,9 @@ def _elements(verb: str, elements: Mapping[tuple[str, str], str]) -> str:
     by_container: dict[str, list[str]] = {}
     for (container, element), data in elements.items():
         by_container.setdefault(container, []).append(f"{element} : {data}" if data else element)
+    # Lines of limited length, so that what does not fit into one transaction can be cut between lines.
     return "".join(
-        f"{verb} element {FAMILY} {container} {{ {', '.join(found)} }}\n" for container, found in by_container.items()
+        f"{verb} element {FAMILY} {container} {{ {', '.join(found[start : start + LINE])} }}\n"
+        for container, found in by_container.items()
+        for start in range(0, len(found), LINE)
     )

@@ -6,10 +6,13 @@ import ctypes
 import json
 import os
 import re
+import socket
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 _OUTPUT_JSON = 1 << 4
+_SO_SNDBUFFORCE = 32
 _NAMES = (
     "libnftables.so.1",
     "/usr/lib/x86_64-linux-gnu/libnftables.so.1",
@@ -51,6 +54,8 @@ class Nftables:
     """A context whose netlink socket lives in the network namespace of the thread that makes it.
 
     Make, use and close it in one `NamespaceThread`. The GIL is released while the kernel works.
+
+    most: bytes of netlink that fit into one transaction; None when there is no limit.
     """
 
     def __init__(self) -> None:
@@ -58,6 +63,7 @@ class Nftables:
         self._context: int | None = self._library.nft_ctx_new(0)
         if not self._context:
             raise NftError("libnftables gave no context")
+        self.most = _most()
         self._library.nft_ctx_buffer_output(self._context)
         self._library.nft_ctx_buffer_error(self._context)
 
@@ -69,6 +75,11 @@ class Nftables:
             self._run_as_file(text)
         output: bytes = self._library.nft_ctx_get_output_buffer(self._context) or b""
         return output.decode()
+
+    def run_in_parts(self, commands: str) -> None:
+        """As one transaction if it fits, else as several, cut between lines. Raises NftError; earlier parts stand."""
+        for part in parts(commands, self.most):
+            self.run(part)
 
     def _run_as_file(self, text: bytes) -> None:
         """The same once more, from a file: only then do errors quote the line they are about."""
@@ -99,6 +110,43 @@ class Nftables:
         if self._context:
             self._library.nft_ctx_free(self._context)
             self._context = None
+
+
+def parts(commands: str, most: int | None) -> Iterator[str]:
+    """Whole lines, as many at once as make no more than `most` bytes of netlink (a longer line goes alone).
+
+    A block of several lines ("table … { … }") is not cut when it comes first and fits.
+    """
+    if most is None or len(commands) * _RULE_WEIGHT <= most:
+        yield commands
+        return
+    part: list[str] = []
+    size = 0.0
+    for line in commands.splitlines(keepends=True):
+        weight = len(line) * (_ELEMENT_WEIGHT if line[:12] in ("add element ", "delete eleme") else _RULE_WEIGHT)
+        if part and size + weight > most:
+            yield "".join(part)
+            part, size = [], 0
+        part.append(line)
+        size += weight
+    yield "".join(part)
+
+
+# Bytes of netlink for each character of text, at most: single addresses for elements, short matches for rules.
+_ELEMENT_WEIGHT = 2.5
+_RULE_WEIGHT = 6.0
+
+
+def _most() -> int | None:
+    """Root raises the send buffer of a netlink socket as it needs. In a user namespace its default size (the host's
+    net.core.wmem_default) holds, and a transaction that does not fit is refused with "Message too long"."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW) as probe:
+        usual = probe.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        try:
+            probe.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, usual)
+        except OSError:
+            return usual
+    return None
 
 
 def _readable(message: str, limit: int = 300) -> str:

@@ -72,7 +72,7 @@ def pod_facts(isolation: Isolation, log_group: int | None = None) -> Facts:
     if elements:
         for address in isolation.addresses:
             elements[f"{TABLE} itself{_family(address)}", f"{address} . {address}"] = ""
-    return Facts(elements, chains)
+    return Facts(elements, chains=chains)
 
 
 def policy_facts(resolved: ResolvedPolicy) -> Facts:
@@ -98,7 +98,7 @@ def policy_facts(resolved: ResolvedPolicy) -> Facts:
                     element = f"{address} . {protocol.lower()} . {number}"
                     elements[_port_set(rule, port, _family(address)), element] = ""
         chains[f"{TABLE} {policy_chain(resolved.policy.key, direction)}"] = tuple(rules)
-    return Facts(elements, chains, sets)
+    return Facts(elements, chains=chains, sets=sets)
 
 
 def nothing_allowed(policy: Key) -> Facts:

@@ -2,7 +2,8 @@
 
 Each settled batch of changes becomes one transaction for each node; while one runs, what follows is gathered into the
 next. Facts that are the same everywhere are written once, as one text for all nodes. A node whose transaction fails is
-written anew from nothing, in one transaction, so the old rules stand until the new ones do.
+written anew from nothing, in one transaction, so the old rules stand until the new ones do (without root the kernel
+limits a transaction to some 200 KB; what is larger goes in several).
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ class NftProgrammer:
                 facts = self._facts(key, service, node.place)
                 node.ledger.put(key, Facts(facts.elements))
                 # Chains are the same on every node, whichever of them needs it.
-                self._shared.put((key, name), Facts(chains=facts.chains, sets=facts.sets))
+                self._shared.put((key, name), Facts(shared=facts.shared, chains=facts.chains, sets=facts.sets))
 
     def _facts(self, key: Key, service: ServiceModel, place: Place) -> Facts:
         before = self._arranged.get((key, place.node), {})
@@ -249,7 +250,7 @@ class _Node:
             after = tuple({*isolation.ingress, *isolation.egress})
             hairpin = services.node_facts(isolation.addresses)
             own = policies.pod_facts(isolation, self._log_group)
-            facts = Facts({**hairpin.elements, **own.elements}, own.chains)
+            facts = Facts({**hairpin.elements, **own.elements}, chains=own.chains)
             self._pods[pod] = after
         for key in after:
             if key in self.policies:
@@ -303,7 +304,7 @@ class _Node:
 
     def apply(self, text: str) -> None:
         if text:
-            self.context().run(text)
+            self.context().run_in_parts(text)
 
     def close(self) -> None:
         if self._context is not None:

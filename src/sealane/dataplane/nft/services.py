@@ -17,13 +17,13 @@ from sealane.dataplane.nft.chains import (
     MASQUERADE_MARK,
     TABLE,
     Affinity,
-    Purpose,
     Scope,
     ScopeKind,
+    follow,
     key,
     map_name,
 )
-from sealane.dataplane.nft.ledger import FAMILY, Declaration, Facts
+from sealane.dataplane.nft.ledger import FAMILY, Declaration, Draft, Facts
 from sealane.network.addresses import LOAD_BALANCERS, PODS, SERVICES, IPNetwork
 from sealane.network.services import (
     Backend,
@@ -67,9 +67,7 @@ def arrange(before: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
 
 def service_facts(service: ServiceModel, place: Place, before: Arrangement) -> tuple[Facts, dict[str, tuple[str, ...]]]:
     """The Service as seen at `place` (which matters only where it `differs_by_node`), and the arrangement it used."""
-    elements: dict[tuple[str, str], str] = {}
-    chains: dict[str, tuple[str, ...]] = {}
-    sets: dict[str, Declaration] = {}
+    draft = Draft()
     arrangement: dict[str, tuple[str, ...]] = {}
     local = service.internal_policy == "Local" or service.external_policy == "Local"
     for port in service.ports:
@@ -87,11 +85,11 @@ def service_facts(service: ServiceModel, place: Place, before: Arrangement) -> t
             if service.affinity_seconds is not None:
                 # Clients of one Service port stay with one endpoint, whichever of its addresses they use.
                 affinity = Affinity(service.affinity_seconds, _digest(service.key, name))
-                sets[f"{TABLE} {affinity.clients(family)}"] = _CLIENTS[family]
+                draft.sets[f"{TABLE} {affinity.clients(family)}"] = _CLIENTS[family]
             for frontend in frontends:
                 scope = Scope("nodeport" if frontend.kind == "NodePort" else "vip", family, affinity)
-                _frontend(service, frontend, scope, everywhere, here, elements, chains)
-    return Facts(elements, chains, sets), arrangement
+                _frontend(service, frontend, scope, everywhere, here, draft)
+    return draft.facts(), arrangement
 
 
 def _listed(backends: Iterable[Backend], before: Sequence[str]) -> tuple[str, ...]:
@@ -104,10 +102,10 @@ def _frontend(
     scope: Scope,
     everywhere: tuple[str, ...],
     here: tuple[str, ...],
-    elements: dict[tuple[str, str], str],
-    chains: dict[str, tuple[str, ...]],
+    draft: Draft,
 ) -> None:
     """Adds a frontend's elements and the chains they lead to. everywhere, here: endpoints for Cluster and for Local."""
+    elements = draft.elements
     tuple_ = f"{frontend.protocol.lower()} . {frontend.port}"
     if frontend.address:
         tuple_ = f"{frontend.address} . {tuple_}"
@@ -121,18 +119,17 @@ def _frontend(
     if frontend.external and service.external_policy == "Local":
         chosen = here
         if everywhere:
-            elements[scope.map("vips"), tuple_] = f"goto {scope.chain('local', len(here), chains)}"
-            elements[scope.map("shortcuts"), tuple_] = f"goto {scope.chain('all', len(everywhere), chains)}"
-            scope.endpoints(tuple_, 0, everywhere, elements)
-            scope.endpoints(tuple_, LOCAL_OFFSET, here, elements)
+            scope.lead(tuple_, "vips", "local", len(here), draft)
+            scope.lead(tuple_, "shortcuts", "all", len(everywhere), draft)
+            scope.endpoints(tuple_, 0, everywhere, draft)
+            scope.endpoints(tuple_, LOCAL_OFFSET, here, draft)
     else:
         chosen = here if not frontend.external and service.internal_policy == "Local" else everywhere
         if chosen:
-            purpose: Purpose = "external" if frontend.external else "internal"
-            elements[scope.map("vips"), tuple_] = f"goto {scope.chain(purpose, len(chosen), chains)}"
-            scope.endpoints(tuple_, 0, chosen, elements)
+            scope.lead(tuple_, "vips", "external" if frontend.external else "internal", len(chosen), draft)
+            scope.endpoints(tuple_, 0, chosen, draft)
     if not chosen:
-        elements[scope.map("refused"), tuple_] = "drop" if everywhere else f"goto {REFUSE}"
+        elements[scope.map("dropped" if everywhere else "refused"), tuple_] = ""
 
 
 def _ranges(service: ServiceModel, frontend: Frontend) -> list[str]:
@@ -191,7 +188,10 @@ def _family_sets(family: Family) -> list[str]:
             return map_name(kind, name, family)
 
         lines += [
-            *(f"map {named(name)} {{ type {types} : verdict; }}" for name in ("vips", "shortcuts", "refused")),
+            *(f"map {named(name)} {{ type {types} : mark; }}" for name in ("vips", "shortcuts")),
+            *(f"map {named(name)} {{ type mark : verdict; }}" for name in ("chains", "shortcut-chains")),
+            *(f"map {named(name)} {{ type {types} : verdict; }}" for name in ("own-vips", "own-shortcuts")),
+            *(f"set {named(name)} {{ type {types}; }}" for name in ("refused", "dropped")),
             f"map {named('endpoints')} {{ type {types} . mark : {address} . inet_service; }}",
             f"map {named('drawn')} {{ type {types} . mark : mark; }}",
             f"map {named('sticky')} {{ type {types} . mark : {address} . inet_service; }}",
@@ -206,15 +206,13 @@ def _interval_set(name: str, kind: str, ranges: Sequence[IPNetwork]) -> str:
 def _base_chains() -> list[str]:
     vip4, vip6, port = key("vip", 4), key("vip", 6), key("nodeport", 4)
     # Loopback addresses are no node addresses: their packets could not be answered from elsewhere.
-    local4 = "fib daddr type local ip daddr != 127.0.0.0/8"
-    local6 = "fib daddr type local ip6 daddr != ::1"
+    local = {4: "fib daddr type local ip daddr != 127.0.0.0/8", 6: "fib daddr type local ip6 daddr != ::1"}
     return [
         f"chain {REFUSE} {{ meta l4proto tcp reject with tcp reset; reject; }}",
         "chain translate {",
-        f"{vip4} vmap @vips4",
-        f"{vip6} vmap @vips6",
-        f"{local4} {port} vmap @nodeport-vips4",
-        f"{local6} {port} vmap @nodeport-vips6",
+        *(follow("vip", family, "vips", own=own) for own in (True, False) for family in FAMILIES),
+        *(f"{local[family]} {follow('nodeport', family, 'vips', own=True)}" for family in FAMILIES),
+        *(f"{local[family]} {follow('nodeport', family, 'vips', own=False)}" for family in FAMILIES),
         "}",
         "chain translate-prerouting { type nat hook prerouting priority dstnat; jump translate; }",
         "chain translate-output { type nat hook output priority -100; jump translate; }",
@@ -227,8 +225,10 @@ def _base_chains() -> list[str]:
         "chain restrict-output { type filter hook output priority -110; ct state new jump restrict; }",
         # What still has a Service's address after translation has nobody to go to.
         "chain unserved {",
-        f"{vip4} vmap @refused4",
-        f"{vip6} vmap @refused6",
+        f"{vip4} @dropped4 drop",
+        f"{vip6} @dropped6 drop",
+        f"{vip4} @refused4 goto {REFUSE}",
+        f"{vip6} @refused6 goto {REFUSE}",
         f"ip daddr @addresses4 goto {REFUSE}",
         f"ip6 daddr @addresses6 goto {REFUSE}",
         f"ip daddr @loadbalancers4 goto {REFUSE}",
@@ -237,8 +237,8 @@ def _base_chains() -> list[str]:
         "ip6 daddr @services6 drop",
         "}",
         "chain unserved-local {",
-        f"{local4} {port} vmap @nodeport-refused4",
-        f"{local6} {port} vmap @nodeport-refused6",
+        *(f"{local[family]} {port} @nodeport-refused{family} goto {REFUSE}" for family in FAMILIES),
+        *(f"{local[family]} {port} @nodeport-dropped{family} drop" for family in FAMILIES),
         "}",
         "chain unserved-forward { type filter hook forward priority filter - 10; ct state new jump unserved; }",
         "chain unserved-input { type filter hook input priority filter - 10; ct state new jump unserved-local; }",

@@ -1,0 +1,176 @@
+"""nftables: Services × 3 endpoints in the kernel of one node.
+
+Full sync: from models to a kernel that holds them, as at the start of a node. Then single endpoint changes, at several
+sizes, to see that their cost does not grow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from statistics import median
+from typing import Any
+
+from benchmarks.report import Row, percentile
+from sealane.dataplane.linux.threads import NamespaceThread
+from sealane.dataplane.nft import policies, services
+from sealane.dataplane.nft.ledger import Ledger, transaction
+from sealane.dataplane.nft.libnftables import Nftables
+from sealane.dataplane.nft.programmer import NftProgrammer
+from sealane.kube.objects import Key, Object
+from sealane.network.addresses import plan_node
+from sealane.network.policies import derive_policies
+from sealane.network.services import Place, derive_services
+from sealane.reactive.collections import Graph, Source
+
+SIZES = (100, 10_000, 30_000)
+FULL_GOAL = {10_000: "≤ 0.6", 30_000: "≤ 1.5"}
+CHANGES = 200
+_INSIDE = "inside"
+
+
+def measure() -> Iterator[Row]:
+    """Runs itself again inside a network namespace of its own, once for each size."""
+    for size in SIZES:
+        unshare = ["unshare", "--net"]
+        command = [*unshare, sys.executable, "-m", "benchmarks.nft", _INSIDE, str(size)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        if done.returncode:
+            last = done.stderr.strip().splitlines()[-1:] or [f"exit {done.returncode}"]
+            raise RuntimeError(last[0])
+        for line in done.stdout.splitlines():
+            what, value, unit, goal, note = line.split("\t")
+            yield Row(what, float(value), unit, goal, note)
+
+
+def service(index: int) -> Object:
+    return Object(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": f"svc-{index}", "namespace": "load"},
+            "spec": {"clusterIP": _address(96, index), "ports": [{"port": 80}]},
+        }
+    )
+
+
+def slice_(index: int, ready: int = 3) -> Object:
+    return Object(
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "name": f"svc-{index}-x",
+                "namespace": "load",
+                "labels": {"kubernetes.io/service-name": f"svc-{index}"},
+            },
+            "addressType": "IPv4",
+            "ports": [{"name": "", "port": 8080, "protocol": "TCP"}],
+            "endpoints": [
+                {"addresses": [_address(128, index * 3 + n)], "nodeName": "node-1", "conditions": {"ready": n < ready}}
+                for n in range(3)
+            ],
+        }
+    )
+
+
+def _address(second: int, number: int) -> str:
+    return f"10.{second + number // 62500}.{number // 250 % 250}.{number % 250 + 1}"
+
+
+def _row(what: str, value: float, unit: str, goal: str = "", note: str = "") -> None:
+    print(f"{what}\t{value}\t{unit}\t{goal}\t{note}", flush=True)
+
+
+def _kernel_only(size: int, thread: NamespaceThread, objects: Any) -> None:
+    """Text that is ready, given to libnftables: what the kernel and the library take."""
+    graph = Graph()
+    sources: list[Source[Key, Object]] = [Source(graph, "services"), Source(graph, "slices")]
+    started = time.perf_counter()
+    with graph.batch():
+        for source, values in zip(sources, objects, strict=True):
+            source.replace(values)
+        models = derive_services(sources[0], sources[1])
+    derived = time.perf_counter() - started
+    ledger = Ledger()
+    started = time.perf_counter()
+    for key, model in models.items():
+        ledger.put(key, services.service_facts(model, Place(""), {})[0])
+    whole = services.skeleton() + policies.skeleton() + transaction(ledger.everything())
+    rendered = time.perf_counter() - started
+    ledger.take()
+    nft = thread.call(Nftables)
+    started = time.perf_counter()
+    thread.call(nft.run_in_parts, whole)
+    ran = time.perf_counter() - started
+    _row(f"{size:,} Services: objects to models", derived, "s")
+    _row(f"{size:,} Services: models to text", rendered, "s", note=f"{len(whole) / 1e6:.1f} MB")
+    _row(f"{size:,} Services: text to kernel", ran, "s")
+    container, element = f"{services.TABLE} endpoints4", next(k for c, k in ledger.elements if c.endswith("endpoints4"))
+    texts = [
+        f"delete element inet {container} {{ {element} }}\n"
+        f"add element inet {container} {{ {element} : 10.200.0.{index % 250 + 1} . 8080 }}\n"
+        for index in range(CHANGES)
+    ]
+    times = []
+    for text in texts:
+        started = time.perf_counter()
+        thread.call(nft.run, text)
+        times.append((time.perf_counter() - started) * 1000)
+    _row(f"{size:,} Services: one endpoint, kernel", median(times), "ms", "≤ 0.3", f"p99 {percentile(times, 0.99):.2f}")
+    thread.call(nft.run, f"delete table inet {services.TABLE}\ndelete table inet {policies.TABLE}")
+    thread.call(nft.close)
+
+
+async def _programmer(size: int, thread: NamespaceThread, objects: Any) -> None:
+    """The whole way: from a change of a collection to the kernel."""
+    graph = Graph()
+    sources: dict[str, Source[Key, Object]] = {
+        name: Source(graph, name) for name in ("services", "slices", "pods", "namespaces", "policies")
+    }
+    with graph.batch():
+        sources["services"].replace(objects[0])
+        sources["slices"].replace(objects[1])
+        models = derive_services(sources["services"], sources["slices"])
+        policy = derive_policies(sources["policies"], sources["pods"], sources["namespaces"])
+    started = time.perf_counter()
+    programmer = NftProgrammer(models, policy, {"node-1": (plan_node(1), thread)})
+    task = asyncio.create_task(programmer.run())
+    await programmer.synced()
+    _row(
+        f"{size:,} Services: full sync", time.perf_counter() - started, "s", FULL_GOAL.get(size, ""), "models to kernel"
+    )
+    times = []
+    for index in range(CHANGES):
+        changed = slice_(index % 50, 2 + index // 50 % 2)
+        started = time.perf_counter()
+        sources["slices"].set(changed.key, changed)
+        await programmer.synced()
+        times.append((time.perf_counter() - started) * 1000)
+    note = f"p99 {percentile(times, 0.99):.2f}; EndpointSlice to kernel"
+    _row(f"{size:,} Services: one endpoint, all the way", median(times), "ms", "≤ 5", note)
+    found = await programmer.differences("node-1")
+    assert not found, found[:3]
+    task.cancel()
+    await asyncio.wait([task])
+    await programmer.close()
+
+
+def _inside(size: int) -> None:
+    thread = NamespaceThread("/proc/self/ns/net", "node-1")
+    objects = (
+        {one.key: one for one in map(service, range(size))},
+        {one.key: one for one in map(slice_, range(size))},
+    )
+    gc.freeze()
+    _kernel_only(size, thread, objects)
+    asyncio.run(_programmer(size, thread, objects))
+    thread.close()
+
+
+if __name__ == "__main__" and sys.argv[1:2] == [_INSIDE]:
+    _inside(int(sys.argv[2]))
