@@ -125,8 +125,6 @@ def _check_handler(handler: Part) -> Iterator[Problem]:
 def _check_volume(volume: Part) -> Iterator[Problem]:
     yield from check_text(volume["name"], names.dns_label)
     given = [key for key, value in volume.items() if key != "name" and value is not None]
-    if not given:
-        yield volume.required("must specify a volume type")
     for extra in given[1:]:
         yield volume[extra].forbidden("may not specify more than 1 volume type")
     if "secret" in volume and volume["secret"]["secretName"].empty:
