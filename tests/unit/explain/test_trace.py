@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from sealane.explain.render import render
 from sealane.explain.steps import Step, Trace
 from sealane.explain.trace import trace
 from sealane.explain.world import World
+from sealane.kube.manifests import load
 from sealane.kube.objects import Key, Object, Origin
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -29,8 +31,9 @@ CASES = sorted(GOLDEN.glob("*.traces.yaml"))
 
 
 def manifests(case: str) -> list[Object]:
-    files = sorted(SHOP.glob("*.yaml")) if case == "shop" else [GOLDEN / f"{case}.in.yaml"]
-    return [Object(raw) for file in files for raw in yaml.safe_load_all(file.read_text()) if raw]
+    loaded = load([SHOP if case == "shop" else GOLDEN / f"{case}.in.yaml"])
+    assert not loaded.problems, [str(problem) for problem in loaded.problems]
+    return [Object(item.raw, replace(item.origin, file=Path(item.origin.file).name)) for item in loaded.objects]  # type: ignore[type-var]
 
 
 @cache

@@ -94,16 +94,19 @@ def _step(
     name = f"{subject.namespace}/{subject.name}"
     if not names:
         return Step(direction, True, f"no policy isolates {name} for {direction}")
+    nothing: Key | None = None  # A policy that allows nothing at all is the one to look at when all deny.
     for key in names:
         resolved = policies.resolved.get(key)
         if resolved is not None:
+            if not resolved.rules(direction) and nothing is None:
+                nothing = key
             for rule in resolved.rules(direction):
                 if rule_allows(rule, peer.address, destination.address, protocol, port):
                     return Step(direction, True, f"{key} allows it", rule.rule.provenance)
     listed = ", ".join(f"{key.namespace}/{key.name}" for key in names)
     wanted = f"{_ends(direction, peer)} on {port}/{protocol}"
     reason = f"{name} is isolated for {direction} by {listed}, and no rule allows traffic {wanted}"
-    return Step(direction, False, reason, Provenance(names[0], ("spec",)))
+    return Step(direction, False, reason, Provenance(nothing or names[0], ("spec",)))
 
 
 def _ends(direction: Direction, peer: Party) -> str:
