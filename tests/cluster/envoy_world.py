@@ -56,6 +56,7 @@ class World:
         self._hosts = iter(range(2, 250))
         self._connections: dict[str, set[asyncio.StreamWriter]] = {}
         self.ips: dict[str, str] = {}
+        self.ads: asyncio.Task[None] | None = None
         self.envoy: asyncio.subprocess.Process | None = None
         self._starting: asyncio.Task[None] | None = None
 
@@ -90,6 +91,8 @@ class World:
         )
 
     async def stop_xds(self) -> None:
+        if self.ads is None:
+            return
         self.ads.cancel()
         with suppress(asyncio.CancelledError):
             await self.ads
@@ -200,7 +203,8 @@ class World:
         host = next(self._hosts)
         addresses = tuple(cidr[host] for cidr in self.node.pod_cidrs)
         plans = [topology.SocketPlan("TCP", 4, port) for port in ports]
-        made = self.thread.call(self.links.create_pod, topology.PodLink(uid, addresses), plans)
+        self.thread.call(self.links.create_pod, topology.PodLink(uid, addresses))
+        made = namespaces.inside(self.netns(uid), lambda: topology.open_sockets(plans))
         self.ips[uid] = str(addresses[0])
         return self.ips[uid], made
 
