@@ -113,6 +113,8 @@ class _Side(asyncio.Protocol):
 
     transport: asyncio.Transport
     peer: _Side | None = None
+    early: bytes = b""
+    """What came before there was a peer: uvloop reads on although it was told to pause in `connection_made`."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -120,6 +122,8 @@ class _Side(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.peer is not None:
             self.peer.transport.write(data)
+        else:
+            self.early += data
 
     def eof_received(self) -> bool:
         if self.peer is not None and self.peer.transport.can_write_eof():
@@ -168,4 +172,5 @@ class _Near(_Side):
         if self.transport.is_closing():
             far.transport.close()
         else:
+            far.transport.write(self.early)
             self.transport.resume_reading()

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from sealane.cluster.state import Folder, Options, Process, StateError, start_time
 
@@ -33,6 +32,7 @@ def start(folder: Folder, options: Options) -> bool:
     clear(folder)
     folder.make()
     folder.supervisor_socket.unlink(missing_ok=True)
+    folder.failure.unlink(missing_ok=True)
     log = os.open(folder.logs / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         subprocess.Popen(
@@ -86,11 +86,6 @@ def clear(folder: Folder) -> None:
     _await_end(left, 5.0)
 
 
-def failure_file(folder: Folder) -> Path:
-    """Where a supervisor that cannot start leaves the reason."""
-    return folder.path / "failure"
-
-
 def _options(options: Options) -> dict[str, object]:
     return {"nodes": options.nodes, "dns_upstream": options.dns_upstream}
 
@@ -115,7 +110,7 @@ def _ask(folder: Folder, op: str, seconds: float) -> dict[str, object]:
                 break
             except (FileNotFoundError, ConnectionRefusedError):
                 with contextlib.suppress(FileNotFoundError):
-                    raise StartError(failure_file(folder).read_text().strip()) from None
+                    raise StartError(folder.failure.read_text().strip()) from None
                 if time.monotonic() > deadline:
                     raise StartError(f"the supervisor does not answer; see {folder.logs / 'supervisor.log'}") from None
                 time.sleep(0.003)
@@ -127,4 +122,7 @@ def _ask(folder: Folder, op: str, seconds: float) -> dict[str, object]:
             raise StartError(f"the cluster is not ready after {seconds:.0f} s; see {folder.logs}") from None
         except OSError:
             answer = ""
+    if not answer:
+        with contextlib.suppress(FileNotFoundError):
+            raise StartError(folder.failure.read_text().strip())
     return json.loads(answer) if answer else {}

@@ -116,6 +116,11 @@ class Folder:
         return self.path / "cluster.json"
 
     @property
+    def failure(self) -> Path:
+        """Where a supervisor that cannot go on leaves the reason."""
+        return self.path / "failure"
+
+    @property
     def origins(self) -> Path:
         return self.path / "origins.json"
 
@@ -136,12 +141,8 @@ class Folder:
         return self.path / "xds.sock"
 
     @property
-    def standins_socket(self) -> Path:
-        return self.path / "standins.sock"
-
-    @property
-    def dns_socket(self) -> Path:
-        return self.path / "dns.sock"
+    def handoff_socket(self) -> Path:
+        return self.path / "handoff.sock"
 
     @property
     def logs(self) -> Path:
@@ -156,14 +157,13 @@ class Folder:
 
     def make(self) -> None:
         """Creates what is missing. Raises StateError when the folder is not ours alone."""
-        for path in (self.path.parent, self.path, self.pki, self.logs, self.logs / "pods", self.run):
+        for path in (self.path, self.pki, self.logs, self.logs / "pods", self.run):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path in (self.path.parent, self.path):
-            found = path.lstat()
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-                raise StateError(
-                    f"{path}: must be a folder of yours alone (mode 0700); remove it or set SEALANE_HOME to another"
-                )
+        found = self.path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise StateError(
+                f"{self.path}: must be a folder of yours alone (mode 0700); remove it or set SEALANE_HOME to another"
+            )
 
     def read(self) -> Record | None:
         """cluster.json, or None when there is none (or it was cut short by a crash)."""

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sealane.cluster.state import Folder, Process, Record, start_time
+from sealane.cluster.state import replace as replace_file
 
 log = logging.getLogger("sealane.supervisor")
 
@@ -265,10 +266,11 @@ class Supervisor:
                 deadline = float("inf")
             else:
                 time.sleep(0.005)
+        answer: dict[str, object] = {"ok": not self.failure}
+        if self.failure:
+            answer["error"] = self.failure
+            replace_file(self.folder.failure, self.failure)  # for a caller who has not asked yet
         for caller in self.callers.values():
-            answer: dict[str, object] = {"ok": not self.failure}
-            if self.failure:
-                answer["error"] = self.failure
             with contextlib.suppress(OSError):
                 caller.sock.setblocking(True)
                 caller.sock.sendall(json.dumps(answer).encode() + b"\n")

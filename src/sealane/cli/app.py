@@ -1,0 +1,197 @@
+"""The commands, their options and their help."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from sealane import __version__
+from sealane.cluster.state import DEFAULT_NAME
+
+app = typer.Typer(
+    help="All of Kubernetes networking, running for real on this machine, in about a second.",
+    epilog=(
+        "Start with: sealane up examples/shop. "
+        "Exit codes: 0 done (or allowed), 1 not (denied, not ready, a disagreement), 2 bad input, "
+        "3 this machine lacks something, 4 no such cluster."
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Output(StrEnum):
+    table = "table"
+    json = "json"
+
+
+Name = Annotated[str, typer.Option("--name", envvar="SEALANE_NAME", help="Which cluster.", show_default=True)]
+Paths = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[PATH]...", help="Manifest files, folders of them, or - for standard input."),
+]
+Nodes = Annotated[int, typer.Option("--nodes", min=1, max=200, help="How many nodes a new cluster has.")]
+Populate = Annotated[
+    bool, typer.Option("--populate", help="Make a stand-in Deployment for each selector that matches no pod.")
+]
+KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Apply what is right although some of it is wrong.")]
+Timeout = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait until everything is ready.")]
+Upstream = Annotated[
+    str,
+    typer.Option(
+        "--dns-upstream",
+        metavar="host|none|ADDRESS[:PORT]",
+        help="Who answers names outside the cluster: this machine's resolvers, nobody, or a server.",
+    ),
+]
+Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace of names that have none.")]
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How the answer is written.")]
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"sealane {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def up(
+    paths: Paths = None,
+    nodes: Nodes = 3,
+    populate: Populate = False,
+    keep_going: KeepGoing = False,
+    name: Name = DEFAULT_NAME,
+    timeout: Timeout = 60,
+    dns_upstream: Upstream = "host",
+    output: OutputOption = Output.table,
+) -> None:
+    """Start a cluster (or use the one that runs), apply the manifests, wait until they are ready, say what is where."""
+    from sealane.cli import up as command
+
+    raise typer.Exit(
+        command.up(
+            paths or [],
+            command.UpOptions(nodes, dns_upstream, populate, keep_going, timeout),
+            name,
+            as_json=output is Output.json,
+        )
+    )
+
+
+@app.command()
+def down(
+    name: Name = DEFAULT_NAME,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the objects for the next up.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All clusters of this user.")] = False,
+) -> None:
+    """Stop a cluster and leave nothing of it behind."""
+    from sealane.cli import down as command
+
+    raise typer.Exit(command.down(name, keep=keep, every=every))
+
+
+@app.command()
+def run(
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH]... -- CMD [ARG]...", help="Manifests, then the command.")
+    ] = None,
+    nodes: Nodes = 3,
+    populate: Populate = False,
+    name: Annotated[str, typer.Option("--name", help="Use this running cluster and leave it running.")] = "",
+    timeout: Timeout = 60,
+    dns_upstream: Upstream = "host",
+) -> None:
+    """Start a cluster, run CMD outside of it (as on a user's laptop) with KUBECONFIG set, stop it. CMD's exit code."""
+    from sealane.cli import run as command
+    from sealane.cli.up import UpOptions
+
+    raise typer.Exit(command.run(arguments or [], UpOptions(nodes, dns_upstream, populate, False, timeout), name))
+
+
+@app.command()
+def status(
+    name: Annotated[str, typer.Option("--name", envvar="SEALANE_NAME", help="Only this cluster.")] = "",
+    output: OutputOption = Output.table,
+) -> None:
+    """Processes, nodes, pods, and where everything can be reached from this machine."""
+    from sealane.cli import status as command
+
+    raise typer.Exit(command.status(name, as_json=output is Output.json))
+
+
+@app.command()
+def kubeconfig(name: Name = DEFAULT_NAME) -> None:
+    """Print the path of the cluster's kubeconfig: export KUBECONFIG=$(sealane kubeconfig)."""
+    from sealane.cli import status as command
+
+    raise typer.Exit(command.kubeconfig(name))
+
+
+@app.command(name="exec", context_settings={"allow_interspersed_args": False})
+def exec_(
+    pod: Annotated[str, typer.Argument(help="A pod, or deploy/NAME, sts/NAME, svc/NAME, …: one ready pod of it.")],
+    command: Annotated[list[str], typer.Argument(metavar="-- CMD [ARG]...", help="Any program of this machine.")],
+    namespace: Namespace = "default",
+    container: Annotated[str, typer.Option("--container", "-c", help="Which container.")] = "",
+    name: Name = DEFAULT_NAME,
+) -> None:
+    """Run a command inside a pod's network, with its DNS, its hosts file and its variables. CMD's exit code."""
+    from sealane.cli import inside
+
+    raise typer.Exit(inside.exec_(name, namespace, pod, container, command))
+
+
+@app.command()
+def logs(
+    pod: Annotated[str, typer.Argument(help="A pod, or deploy/NAME and so on: one pod of it.")],
+    namespace: Namespace = "default",
+    container: Annotated[str, typer.Option("--container", "-c", help="Which container.")] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing what comes.")] = False,
+    tail: Annotated[int, typer.Option("--tail", help="Only the last lines; -1 is all.")] = -1,
+    previous: Annotated[bool, typer.Option("--previous", "-p", help="Of the container before its restart.")] = False,
+    name: Name = DEFAULT_NAME,
+) -> None:
+    """Print what a container wrote; for a stand-in, one line for each request it answered."""
+    from sealane.cli import inside
+
+    raise typer.Exit(inside.logs(name, namespace, pod, container, follow=follow, tail=tail, previous=previous))
+
+
+@app.command()
+def trace(
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", help="A pod, deploy/NAME, node/NAME, outside, or an address.")
+    ],
+    target: Annotated[str, typer.Argument(metavar="TO", help="A pod, svc/NAME, DNS name, URL, or ADDRESS:PORT.")],
+    paths: Paths = None,
+    namespace: Namespace = "default",
+    port: Annotated[str, typer.Option("--port", "-p", help="Port, or PORT/udp, where TO names none.")] = "",
+    name: Name = DEFAULT_NAME,
+    output: OutputOption = Output.table,
+) -> None:
+    """What happens to this packet, hop by hop, and which line of which manifest causes it. 0 allowed, 1 denied."""
+    from sealane.cli import explain
+
+    raise typer.Exit(explain.trace(source, target, paths or [], namespace, port, name, as_json=output is Output.json))
+
+
+@app.command()
+def verify(
+    name: Name = DEFAULT_NAME,
+    output: OutputOption = Output.table,
+) -> None:
+    """Probe every pair of pods of the running cluster with packets; compare with the prediction. 0 all agree."""
+    from sealane.cli import explain
+
+    raise typer.Exit(explain.verify(name, as_json=output is Output.json))

@@ -1,0 +1,72 @@
+"""Finding a cluster and speaking with its API."""
+
+from __future__ import annotations
+
+from sealane.cli.say import NO_CLUSTER, Exit
+from sealane.cluster import state
+from sealane.cluster.state import Folder, Record
+from sealane.kube import kinds
+from sealane.kube.client import Client
+from sealane.kube.objects import Object
+from sealane.kube.selectors import LabelSelector
+
+
+def running(name: str) -> tuple[Folder, Record]:
+    """The folder and record of a cluster that runs. Raises Exit with what to do otherwise."""
+    folder = state.folder(name)
+    record = folder.read()
+    if record is None or not record.running:
+        others = [each.name for each in state.clusters() if (found := each.read()) is not None and found.running]
+        hint = f"running: {', '.join(others)} (choose with --name)" if others else "start it with: sealane up"
+        what = "was killed or has ended" if record is not None else "does not run"
+        raise Exit(NO_CLUSTER, f"cluster {name!r} {what}; {hint}")
+    return folder, record
+
+
+WORKLOADS = {
+    "deploy": kinds.DEPLOYMENT,
+    "deployment": kinds.DEPLOYMENT,
+    "deployments": kinds.DEPLOYMENT,
+    "rs": kinds.REPLICASET,
+    "replicaset": kinds.REPLICASET,
+    "sts": kinds.STATEFULSET,
+    "statefulset": kinds.STATEFULSET,
+    "ds": kinds.DAEMONSET,
+    "daemonset": kinds.DAEMONSET,
+    "svc": kinds.SERVICE,
+    "service": kinds.SERVICE,
+}
+
+
+async def find_pod(client: Client, namespace: str, reference: str) -> Object:
+    """The pod that `reference` names: NAME, pod/NAME, or a ready one of deploy/NAME, sts/NAME, svc/NAME, …"""
+    from difflib import get_close_matches
+
+    from sealane.kube.client import ApiError
+
+    kind_name, _, name = reference.rpartition("/")
+    if kind_name in ("", "po", "pod", "pods"):
+        pods = (await client.list(kinds.POD, namespace)).items
+        for pod in pods:
+            if pod.name == name:
+                return pod
+        near = get_close_matches(name, [pod.name for pod in pods], 1, 0.5)
+        hint = f"; did you mean {near[0]}?" if near else f"; pods there: {', '.join(p.name for p in pods) or 'none'}"
+        raise Exit(2, f"no pod {name!r} in namespace {namespace!r}{hint}")
+    kind = WORKLOADS.get(kind_name.lower())
+    if kind is None:
+        raise Exit(2, f"{reference!r}: expected a pod, or one of {', '.join(sorted(WORKLOADS))} and /NAME")
+    try:
+        owner = await client.get(kind, namespace, name)
+    except ApiError as error:
+        raise Exit(2, error.message) from None
+    raw = owner.spec.get("selector") or {}
+    selector = LabelSelector.of_labels(raw) if kind is kinds.SERVICE else LabelSelector.of(raw)
+    if not selector.requirements:
+        raise Exit(2, f"{reference} selects no pods")
+    found = (await client.list(kinds.POD, namespace, labels=str(selector))).items
+    pods = tuple(pod for pod in found if not pod.deleting)
+    for pod in pods:
+        if any(c.get("type") == "Ready" and c.get("status") == "True" for c in pod.status.get("conditions") or ()):
+            return pod
+    raise Exit(1, f"{reference} has no ready pod ({len(pods)} not ready)")

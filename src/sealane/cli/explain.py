@@ -1,0 +1,132 @@
+"""`sealane trace` and `sealane verify`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Sequence
+
+from sealane.cli.say import BAD_INPUT, NOT, Exit, console, guarded, progress
+from sealane.cluster.state import Folder
+from sealane.kube import kinds
+from sealane.kube.objects import Key, Object, Origin
+
+READ = (
+    kinds.NAMESPACE,
+    kinds.NODE,
+    kinds.POD,
+    kinds.SERVICE,
+    kinds.ENDPOINTSLICE,
+    kinds.NETWORKPOLICY,
+    kinds.INGRESS,
+    kinds.INGRESSCLASS,
+    kinds.GATEWAYCLASS,
+    kinds.GATEWAY,
+    kinds.HTTPROUTE,
+    kinds.REFERENCEGRANT,
+    kinds.DEPLOYMENT,
+    kinds.REPLICASET,
+    kinds.STATEFULSET,
+    kinds.DAEMONSET,
+)
+"""What decides where a packet goes."""
+
+
+def trace(source: str, target: str, paths: list[str], namespace: str, port: str, name: str, *, as_json: bool) -> int:
+    return guarded(lambda: _trace(source, target, paths, namespace, port, name, as_json=as_json))
+
+
+def _trace(source: str, target: str, paths: list[str], namespace: str, port: str, name: str, *, as_json: bool) -> int:
+    from sealane.explain.expect import expected
+    from sealane.explain.parties import Unknown
+    from sealane.explain.render import render
+    from sealane.explain.trace import trace as find
+    from sealane.explain.world import World
+
+    if paths:
+        from sealane.kube import manifests
+
+        loaded = manifests.load(paths)
+        for problem in loaded.problems:
+            print(problem, file=sys.stderr)
+        if loaded.problems:
+            return BAD_INPUT
+        world = World(expected(loaded.objects))
+    else:
+        from sealane.cli.connect import running
+
+        folder, _ = running(name)
+        world = World(asyncio.run(read(folder)), origins(folder))
+    try:
+        found = find(world, source, target, namespace, port or None)
+    except Unknown as error:
+        raise Exit(BAD_INPUT, str(error)) from None
+    if as_json:
+        print(json.dumps(found.json(), indent=1))
+    else:
+        console().print(render(found))
+    return found.exit_code
+
+
+async def read(folder: Folder) -> list[Object]:
+    """Everything of the running cluster that decides where a packet goes."""
+    from sealane.kube.http import HttpClient
+
+    async with HttpClient.from_kubeconfig(folder.kubeconfig) as client:
+        try:
+            lists = await asyncio.gather(*(client.list(kind) for kind in READ))
+        except OSError as error:
+            raise Exit(NOT, f"the API of cluster {folder.name!r} cannot be reached: {error}") from None
+    return [each for found in lists for each in found.items]
+
+
+def origins(folder: Folder) -> Callable[[Key], Origin | None]:
+    """File and line of what `up` applied."""
+    try:
+        known = json.loads(folder.origins.read_text())
+    except (FileNotFoundError, ValueError):
+        known = {}
+
+    def of(key: Key) -> Origin | None:
+        found = known.get(str(key))
+        if found is None:
+            return None
+        return Origin(found["file"], found["line"], {tuple(path): line for path, line in found["lines"]})
+
+    return of
+
+
+def verify(name: str, *, as_json: bool) -> int:
+    return guarded(lambda: _verify(name, as_json=as_json))
+
+
+def _verify(name: str, *, as_json: bool) -> int:
+    from sealane.cli.connect import running
+    from sealane.dataplane.pods.exec import AgentError, probe
+    from sealane.explain import verify as explained
+    from sealane.explain.world import World
+
+    folder, _ = running(name)
+    with progress(not as_json) as say:
+        say("reading the cluster")
+        world = World(asyncio.run(read(folder)), origins(folder))
+
+        async def attempt(attempts: Sequence[explained.Attempt]) -> list[explained.Outcome]:
+            requests = [each.request() for each in attempts]
+            return probe(folder.agent_socket, requests, lambda done: say(f"probed {done} of {len(requests)}"))
+
+        try:
+            report = asyncio.run(explained.verify(world, attempt))
+        except AgentError as error:
+            raise Exit(NOT, str(error)) from None
+    if as_json:
+        print(json.dumps(report.json(), indent=1))
+    else:
+        print(
+            f"{report.attempts} connections tried: {report.allowed} predicted to be answered, "
+            f"{report.attempts - report.allowed} to be refused; {len(report.disagreements)} ended otherwise"
+        )
+        for each in report.disagreements:
+            print(f"  {each.text}{f'  [{each.attempt.at}]' if each.attempt.at else ''}")
+    return report.exit_code

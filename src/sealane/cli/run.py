@@ -1,0 +1,47 @@
+"""`sealane run`: a cluster around one command."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from sealane.cli.say import BAD_INPUT, OK, Exit, guarded, progress
+from sealane.cli.up import UpOptions, bring_up
+from sealane.cluster import lifecycle
+from sealane.cluster.state import Folder
+
+
+def run(arguments: list[str], options: UpOptions, name: str) -> int:
+    return guarded(lambda: _run(arguments, options, name))
+
+
+def split(arguments: list[str], command_line: list[str]) -> tuple[list[str], list[str]]:
+    """Paths and command. `arguments` lost its "--" to the option parser, so its place is read from the command line."""
+    if "--" not in command_line:
+        raise Exit(BAD_INPUT, "run: no command; give it after --, as in: sealane run examples/shop -- pytest")
+    command = command_line[command_line.index("--") + 1 :]
+    if not command:
+        raise Exit(BAD_INPUT, "run: nothing follows --")
+    return arguments[: len(arguments) - len(command)], command
+
+
+def _run(arguments: list[str], options: UpOptions, name: str) -> int:
+    paths, command = split(arguments, sys.argv)
+    with progress(True) as say:
+        folder, code = bring_up(paths, options, name or f"run-{os.getpid()}", say)
+    try:
+        if code != OK:
+            return code
+        return outside(folder, command)
+    finally:
+        if not name:
+            with folder.lock():
+                lifecycle.stop(folder)
+
+
+def outside(folder: Folder, command: list[str]) -> int:
+    """Runs `command` in the namespace `outside`, with this terminal, KUBECONFIG and this working directory."""
+    from sealane.dataplane.pods.exec import run_outside
+
+    env = {**os.environ, "KUBECONFIG": str(folder.outside_kubeconfig)}
+    return run_outside(folder.agent_socket, command, env=env, terminal=all(os.isatty(fd) for fd in (0, 1, 2)))

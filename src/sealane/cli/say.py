@@ -1,0 +1,82 @@
+"""How the command line speaks: errors on stderr in one line, tables on stdout, exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+OK, NOT, BAD_INPUT, LACKING, NO_CLUSTER = 0, 1, 2, 3, 4
+
+T = TypeVar("T")
+
+
+class Exit(Exception):
+    """Ends the command with `code`, after `message` (if any) on stderr."""
+
+    def __init__(self, code: int, message: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Runs `command`; every expected failure becomes one line on stderr and an exit code."""
+    from sealane.cluster.lifecycle import StartError
+    from sealane.cluster.state import StateError
+
+    try:
+        return command()
+    except Exit as error:
+        if error.message:
+            complain(error.message)
+        return error.code
+    except StartError as error:
+        complain(str(error))
+        return LACKING
+    except StateError as error:
+        complain(str(error))
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return OK
+
+
+def complain(message: str) -> None:
+    print(f"sealane: {message}", file=sys.stderr)
+
+
+def console() -> Console:
+    """The console for tables on stdout. Wide when it is no terminal, so that nothing is cut off in a pipe."""
+    from rich.console import Console
+
+    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=200)
+
+
+def table(*columns: str, title: str = "") -> Table:
+    from rich import box
+    from rich.table import Table
+
+    made = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+@contextmanager
+def progress(enabled: bool) -> Iterator[Callable[[str], None]]:
+    """A line that changes while work goes on, on stderr; nothing where stderr is no terminal."""
+    if not enabled or not sys.stderr.isatty():
+        yield lambda _text: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("starting", spinner="dots") as spinner:
+        yield lambda text: spinner.update(text)

@@ -1,0 +1,213 @@
+"""`sealane status` and `sealane kubeconfig`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from sealane.cli.say import NO_CLUSTER, OK, complain, console, guarded, table
+from sealane.cluster import state
+from sealane.cluster.readiness import condition_is, pod_reason
+from sealane.cluster.state import Folder
+from sealane.kube import kinds
+from sealane.kube.objects import Object
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def status(name: str, *, as_json: bool) -> int:
+    return guarded(lambda: _status(name, as_json=as_json))
+
+
+def kubeconfig(name: str) -> int:
+    return guarded(lambda: _kubeconfig(name))
+
+
+def _kubeconfig(name: str) -> int:
+    from sealane.cli.connect import running
+
+    folder, _ = running(name)
+    print(folder.kubeconfig)
+    return OK
+
+
+def _status(name: str, *, as_json: bool) -> int:
+    folders = [state.folder(name)] if name else state.clusters()
+    found = [describe(folder) for folder in folders if folder.path.exists()]
+    if as_json:
+        print(json.dumps(found[0] if name and found else found, indent=1))
+    elif not found:
+        complain(f"no cluster {name!r}" if name else "no cluster; start one with: sealane up")
+    else:
+        for each in found:
+            _print(each, console())
+    return OK if found else NO_CLUSTER
+
+
+def describe(folder: Folder) -> dict[str, Any]:
+    """One cluster as JSON: {name, phase, api, kubeconfig, folder, processes, nodes, pods, reachable}.
+
+    phase: running, starting, stopping, or "dead" (its supervisor was killed: `up` starts it again, `down` clears it).
+    """
+    record = folder.read()
+    found: dict[str, Any] = {
+        "name": folder.name,
+        "phase": "dead" if record is None or not record.running else record.phase,
+        "folder": str(folder.path),
+        "kubeconfig": str(folder.kubeconfig),
+        "processes": [],
+        "nodes": [],
+        "pods": [],
+        "reachable": [],
+    }
+    if record is None:
+        return found
+    found["api"] = f"https://127.0.0.1:{record.api_port}"
+    found["options"] = {"nodes": record.options.nodes, "dns_upstream": record.options.dns_upstream}
+    found["processes"] = [
+        {"role": process.role, "pid": process.pid, "alive": process.alive, "restarts": process.restarts}
+        for process in record.processes
+    ]
+    if record.running:
+        try:
+            found.update(asyncio.run(_objects(folder)))
+        except (OSError, TimeoutError) as error:
+            found["error"] = f"the API does not answer: {error}"
+    return found
+
+
+async def _objects(folder: Folder) -> dict[str, Any]:
+    from sealane.kube.http import HttpClient
+
+    client = HttpClient.from_kubeconfig(folder.kubeconfig)
+    try:
+        async with asyncio.timeout(10):
+            nodes, pods, services, routes, ingresses = await asyncio.gather(
+                *(client.list(kind) for kind in (kinds.NODE, kinds.POD, kinds.SERVICE, kinds.HTTPROUTE, kinds.INGRESS))
+            )
+    finally:
+        await client.close()
+    per_node = Counter(pod.spec.get("nodeName") for pod in pods.items)
+    return {
+        "nodes": [
+            {
+                "name": node.name,
+                "ready": condition_is(node.status, "Ready", "True"),
+                "addresses": [a["address"] for a in node.status.get("addresses") or () if a["type"] == "InternalIP"],
+                "podCIDRs": node.spec.get("podCIDRs") or [],
+                "pods": per_node[node.name],
+            }
+            for node in nodes.items
+        ],
+        "pods": [_pod(pod) for pod in pods.items],
+        "reachable": reachable(folder, services.items, routes.items, ingresses.items),
+    }
+
+
+def _pod(pod: Object) -> dict[str, Any]:
+    ready = condition_is(pod.status, "Ready", "True")
+    return {
+        "namespace": pod.namespace,
+        "name": pod.name,
+        "node": pod.spec.get("nodeName", ""),
+        "ips": [each["ip"] for each in pod.status.get("podIPs") or ()],
+        "phase": "Terminating" if pod.deleting else pod.status.get("phase", "Pending"),
+        "ready": ready,
+        "reason": "" if ready else pod_reason(pod),
+    }
+
+
+def reachable(
+    folder: Folder, services: tuple[Object, ...], routes: tuple[Object, ...], ingresses: tuple[Object, ...]
+) -> list[dict[str, Any]]:
+    """What can be reached from outside: one entry for each mirrored port, with the hostnames that it routes."""
+    from sealane.cluster import host_access
+
+    by_key = {(service.namespace, service.name): service for service in services}
+    found = []
+    for mirror in host_access.read(folder.mirrors):
+        service = by_key.get((mirror.namespace, mirror.service))
+        if service is None:
+            continue
+        gateway = service.labels.get("gateway.networking.k8s.io/gateway-name", "")
+        hosts = sorted(_hostnames(gateway, mirror.namespace, routes)) if gateway else []
+        if not hosts and (mirror.namespace, mirror.service) == ("sealane-system", "ingress"):
+            hosts = sorted(
+                {rule["host"] for each in ingresses for rule in each.spec.get("rules") or () if "host" in rule}
+            )
+        found.append(
+            {
+                "what": f"Gateway {mirror.namespace}/{gateway}"
+                if gateway
+                else f"Service {mirror.namespace}/{mirror.service}",
+                "address": f"{mirror.address}:{mirror.port}",
+                "host": f"{mirror.host}:{mirror.host_port}",
+                "hostnames": hosts,
+            }
+        )
+    return found
+
+
+def _hostnames(gateway: str, namespace: str, routes: tuple[Object, ...]) -> set[str]:
+    return {
+        hostname
+        for route in routes
+        for parent in route.spec.get("parentRefs") or ()
+        if parent.get("name") == gateway and parent.get("namespace", route.namespace) == namespace
+        for hostname in route.spec.get("hostnames") or ()
+    }
+
+
+def print_reachable(folder: Folder, out: Console) -> None:
+    """What `up` prints: where everything can be reached."""
+    found = describe(folder)
+    _print_reachable(found, out)
+
+
+def _print_reachable(found: dict[str, Any], out: Console) -> None:
+    if not found["reachable"]:
+        return
+    shown = table("What", "In the cluster network", "On this machine", "Try", title="Reachable from outside")
+    for each in found["reachable"]:
+        host, _, port = each["host"].partition(":")
+        name = each["hostnames"][0] if each["hostnames"] else ""
+        suffix = "" if port == "80" else f":{port}"
+        url = f"http://{host}{suffix}/"
+        shown.add_row(
+            each["what"], each["address"], each["host"], f"curl -H 'Host: {name}' {url}" if name else f"curl {url}"
+        )
+    out.print(shown)
+
+
+def _print(found: dict[str, Any], out: Console) -> None:
+    out.print(f"[bold]{found['name']}[/bold]  {found['phase']}  {found.get('api', '')}  {found['kubeconfig']}")
+    if found["phase"] == "dead":
+        out.print(
+            "  its processes were killed; `sealane up` starts it again with its objects, `sealane down` clears it\n"
+        )
+        return
+    processes = table("Process", "Pid", "Restarts")
+    for each in found["processes"]:
+        processes.add_row(each["role"], str(each["pid"]) + ("" if each["alive"] else " (dead)"), str(each["restarts"]))
+    out.print(processes)
+    if error := found.get("error"):
+        out.print(f"[red]{error}[/red]")
+    nodes = table("Node", "Ready", "Address", "Pod range", "Pods")
+    for each in found["nodes"]:
+        nodes.add_row(
+            each["name"],
+            "yes" if each["ready"] else "[red]no[/red]",
+            each["addresses"][0] if each["addresses"] else "",
+            each["podCIDRs"][0] if each["podCIDRs"] else "",
+            str(each["pods"]),
+        )
+    out.print(nodes)
+    pods = table("Namespace", "Pod", "Node", "Address", "State")
+    for each in found["pods"]:
+        state_text = each["phase"] if each["ready"] else f"[yellow]{each['phase']}: {each['reason']}[/yellow]"
+        pods.add_row(each["namespace"], each["name"], each["node"], each["ips"][0] if each["ips"] else "", state_text)
+    out.print(pods)
+    _print_reachable(found, out)

@@ -1,0 +1,187 @@
+"""`sealane up`: start, apply, wait, say what is where."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sealane.cli.say import BAD_INPUT, NOT, OK, Exit, complain, console, guarded, progress
+from sealane.cluster import lifecycle, state
+from sealane.cluster.state import Folder, Options
+from sealane.kube.client import Client
+from sealane.kube.objects import Object
+
+if TYPE_CHECKING:
+    from sealane.kube.manifests import Manifests
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    nodes: int
+    dns_upstream: str
+    populate: bool
+    keep_going: bool
+    timeout: float
+
+
+def up(paths: list[str], options: UpOptions, name: str, *, as_json: bool) -> int:
+    return guarded(lambda: _up(paths, options, name, as_json=as_json))
+
+
+def _up(paths: list[str], options: UpOptions, name: str, *, as_json: bool) -> int:
+    began = time.monotonic()
+    with progress(not as_json) as say:
+        folder, code = bring_up(paths, options, name, say)
+    if code == BAD_INPUT and not options.keep_going:
+        return code
+    from sealane.cli import status
+
+    if as_json:
+        print(json.dumps(status.describe(folder), indent=1))
+    else:
+        status.print_reachable(folder, console())
+        took = time.monotonic() - began
+        print(f"\nCluster {folder.name!r} is {'ready' if code == OK else 'up'} after {took:.2f} s. Next:")
+        hint = "" if name == state.DEFAULT_NAME else f" --name {name}"
+        print(f"  export KUBECONFIG=$(sealane kubeconfig{hint})   then kubectl get pods -A -o wide")
+        print(f"  sealane status{hint} · sealane trace{hint} FROM TO · sealane verify{hint} · sealane down{hint}")
+    return code
+
+
+def bring_up(paths: list[str], options: UpOptions, name: str, say: Callable[[str], None]) -> tuple[Folder, int]:
+    """Starts (or finds) the cluster, applies `paths`, waits. Exit codes: OK, NOT (not ready in time), BAD_INPUT.
+
+    With bad input nothing is applied, and a cluster that this call started is stopped again.
+    """
+    folder = state.folder(name)
+    with folder.lock():
+        started = lifecycle.start(folder, Options(options.nodes, options.dns_upstream))
+        try:
+            manifests, good = _load(paths, options)
+        except BaseException:
+            if started:
+                lifecycle.stop(folder)
+            raise
+        if not good and not options.keep_going:
+            if started:
+                lifecycle.stop(folder)
+            return folder, BAD_INPUT
+        say("starting the API, nodes and DNS")
+        try:
+            lifecycle.wait(folder)
+        except BaseException:
+            if started:
+                lifecycle.stop(folder, keep=True)
+            raise
+    code = asyncio.run(_apply_and_wait(folder, manifests, options, say))
+    return folder, code if good else BAD_INPUT
+
+
+def _load(paths: list[str], options: UpOptions) -> tuple[Manifests | None, bool]:
+    """The manifests, if any; every problem is printed. False when there was one."""
+    if not paths:
+        return None, True
+    from sealane.kube import manifests
+
+    loaded = manifests.load(paths)
+    for problem in loaded.problems:
+        print(problem, file=sys.stderr)
+    if loaded.problems:
+        count = len(loaded.problems)
+        what = "applying the rest" if options.keep_going else "nothing was applied (--keep-going applies the rest)"
+        complain(f"{count} problem{'s' if count > 1 else ''}; {what}")
+    return loaded, not loaded.problems
+
+
+async def _apply_and_wait(
+    folder: Folder, manifests: Manifests | None, options: UpOptions, say: Callable[[str], None]
+) -> int:
+    from sealane.cluster.apply import Failed, apply
+    from sealane.kube.http import HttpClient
+
+    client = HttpClient.from_kubeconfig(folder.kubeconfig)
+    try:
+        code = OK
+        if manifests is not None:
+            objects = list(manifests.objects)
+            if options.populate:
+                objects += await _populated(client, objects)
+            say(f"applying {len(objects)} objects")
+            remember_origins(folder, objects)
+            for result in await apply(client, objects, manifests.kind_of):
+                if isinstance(result, Failed):
+                    code = BAD_INPUT
+                    where = result.object.origin.at() if result.object.origin else ""
+                    complain(f"{where + ': ' if where else ''}{result.object.key}: {result.error.message}")
+        ready = await _wait(client, options.timeout, say)
+        return code or ready
+    except OSError as error:
+        raise Exit(NOT, f"the API of cluster {folder.name!r} cannot be reached: {error}; see {folder.logs}") from None
+    finally:
+        await client.close()
+
+
+async def _populated(client: Client, objects: list[Object]) -> list[Object]:
+    """What --populate adds: namespaces that the manifests only name, and stand-ins for selectors that match nothing."""
+    from sealane.controllers.populate import populate
+    from sealane.kube import kinds
+
+    there = {each.name for each in (await client.list(kinds.NAMESPACE)).items}
+    there |= {each.name for each in objects if each.kind == kinds.NAMESPACE.kind}
+    missing = sorted({each.namespace for each in objects} - there - {""})
+    namespaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in missing]
+    return [Object(raw) for raw in [*namespaces, *populate(objects)]]
+
+
+def remember_origins(folder: Folder, objects: Iterable[Object]) -> None:
+    """Adds file and line of `objects` to origins.json, for `trace` and `verify` on the running cluster."""
+    from sealane.cluster.apply import origins
+
+    try:
+        known = json.loads(folder.origins.read_text())
+    except (FileNotFoundError, ValueError):
+        known = {}
+    state.replace(folder.origins, json.dumps({**known, **origins(objects)}))
+
+
+async def _wait(client: Client, seconds: float, say: Callable[[str], None]) -> int:
+    """Until nothing is waited for. Prints what is not ready when the time is over."""
+    from sealane.cluster.readiness import WATCHED, Waiting, waiting
+    from sealane.reactive.collections import Graph
+    from sealane.reactive.informer import inform
+
+    graph = Graph()
+    informers = inform(client, graph, WATCHED)
+    changed = asyncio.Event()
+    for source in informers.values():
+        source.subscribe(lambda _changes: changed.set())
+    informers.start()
+    try:
+        deadline = time.monotonic() + seconds
+        await informers.synced()
+        pending: list[Waiting] = []
+        while True:
+            changed.clear()
+            pending = waiting(each for source in informers.values() for each in source.values())
+            if not pending:
+                return OK
+            first = pending[0]
+            say(f"waiting for {len(pending)}: {first.key} ({first.reason})")
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            try:
+                await asyncio.wait_for(changed.wait(), left)
+            except TimeoutError:
+                continue
+        complain(f"not ready after {seconds:g} s:")
+        for each in pending:
+            print(f"  {each.key}: {each.reason}", file=sys.stderr)
+        return NOT
+    finally:
+        await informers.stop()

@@ -1,0 +1,74 @@
+"""The supervisor's entry point: python -m sealane.cluster FOLDER OPTIONS-AS-JSON (see `lifecycle.start`)."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from sealane.cluster.state import Folder, Options, Process, Record, start_time
+from sealane.cluster.supervisor import PR_SET_NAME, Supervisor
+from sealane.dataplane.linux.privileges import Unsupported
+
+# What most children import: once, here, so that they share the pages and start in milliseconds.
+PRELOAD = ("asyncio", "msgspec", "aiohttp", "uvloop", "sealane.kube.http", "sealane.reactive.informer")
+
+
+def main() -> None:
+    folder = Folder(Path(sys.argv[1]))
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        _run(folder, Options(**json.loads(sys.argv[2])))
+    except (OSError, Unsupported) as error:
+        logging.exception("the supervisor ended")
+        folder.failure.write_text(f"{error}\n")
+        raise SystemExit(1) from None
+
+
+def _run(folder: Folder, options: Options) -> None:
+    from sealane.cluster import roles
+
+    ctypes.CDLL(None).prctl(PR_SET_NAME, b"sealane:super")
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    before = folder.read()
+    api = _api_socket(before.api_port if before else 0)
+    record = Record(
+        folder.name,
+        "starting",
+        options,
+        api.getsockname()[1],
+        (Process("supervisor", os.getpid(), start_time(os.getpid())),),
+    )
+    folder.write(record)
+    plan = roles.prepare(folder, options, api)
+    for module in PRELOAD:
+        importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # shared pages stay shared: the collector does not touch them in the children
+    Supervisor(folder, record, plan).run()
+
+
+def _api_socket(port: int) -> socket.socket:
+    """The API's socket on loopback: at the port it had before, when that is free, so that kubeconfigs stay right."""
+    for candidate in (port, 0):
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", candidate))
+        except OSError:
+            sock.close()
+            continue
+        sock.listen(1024)
+        return sock
+    raise OSError("no free port on 127.0.0.1 for the API")
+
+
+if __name__ == "__main__":
+    main()

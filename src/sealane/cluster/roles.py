@@ -1,0 +1,228 @@
+"""What each process of a cluster is: one function a role, run in a forked child of the supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from sealane.apiserver import pki
+from sealane.cluster.state import Folder, Options
+from sealane.cluster.supervisor import Channel, Role
+from sealane.dataplane.linux import namespaces, topology
+from sealane.dataplane.linux.privileges import become_private
+from sealane.dataplane.pods.standins import server as standins
+from sealane.kube import kinds
+from sealane.network.addresses import API, API_PORT, NodePlan, plan_node
+
+Work = Coroutine[Any, Any, None]
+
+AGENT_KINDS = (
+    kinds.SERVICE,
+    kinds.ENDPOINTSLICE,
+    kinds.POD,
+    kinds.NAMESPACE,
+    kinds.NETWORKPOLICY,
+    kinds.CONFIGMAP,
+    kinds.SECRET,
+)
+"""What the node agent follows."""
+
+
+def prepare(folder: Folder, options: Options, api: socket.socket) -> list[Role]:
+    """Makes the private world, credentials and kubeconfigs; returns the roles in the order of their start.
+
+    Raises Unsupported when this machine lacks something.
+    """
+    become_private(folder.run)
+    plans = [plan_node(index) for index in range(1, options.nodes + 1)]
+    topology.create_outside(folder.run, plans)
+    inside = namespaces.inside(folder.netns(topology.OUTSIDE_NAMESPACE), _listen_inside)
+    credentials = pki.ensure(folder.pki)
+    pki.write_kubeconfig(folder.kubeconfig, f"https://127.0.0.1:{api.getsockname()[1]}", credentials, folder.name)
+    pki.write_kubeconfig(folder.outside_kubeconfig, f"https://{API[0]}:{API_PORT}", credentials, folder.name)
+
+    def role(name: str, work: Callable[[Channel], Work]) -> Role:
+        return Role(name, lambda channel: _serve(work(channel)))
+
+    return [
+        role("control-plane", lambda channel: control_plane(folder, options, [api, inside], channel)),
+        Role("nodes", lambda channel: _nodes(folder, plans, channel)),
+        role("dns", lambda channel: dns(folder, options, channel)),
+        Role("stand-ins", lambda channel: standins.main(str(folder.handoff_socket), channel.ready)),
+        role("host-access", lambda channel: host_access(folder, channel)),
+        Role("envoy", lambda _channel: envoy(folder), on_demand=True),
+    ]
+
+
+def _listen_inside() -> socket.socket:
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((str(API[0]), API_PORT))
+    sock.listen(1024)
+    return sock
+
+
+def _nodes(folder: Folder, plans: Sequence[NodePlan], channel: Channel) -> None:
+    from sealane.dataplane.pods import spawner
+
+    forked = spawner.start()  # before this process has threads
+    _serve(nodes(folder, plans, forked, channel))
+
+
+def _serve(work: Work) -> None:
+    """Runs `work` on uvloop until it ends or SIGTERM comes, which cancels it."""
+    import uvloop
+
+    async def until_told() -> None:
+        task = asyncio.ensure_future(work)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    uvloop.run(until_told())
+
+
+async def control_plane(folder: Folder, options: Options, sockets: list[socket.socket], channel: Channel) -> None:
+    """The API, every controller, and the xDS server for Envoy."""
+    from sealane import controllers
+    from sealane.apiserver import http
+    from sealane.apiserver.api import Api
+    from sealane.apiserver.local import LocalClient
+    from sealane.apiserver.store import Store
+    from sealane.cluster.bootstrap import bootstrap
+    from sealane.controllers import gateways
+    from sealane.dataplane.envoy import ads
+    from sealane.reactive.collections import Graph
+    from sealane.reactive.informer import inform
+
+    store = Store.open(folder.store)
+    try:
+        api = Api(store)
+        client = LocalClient(api)
+        await bootstrap(client, dns_replicas=min(2, options.nodes))
+        credentials = pki.ensure(folder.pki)
+        serving = asyncio.create_task(
+            http.serve(api, sockets, pki.server_context(credentials), frozenset({credentials.token}))
+        )
+        sources = inform(client, Graph(), [*controllers.KINDS, *gateways.KINDS])
+        sources.start()
+        await sources.synced()
+        controllers.start(client, sources)
+        routing = gateways.start(client, sources)
+        envoy_served = asyncio.create_task(
+            ads.serve(
+                routing.routing,
+                str(folder.xds_socket),
+                lambda uid: str(folder.netns(topology.pod_namespace(uid))),
+                on_needed=lambda: channel.need("envoy"),
+                listening=routing.listening,
+            )
+        )
+        channel.ready()
+        await asyncio.gather(serving, envoy_served)
+    finally:
+        store.close()
+
+
+async def nodes(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socket, channel: Channel) -> None:
+    """The node agent: links and nftables of every node, and the lives of their pods."""
+    from sealane.dataplane.linux.handoff import Giver
+    from sealane.dataplane.linux.threads import NamespaceThread
+    from sealane.dataplane.nft.programmer import NftProgrammer
+    from sealane.dataplane.pods.agent import AgentSocket
+    from sealane.dataplane.pods.files import ServiceAccountFiles
+    from sealane.dataplane.pods.runtime import PodRuntime
+    from sealane.dataplane.pods.spawning import Spawner
+    from sealane.dataplane.pods.surroundings import Sources
+    from sealane.kube.http import HttpClient
+    from sealane.reactive.collections import Graph
+    from sealane.reactive.informer import inform
+
+    for plan in plans:
+        topology.create_node(folder.run, plan, plans)
+    threads = {plan.name: NamespaceThread(str(folder.netns(plan.name)), plan.name) for plan in plans}
+    giver = Giver(str(folder.handoff_socket))
+    await giver.start()
+    async with HttpClient.from_kubeconfig(folder.kubeconfig) as client:
+        sources = inform(client, Graph(), AGENT_KINDS)
+        programmer = NftProgrammer.of_objects(
+            sources[kinds.SERVICE],
+            sources[kinds.ENDPOINTSLICE],
+            sources[kinds.POD],
+            sources[kinds.NAMESPACE],
+            sources[kinds.NETWORKPOLICY],
+            {plan.name: (plan, threads[plan.name]) for plan in plans},
+        )
+        credentials = pki.ensure(folder.pki)
+        runtime = PodRuntime(
+            client,
+            {plan.name: plan for plan in plans},
+            threads,
+            Sources(sources[kinds.POD], sources[kinds.SERVICE], sources[kinds.CONFIGMAP], sources[kinds.SECRET]),
+            giver,
+            Spawner(spawner),
+            run_dir=folder.run,
+            log_dir=folder.logs / "pods",
+            account=ServiceAccountFiles(credentials.token, credentials.ca),
+            hide=(str(folder.path),),
+        )
+        sources.start()
+        await sources.synced()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(programmer.run())
+            tasks.create_task(runtime.run())
+            tasks.create_task(AgentSocket(runtime, folder.agent_socket).run())
+            await runtime.ready.wait()
+            channel.ready()
+
+
+async def dns(folder: Folder, options: Options, channel: Channel) -> None:
+    """The cluster DNS server."""
+    from sealane.dataplane.dns import process
+    from sealane.dataplane.dns.upstream import parse_upstream
+    from sealane.kube.http import HttpClient
+
+    try:
+        parse_upstream(options.dns_upstream)
+    except ValueError as error:
+        channel.failed(f"--dns-upstream: {error}")
+        return
+    channel.ready()
+    async with HttpClient.from_kubeconfig(folder.kubeconfig) as client:
+        await process.serve(client, str(folder.handoff_socket), options.dns_upstream)
+
+
+async def host_access(folder: Folder, channel: Channel) -> None:
+    """Mirrors of load-balancer addresses on loopback."""
+    from sealane.cluster.host_access import Mirrors, wanted
+    from sealane.dataplane.linux.threads import NamespaceThread
+    from sealane.kube.http import HttpClient
+    from sealane.reactive.collections import Graph
+    from sealane.reactive.informer import inform
+
+    async with HttpClient.from_kubeconfig(folder.kubeconfig) as client:
+        sources = inform(client, Graph(), [kinds.SERVICE])
+        changed = asyncio.Event()
+        changed.set()
+        sources[kinds.SERVICE].subscribe(lambda _changes: changed.set())
+        sources.start()
+        outside = NamespaceThread(str(folder.netns(topology.OUTSIDE_NAMESPACE)), "outside")
+        mirrors = Mirrors(folder.name, outside, folder.mirrors)
+        channel.ready()
+        while True:
+            await changed.wait()
+            changed.clear()
+            await mirrors.update(wanted(sources[kinds.SERVICE].values()))
+
+
+def envoy(folder: Folder) -> None:
+    """Becomes Envoy. Does not return."""
+    from sealane.dataplane.envoy import bootstrap
+
+    argv = bootstrap.command(str(folder.xds_socket))
+    os.execvp(argv[0], argv)

@@ -1,0 +1,73 @@
+"""Mirrors: real connections on loopback, on asyncio and on uvloop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import uvloop
+
+from sealane.cluster import host_access
+from sealane.cluster.host_access import Mirror, Mirrors, wanted
+from sealane.dataplane.linux.threads import NamespaceThread
+from sealane.kube.objects import Object
+
+
+class Here:
+    """Stands in for the thread in `outside`: it is this very place."""
+
+    async def run(self, function: Callable[[], Any]) -> Any:
+        return function()
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_bytes_pass_both_ways_and_so_does_the_end(
+    run: Callable[[Coroutine[Any, Any, None]], None], tmp_path: Path
+) -> None:
+    async def reverse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write((await reader.read())[::-1])  # only once the client has ended its side
+        writer.close()
+
+    async def scenario() -> None:
+        server = await asyncio.start_server(reverse, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        mirrors = Mirrors("test", cast(NamespaceThread, Here()), tmp_path / "mirrors.json")
+        await mirrors.update({Mirror("shop", "web", "127.0.0.1", port)})
+        [mirror] = host_access.read(tmp_path / "mirrors.json")
+        assert mirror.host.startswith("127.18.")
+        for size in (5, 300_000):
+            reader, writer = await asyncio.open_connection(mirror.host, mirror.host_port)
+            data = bytes(range(256)) * (size // 256 + 1)
+            writer.write(data)
+            writer.write_eof()
+            assert await asyncio.wait_for(reader.read(), 5) == data[::-1]
+            writer.close()
+        await mirrors.update(set())
+        assert host_access.read(tmp_path / "mirrors.json") == []
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(mirror.host, mirror.host_port)
+        server.close()
+
+    run(scenario())
+
+
+def test_every_tcp_port_of_a_load_balancer_is_wanted() -> None:
+    service = Object(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"namespace": "shop", "name": "web"},
+            "spec": {
+                "type": "LoadBalancer",
+                "ports": [{"port": 80}, {"port": 443, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}],
+            },
+            "status": {"loadBalancer": {"ingress": [{"ip": "172.18.255.1"}, {"ip": "fd00:172:18:ff::1"}]}},
+        }
+    )
+    assert wanted([service]) == {
+        Mirror("shop", "web", "172.18.255.1", 80),
+        Mirror("shop", "web", "172.18.255.1", 443),
+    }

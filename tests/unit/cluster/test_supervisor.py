@@ -1,0 +1,130 @@
+"""The supervisor with children that do next to nothing: real forks, real signals, a real socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sealane.cluster import lifecycle
+from sealane.cluster.state import Folder, Options, Process, Record, start_time
+from sealane.cluster.supervisor import Channel, Role, Supervisor
+from sealane.testing.cluster import eventually
+
+
+def idle(channel: Channel) -> None:
+    channel.ready()
+    signal.pause()
+
+
+def asks_for_more(channel: Channel) -> None:
+    channel.ready()
+    channel.need("extra")
+    signal.pause()
+
+
+def cannot(channel: Channel) -> None:
+    channel.failed("no such thing on this machine")
+    signal.pause()
+
+
+@pytest.fixture
+def supervise(tmp_path: Path) -> Iterator[Callable[..., Folder]]:
+    folder = Folder(tmp_path / "clusters" / "test")
+    pids: list[int] = []
+
+    def start(*roles: Role) -> Folder:
+        folder.make()
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                own = Process("supervisor", os.getpid(), start_time(os.getpid()))
+                Supervisor(folder, Record("test", "starting", Options(), 0, (own,)), list(roles)).run()
+                code = 0
+            finally:
+                os._exit(code)
+        pids.append(pid)
+        return folder
+
+    yield start
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+
+
+def pid_of(folder: Folder, role: str) -> int:
+    record = folder.read()
+    return next((each.pid for each in record.processes if each.role == role), 0) if record else 0
+
+
+def test_wait_answers_when_all_are_ready_and_down_ends_all(supervise: Callable[..., Folder]) -> None:
+    folder = supervise(Role("one", idle), Role("two", asks_for_more), Role("extra", idle, on_demand=True))
+    lifecycle.wait(folder)
+    record = folder.read()
+    assert record is not None
+    assert record.phase == "running"
+    pids = [eventually(lambda role=role: pid_of(folder, role)) for role in ("one", "two", "extra")]
+    supervisor = pid_of(folder, "supervisor")
+    assert lifecycle._ask(folder, "down", 5) == {"ok": True}
+    os.waitpid(supervisor, 0)
+    assert [start_time(pid) for pid in pids] == [0, 0, 0]
+
+
+def test_a_child_that_dies_is_started_again(supervise: Callable[..., Folder]) -> None:
+    folder = supervise(Role("one", idle))
+    lifecycle.wait(folder)
+    first = pid_of(folder, "one")
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: pid_of(folder, "one") not in (0, first))
+    lifecycle.wait(folder)
+    record = folder.read()
+    assert record is not None
+    assert [each.restarts for each in record.processes if each.role == "one"] == [1]
+
+
+def test_children_die_with_the_supervisor(supervise: Callable[..., Folder]) -> None:
+    folder = supervise(Role("one", idle))
+    lifecycle.wait(folder)
+    child, supervisor = pid_of(folder, "one"), pid_of(folder, "supervisor")
+    os.kill(supervisor, signal.SIGKILL)
+    os.waitpid(supervisor, 0)
+    eventually(lambda: start_time(child) == 0)
+    record = folder.read()
+    assert record is not None
+    assert not record.running
+
+
+def test_a_child_that_cannot_work_says_why(supervise: Callable[..., Folder]) -> None:
+    folder = supervise(Role("one", cannot))
+    with pytest.raises(lifecycle.StartError, match="no such thing"):
+        lifecycle.wait(folder)
+
+
+def test_stop_clears_what_a_killed_supervisor_left(supervise: Callable[..., Folder]) -> None:
+    folder = supervise(Role("one", idle))
+    lifecycle.wait(folder)
+    supervisor = pid_of(folder, "supervisor")
+    os.kill(supervisor, signal.SIGKILL)
+    os.waitpid(supervisor, 0)
+    with folder.lock():
+        assert lifecycle.stop(folder)
+    assert not folder.path.exists()
+
+
+def test_the_folder_is_private(supervise: Callable[..., Folder]) -> None:
+    folder = supervise(Role("one", idle))
+    lifecycle.wait(folder)
+    loose = [
+        path
+        for path in [folder.path, *folder.path.rglob("*")]
+        if not path.is_symlink() and path.stat().st_mode & 0o077 and not path.is_socket()
+    ]
+    assert loose == []
+    assert folder.supervisor_socket.stat().st_mode & 0o077 == 0
