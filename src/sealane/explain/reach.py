@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sealane.explain.legs import container_ports
 from sealane.explain.world import World, pod_addresses
 from sealane.kube.objects import Key, Object
-from sealane.network.policies import BlockPeer, Party, Verdict, evaluate
+from sealane.network.policies import BlockPeer, Party, evaluate, party
 from sealane.network.policies.evaluate import block_contains
 
 Identity = tuple[str, tuple[tuple[str, str], ...], tuple[bool, ...]]
@@ -16,7 +16,7 @@ Identity = tuple[str, tuple[tuple[str, str], ...], tuple[bool, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One pod's way to another's port. reason and at: of the policy step that decided."""
+    """One pod's way to another's port."""
 
     source: Key
     destination: Key
@@ -24,8 +24,6 @@ class Pair:
     port: int
     protocol: str
     allowed: bool
-    reason: str
-    at: str
 
 
 def pairs(world: World, family: int = 4) -> Iterator[Pair]:
@@ -34,29 +32,35 @@ def pairs(world: World, family: int = 4) -> Iterator[Pair]:
     Pods that no policy can tell apart are asked about once: the work is that of the different kinds of pods, squared.
     """
     pods = [pod for pod in sorted(world.pods.values(), key=lambda pod: pod.key) if pod.key in world.policies.pods]
+    kinds: dict[Identity, int] = {}
     identity = identities(world, pods)
-    known: dict[tuple[Identity, Identity, int, str], Verdict] = {}
-    for source in pods:
-        own = _address(source, family)
-        for destination in pods:
-            address = _address(destination, family)
-            if not own or not address:
-                continue
-            for port, protocol in declared(destination):
-                key = identity[source.key], identity[destination.key], port, protocol
-                verdict = known.get(key)
-                if verdict is None or source is destination:
-                    verdict = evaluate(
-                        world.policies,
-                        Party(own, source.spec.get("nodeName") or "", source.key),
-                        Party(address, destination.spec.get("nodeName") or "", destination.key),
-                        protocol,
-                        port,
-                    )
-                    if source is not destination:  # A pod always reaches itself, which says nothing about its like.
-                        known[key] = verdict
-                at = world.at(verdict.provenance)
-                yield Pair(source.key, destination.key, address, port, protocol, verdict.allowed, verdict.reason, at)
+    ends = [
+        (pod.key, party, kinds.setdefault(identity[pod.key], len(kinds)), declared(pod))
+        for pod in pods
+        if (party := _party(pod, family)) is not None
+    ]
+    known: dict[tuple[int, int, int, str], bool] = {}
+    for source, own, from_kind, _ in ends:
+        for destination, other, to_kind, ports in ends:
+            for port, protocol in ports:
+                if source == destination:  # A pod always reaches itself, which says nothing about its like.
+                    yield Pair(source, destination, other.address, port, protocol, True)
+                    continue
+                allowed = known.get((from_kind, to_kind, port, protocol))
+                if allowed is None:
+                    allowed = evaluate(world.policies, own, other, protocol, port).allowed
+                    known[from_kind, to_kind, port, protocol] = allowed
+                yield Pair(source, destination, other.address, port, protocol, allowed)
+
+
+def why(world: World, pair: Pair) -> tuple[str, str]:
+    """The reason of a pair's verdict, and the file and line, or object and field, that decided."""
+    family = 6 if ":" in pair.address else 4
+    source, destination = (party(world.policies, key, family) for key in (pair.source, pair.destination))
+    if source is None or destination is None:
+        return "one of the pods has no address", ""
+    verdict = evaluate(world.policies, source, destination, pair.protocol, pair.port)
+    return verdict.reason, world.at(verdict.provenance)
 
 
 def identities(world: World, pods: Iterable[Object]) -> dict[Key, Identity]:
@@ -85,5 +89,6 @@ def declared(pod: Object) -> list[tuple[int, str]]:
     return list(dict.fromkeys(port for port in ports if port[1] in ("TCP", "UDP")))
 
 
-def _address(pod: Object, family: int) -> str:
-    return next((own for own in pod_addresses(pod) if (":" in own) == (family == 6)), "")
+def _party(pod: Object, family: int) -> Party | None:
+    address = next((own for own in pod_addresses(pod) if (":" in own) == (family == 6)), None)
+    return Party(address, pod.spec.get("nodeName") or "", pod.key) if address else None

@@ -27,8 +27,8 @@ PATIENCE = 1.0
 class Attempt:
     """One connection to try, and what the model says of it.
 
-    source: "outside", or uid of the pod where it starts. what: both ends as a person names them. via: the Service whose
-    address it is, if it is one. timeout: seconds.
+    source: "outside", or uid of the pod where it starts. what: both ends as a person names them. timeout: seconds.
+    pair: the two pods, where it leads from one to another; its reason is found when it is needed.
     """
 
     source: str
@@ -37,9 +37,10 @@ class Attempt:
     port: int
     protocol: str
     allowed: bool
-    reason: str
+    reason: str = ""
     at: str = ""
     timeout: float = PATIENCE
+    pair: reach.Pair | None = None
 
     def request(self) -> dict[str, Any]:
         """What a prober needs to know."""
@@ -117,7 +118,7 @@ async def verify(world: World, attempt: Try) -> Report:
     if surprising:
         again = await attempt([replace(each, timeout=PATIENCE) for each in surprising])
         disagreements = tuple(
-            Disagreement(each, outcome)
+            Disagreement(_explained(world, each), outcome)
             for each, outcome in zip(surprising, again, strict=True)
             if not agrees(each, outcome)
         )
@@ -144,8 +145,16 @@ def _pod_attempts(world: World) -> Iterator[Attempt]:
         what = f"{_name(pair.source)} → {_name(pair.destination)} {pair.port}/{pair.protocol}"
         timeout = PATIENCE if pair.allowed else SILENCE
         yield Attempt(
-            source.uid, what, pair.address, pair.port, pair.protocol, pair.allowed, pair.reason, pair.at, timeout
+            source.uid, what, pair.address, pair.port, pair.protocol, pair.allowed, timeout=timeout, pair=pair
         )
+
+
+def _explained(world: World, attempt: Attempt) -> Attempt:
+    """With the reason of the prediction, which is only worth finding for those that were wrong."""
+    if attempt.pair is None:
+        return attempt
+    reason, at = reach.why(world, attempt.pair)
+    return replace(attempt, reason=reason, at=at)
 
 
 def _service_attempts(world: World) -> Iterator[Attempt]:
