@@ -1,0 +1,59 @@
+"""Pods for real, as root and as an ordinary user: see `pods_scenarios`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SCENARIOS = (
+    "stand_in_answers",
+    "command_runs_in_its_own_world",
+    "ends_and_restarts",
+    "probes_decide",
+    "deletion_is_graceful",
+    "crashes_are_survived",
+    "exec_and_logs",
+)
+NOBODY = 65534
+
+
+@pytest.fixture(params=["root", "nobody"])
+def user(request: pytest.FixtureRequest) -> list[str]:
+    """What to put before a command to run it as that user."""
+    if request.param == "root" and os.geteuid() != 0:
+        pytest.skip("not root")
+    if request.param == "root" or os.geteuid() != 0:
+        return []
+    return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+
+
+@pytest.fixture
+def folder(user: list[str]) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="sealane-pods-") as made:
+        if user:
+            os.chown(made, NOBODY, NOBODY)
+        yield Path(made)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_pods(scenario: str, user: list[str], folder: Path) -> None:
+    world = Path(__file__).with_name("pods_world.py")
+    result = subprocess.run(
+        [*user, sys.executable, str(world), scenario, str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+        env={**os.environ, "HOME": str(folder)},
+    )
+    if "user namespaces are not allowed" in result.stderr:
+        pytest.skip(result.stderr.strip().splitlines()[-1])
+    assert result.stdout.strip().endswith("played"), f"{result.stdout}\n{result.stderr}"
+    leftovers = [line for line in result.stderr.splitlines() if "Traceback" in line]
+    assert not leftovers, result.stderr
