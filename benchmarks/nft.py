@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.report import Row, percentile
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.nft import policies, services
-from sealane.dataplane.nft.ledger import Ledger, transaction
+from sealane.dataplane.nft.ledger import Ledger, split, transaction
 from sealane.dataplane.nft.libnftables import Nftables
 from sealane.dataplane.nft.programmer import NftProgrammer
 from sealane.kube.objects import Key, Object
@@ -110,7 +110,7 @@ def _kernel_only(size: int, thread: NamespaceThread, objects: Any) -> None:
     _row(f"{size:,} Services: objects to models", derived, "s")
     _row(f"{size:,} Services: models to text", rendered, "s", note=f"{len(whole) / 1e6:.1f} MB")
     _row(f"{size:,} Services: text to kernel", ran, "s")
-    container, element = f"{services.TABLE} endpoints4", next(k for c, k in ledger.elements if c.endswith("endpoints4"))
+    container, element = next(split(name) for name in ledger.elements if " endpoints4 " in name)
     texts = [
         f"delete element inet {container} {{ {element} }}\n"
         f"add element inet {container} {{ {element} : 10.200.0.{index % 250 + 1} . 8080 }}\n"

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import threading
 from collections.abc import Awaitable, Callable
+from random import Random
 from typing import Any
 
 from nft_lab import Lab
+
+from sealane.dataplane.linux import namespaces
+from sealane.dataplane.nft.libnftables import Nftables
+from sealane.kube.objects import Object
 
 CLUSTER_IP, CLUSTER_IP6 = "10.96.0.7", "fd00:10:96::7"
 LB, LB6 = "172.18.255.1", "fd00:172:18:ff::1"
@@ -161,11 +169,6 @@ async def session_affinity(lab: Lab) -> None:
 
 @scenario
 async def leaving_the_cluster_wears_the_nodes_address(lab: Lab) -> None:
-    import socket
-    import threading
-
-    from sealane.dataplane.linux import namespaces
-
     path = namespaces.path_of(lab.run_dir, "outside")
     listening = namespaces.inside(path, lambda: socket.create_server(("172.18.0.1", 9000)))
     seen: list[str] = []
@@ -253,8 +256,6 @@ async def both_directions_must_agree(lab: Lab) -> None:
 
 @scenario
 async def rules_broken_by_hand_are_seen_and_repaired(lab: Lab) -> None:
-    from sealane.dataplane.nft.libnftables import Nftables
-
     lab.put(lab.service(), *lab.slices("c"))
     await lab.programmer.synced()
     lab.threads["node-1"].call(
@@ -275,3 +276,92 @@ async def rules_broken_by_hand_are_seen_and_repaired(lab: Lab) -> None:
     assert (await lab.ask("a", CLUSTER_IP))[0] == "d"
     assert [node for node, _ in lab.errors] == ["node-1"]
     lab.errors.clear()
+
+
+@scenario
+async def many_services(lab: Lab) -> None:
+    """More than fits into one transaction without root; then all of it gone again."""
+
+    def numbered(index: int) -> Object:
+        address = f"10.96.{1 + index // 250}.{index % 250 + 1}"
+        return lab.service(f"svc-{index}", clusterIP=address, clusterIPs=[address], ports=[{"name": "web", "port": 80}])
+
+    many = [numbered(index) for index in range(3000)]
+    lab.put(*many, *(one for index in range(3000) for one in lab.slices("b", "c", service=f"svc-{index}")))
+    await lab.programmer.synced()
+    await lab.consistent()
+    assert set(await lab.spread("a", "10.96.12.250", count=20)) == {"b", "c"}
+    lab.remove(*many)
+    await lab.programmer.synced()
+    assert (await lab.ask("a", "10.96.12.250"))[0] == "silent"
+
+
+@scenario
+async def increments_lead_where_starting_anew_leads(lab: Lab) -> None:
+    """Random changes in random batches, then each node's kernel against one that was written from nothing."""
+    random = Random(7)  # one order for every run; each step depends on those before
+    names = ["one", "two", "three"]
+    kinds: list[dict[str, Any]] = [
+        {},
+        {"type": "NodePort"},
+        {"type": "LoadBalancer", "externalTrafficPolicy": "Local"},
+        {"internalTrafficPolicy": "Local"},
+        {"sessionAffinity": "ClientIP"},
+        {"type": "LoadBalancer", "loadBalancerSourceRanges": ["10.244.1.0/24", "fd00::/8"]},
+    ]
+    peers: list[dict[str, Any]] = [
+        only("a"),
+        only("b", "c"),
+        {"namespaceSelector": {}},
+        {"ipBlock": {"cidr": "10.0.0.0/8"}},
+    ]
+    ports = [{"port": 80}, {"port": "web"}, {"protocol": "UDP", "port": 1, "endPort": 9}]
+
+    def service(name: str) -> Object:
+        number = names.index(name) + 1
+        spec = dict(random.choice(kinds))
+        if spec.get("type") == "LoadBalancer":
+            spec["ingress"] = f"172.18.255.{number}"
+        port = {"name": "web", "port": 80, "nodePort": 30080 + number}
+        ips = [f"10.96.0.{number}", f"fd00:10:96::{number}"]
+        return lab.service(name, clusterIP=ips[0], clusterIPs=ips, ports=[port], **spec)
+
+    def policy(name: str) -> Object:
+        rules = [
+            {"from": random.sample(peers, random.randint(0, 2)), "ports": random.sample(ports, random.randint(0, 2))}
+            for _ in range(random.randint(0, 2))
+        ]
+        out = [{"to": rule["from"], "ports": rule["ports"]} for rule in rules]
+        types = random.choice([["Ingress"], ["Egress"], ["Ingress", "Egress"]])
+        return lab.policy(
+            name, **random.choice([only("a", "c"), {"podSelector": {}}]), policyTypes=types, ingress=rules, egress=out
+        )
+
+    for _ in range(240):
+        name = random.choice(names)
+        ready = random.sample(list("abcd"), random.randint(0, 4))
+        match random.randrange(7):
+            case 0:
+                lab.put(service(name))
+            case 1:
+                lab.remove(lab.service(name))
+            case 2 | 3:
+                lab.put(*lab.slices(*ready, service=name, ready=random.random() < 0.8))
+            case 4:
+                lab.put(policy(name))
+            case 5:
+                lab.remove(lab.policy(name))
+            case 6:
+                lab.put(lab.pod(random.choice("abcd"), app=random.choice("abc")))
+        if random.random() < 0.3:
+            await asyncio.sleep(random.random() * 0.002)  # sometimes while a transaction runs
+    await lab.programmer.synced()
+    await lab.consistent()
+    for node in lab.threads:
+        before = await lab.programmer.dump(node)
+        lab.programmer.resync(node)
+        await lab.programmer.synced()
+        after = await lab.programmer.dump(node)
+        assert before.elements == after.elements
+        assert before.chains == after.chains
+    assert not lab.errors, lab.errors

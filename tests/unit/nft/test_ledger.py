@@ -61,12 +61,12 @@ class Table:
 
 def owner_facts(owner: int, chains: list[int], body: int) -> Facts:
     """Elements of this owner alone, chains that others share, a set those chains use, and a chain of its own."""
-    elements = {("t map", f"{owner} . {chain}"): f"goto c{chain}" for chain in chains}
+    elements = {f"t map {owner} . {chain}": f"goto c{chain}" for chain in chains}
     shared = {f"t c{chain}": (f"@s{chain} accept",) for chain in chains}
     sets = {f"t s{chain}": Declaration("set", "type mark;") for chain in chains}
     if chains:
         shared[f"t own{owner}"] = tuple(f"rule {index}" for index in range(body))
-    entries = {("t entries", f"{chain}"): f"goto c{chain}" for chain in chains}
+    entries = {f"t entries {chain}": f"goto c{chain}" for chain in chains}
     return Facts(elements, entries, shared, sets)
 
 

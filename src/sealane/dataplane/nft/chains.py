@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from sealane.dataplane.nft.ledger import Draft
@@ -85,17 +86,18 @@ class Scope:
         The big map gives a number, and a small one the chain: a verdict that changes makes the kernel look for loops
         through every element of the map that holds it.
         """
-        name = f"{self.kind}{self.family}-{purpose}-{count}"
         if self.affinity is None:
-            number = f"{_PURPOSES.index(purpose) + 1 << 20 | count:#010x}"
-            draft.elements[self.map(by), frontend] = number
-            draft.shared[self.map(_CHAINS[by]), number] = f"goto {name}"
+            number, name, rules = _shared(self.kind, self.family, purpose, count)
+            draft.elements[f"{self.map(by)} {frontend}"] = number
+            draft.shared[f"{self.map(_CHAINS[by])} {number}"] = f"goto {name}"
         else:
-            name = f"{name}-{self.affinity.digest}"
-            draft.elements[self.map(f"own-{by}"), frontend] = f"goto {name}"
-        full = f"{TABLE} {name}"
-        if full not in draft.chains:
-            draft.chains[full] = (*self._prepare(purpose), *(self._draw(purpose, count) if count else ()))
+            name = f"{self.kind}{self.family}-{purpose}-{count}-{self.affinity.digest}"
+            draft.elements[f"{self.map(f'own-{by}')} {frontend}"] = f"goto {name}"
+            rules = self._rules(purpose, count)
+        draft.chains[f"{TABLE} {name}"] = rules
+
+    def _rules(self, purpose: Purpose, count: int) -> tuple[str, ...]:
+        return *self._prepare(purpose), *(self._draw(purpose, count) if count else ())
 
     def _prepare(self, purpose: Purpose) -> list[str]:
         match purpose:
@@ -143,12 +145,19 @@ class Scope:
         if self.affinity is None:
             container = self.map("endpoints")
             for number, endpoint in enumerate(endpoints, offset):
-                elements[container, f"{frontend} . {number:#010x}"] = endpoint
+                elements[f"{container} {frontend} . {number:#010x}"] = endpoint
             return
         drawn, sticky = self.map("drawn"), self.map("sticky")
         for number, (endpoint, mark) in enumerate(_marks(endpoints), offset):
-            elements[drawn, f"{frontend} . {number:#010x}"] = mark
-            elements[sticky, f"{frontend} . {mark}"] = endpoint
+            elements[f"{drawn} {frontend} . {number:#010x}"] = mark
+            elements[f"{sticky} {frontend} . {mark}"] = endpoint
+
+
+@cache
+def _shared(kind: ScopeKind, family: Family, purpose: Purpose, count: int) -> tuple[str, str, tuple[str, ...]]:
+    """A chain that all Services with `count` endpoints share: its number, its name, its rules."""
+    number = f"{_PURPOSES.index(purpose) + 1 << 20 | count:#010x}"
+    return number, f"{kind}{family}-{purpose}-{count}", Scope(kind, family, None)._rules(purpose, count)
 
 
 def _marks(endpoints: Sequence[str]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sealane.dataplane.nft import policies
 from sealane.dataplane.nft.chains import TABLE as SERVICES
-from sealane.dataplane.nft.ledger import FAMILY, Ledger
+from sealane.dataplane.nft.ledger import FAMILY, Ledger, split
 from sealane.dataplane.nft.libnftables import Nftables, NftError
 
 TABLES = (SERVICES, policies.TABLE)
@@ -17,16 +17,16 @@ TABLES = (SERVICES, policies.TABLE)
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """elements: (map or set, element) → data, as in `ledger.Facts`. chains: name → its rules as JSON text, without
+    """elements: as in `ledger.Facts`. chains: name → its rules as JSON text, without
     handles and counts."""
 
-    elements: Mapping[tuple[str, str], str]
+    elements: Mapping[str, str]
     chains: Mapping[str, tuple[str, ...]]
 
 
 def read(nft: Nftables) -> Dump:
     """Everything in Sealane's tables, here. Tables that are not there hold nothing."""
-    elements: dict[tuple[str, str], str] = {}
+    elements: dict[str, str] = {}
     chains: dict[str, list[str]] = {}
     for table in TABLES:
         try:
@@ -49,19 +49,19 @@ def read(nft: Nftables) -> Dump:
 def differences(dump: Dump, *ledgers: Ledger) -> list[str]:
     """What the kernel holds that it should not, and lacks, one sentence each. It keeps clients of affinity itself."""
     found: list[str] = []
-    wanted: dict[tuple[str, str], str] = {}
+    wanted: dict[str, str] = {}
     for ledger in ledgers:
         wanted.update(ledger.elements)
     fixed = _fixed()
-    for (container, element), data in wanted.items():
-        there = dump.elements.get((container, element))
+    for name, data in wanted.items():
+        there = dump.elements.get(name)
         if there is None:
-            found.append(f"{container}: {_shown(element, data)} is missing")
+            found.append(f"{_shown(name, data)} is missing")
         elif there != data:
-            found.append(f"{container}: {element} leads to {there!r}, not to {data!r}")
-    for (container, element), data in dump.elements.items():
-        if (container, element) not in wanted and container not in fixed and f"{SERVICES} clients" not in container:
-            found.append(f"{container}: {_shown(element, data)} is there and should not be")
+            found.append(f"{_shown(name, there)} should lead to {data}")
+    for name, data in dump.elements.items():
+        if name not in wanted and split(name)[0] not in fixed and not name.startswith(f"{SERVICES} clients"):
+            found.append(f"{_shown(name, data)} is there and should not be")
     for ledger in ledgers:
         for chain, rules in ledger.chains.items():
             if chain not in dump.chains:
@@ -76,19 +76,20 @@ def _fixed() -> set[str]:
     return {f"{SERVICES} {name}{family}" for name in names for family in (4, 6)}
 
 
-def _shown(element: str, data: str) -> str:
-    return f"{element} : {data}" if data else element
+def _shown(name: str, data: str) -> str:
+    container, element = split(name)
+    return f"{container}: {element} : {data}" if data else f"{container}: {element}"
 
 
-def _elements(container: str, listed: Mapping[str, Any]) -> dict[tuple[str, str], str]:
-    found: dict[tuple[str, str], str] = {}
+def _elements(container: str, listed: Mapping[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = {}
     is_map = "map" in listed
     # In which maps the last part of the key, or the data, is a mark.
     kind = container.rsplit(" ", 1)[1].rstrip("46").removeprefix("nodeport-")
     for element in listed.get("elem", ()):
         key, data = element if is_map else (element, None)
         text = _text(key, mark=kind in ("endpoints", "drawn", "sticky", "chains", "shortcut-chains"))
-        found[container, text] = _text(data, mark=kind in ("drawn", "vips", "shortcuts")) if is_map else ""
+        found[f"{container} {text}"] = _text(data, mark=kind in ("drawn", "vips", "shortcuts")) if is_map else ""
     return found
 
 

@@ -25,15 +25,16 @@ class Declaration(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What one owner needs. Names carry their table: "sealane-services vips4".
+    """What one owner needs. Names carry their table: "sealane-services unserved" is a chain.
 
-    elements: (map or set, element) → its data; "" in sets. An element has one owner at a time.
+    elements: element, with its table and map, → its data; "" in sets: "sealane-services vips4 10.96.0.1 . tcp . 80".
+        An element has one owner at a time.
     shared: the same, for elements that any number of owners need (and all give the same data).
     chains: name → its rules. sets: those beyond the table's fixed ones, by name. Both can have many owners.
     """
 
-    elements: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    shared: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    elements: Mapping[str, str] = field(default_factory=dict)
+    shared: Mapping[str, str] = field(default_factory=dict)
     chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sets: Mapping[str, Declaration] = field(default_factory=dict)
 
@@ -42,8 +43,8 @@ class Facts:
 class Draft:
     """Facts in the making."""
 
-    elements: dict[tuple[str, str], str] = field(default_factory=dict)
-    shared: dict[tuple[str, str], str] = field(default_factory=dict)
+    elements: dict[str, str] = field(default_factory=dict)
+    shared: dict[str, str] = field(default_factory=dict)
     chains: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sets: dict[str, Declaration] = field(default_factory=dict)
 
@@ -86,17 +87,20 @@ class Ledger:
 
     def __init__(self) -> None:
         self._facts: dict[Hashable, Facts] = {}
-        self._elements: dict[tuple[str, str], str] = {}
+        self._elements: dict[str, str] = {}
         self._chains: dict[str, tuple[str, ...]] = {}
         self._sets: dict[str, Declaration] = {}
-        self._uses: dict[tuple[str, str], int] = {}  # ("chain" | "set", name), or a shared element → number of owners
+        # How many owners each has. (One dict of plain strings each: the garbage collector does not look into those.)
+        self._element_uses: dict[str, int] = {}
+        self._chain_uses: dict[str, int] = {}
+        self._set_uses: dict[str, int] = {}
         # What the last transaction left behind, for everything touched since; None: was not there.
-        self._old_elements: dict[tuple[str, str], str | None] = {}
+        self._old_elements: dict[str, str | None] = {}
         self._old_chains: dict[str, tuple[str, ...] | None] = {}
         self._old_sets: dict[str, Declaration | None] = {}
 
     @property
-    def elements(self) -> Mapping[tuple[str, str], str]:
+    def elements(self) -> Mapping[str, str]:
         return self._elements
 
     @property
@@ -127,41 +131,27 @@ class Ledger:
                 self._old_elements.setdefault(element, self._elements.get(element))
                 self._elements[element] = data
         for element, data in facts.shared.items():
-            if self._use(element, element not in old.shared):
+            if element not in old.shared and _use(self._element_uses, element):
                 self._old_elements.setdefault(element, self._elements.get(element))
                 self._elements[element] = data
         for element in old.shared:
-            if element not in facts.shared and self._release(element):
+            if element not in facts.shared and _release(self._element_uses, element):
                 self._old_elements.setdefault(element, self._elements.pop(element, None))
         for chain, rules in facts.chains.items():
-            if self._use(("chain", chain), chain not in old.chains) or self._chains[chain] != rules:
+            first = chain not in old.chains and _use(self._chain_uses, chain)
+            if first or self._chains[chain] != rules:
                 self._old_chains.setdefault(chain, self._chains.get(chain))
                 self._chains[chain] = rules
         for chain in old.chains:
-            if chain not in facts.chains and self._release(("chain", chain)):
+            if chain not in facts.chains and _release(self._chain_uses, chain):
                 self._old_chains.setdefault(chain, self._chains.pop(chain))
         for name, declaration in facts.sets.items():
-            if self._use(("set", name), name not in old.sets):
+            if name not in old.sets and _use(self._set_uses, name):
                 self._old_sets.setdefault(name, self._sets.get(name))
                 self._sets[name] = declaration
         for name in old.sets:
-            if name not in facts.sets and self._release(("set", name)):
+            if name not in facts.sets and _release(self._set_uses, name):
                 self._old_sets.setdefault(name, self._sets.pop(name))
-
-    def _use(self, what: tuple[str, str], new: bool) -> bool:
-        """True for the first use."""
-        if new:
-            self._uses[what] = self._uses.get(what, 0) + 1
-            return self._uses[what] == 1
-        return False
-
-    def _release(self, what: tuple[str, str]) -> bool:
-        """True for the last use."""
-        self._uses[what] -= 1
-        if self._uses[what]:
-            return False
-        del self._uses[what]
-        return True
 
     def take(self) -> Phases:
         """The commands that bring a table from the last `take` to what is wanted now."""
@@ -215,9 +205,33 @@ def _define(chains: Mapping[str, tuple[str, ...]], flush: list[str] | tuple[()])
     return "".join(lines)
 
 
-def _elements(verb: str, elements: Mapping[tuple[str, str], str]) -> str:
+def _use(uses: dict[str, int], name: str) -> bool:
+    """True for the first use."""
+    count = uses.get(name, 0)
+    uses[name] = count + 1
+    return not count
+
+
+def _release(uses: dict[str, int], name: str) -> bool:
+    """True for the last use."""
+    count = uses[name] - 1
+    if count:
+        uses[name] = count
+    else:
+        del uses[name]
+    return not count
+
+
+def split(element: str) -> tuple[str, str]:
+    """("sealane-services vips4", "10.96.0.1 . tcp . 80") of an element's full name."""
+    end = element.index(" ", element.index(" ") + 1)
+    return element[:end], element[end + 1 :]
+
+
+def _elements(verb: str, elements: Mapping[str, str]) -> str:
     by_container: dict[str, list[str]] = {}
-    for (container, element), data in elements.items():
+    for name, data in elements.items():
+        container, element = split(name)
         by_container.setdefault(container, []).append(f"{element} : {data}" if data else element)
     # Lines of limited length, so that what does not fit into one transaction can be cut between lines.
     return "".join(

@@ -53,7 +53,7 @@ def pod_facts(isolation: Isolation, log_group: int | None = None) -> Facts:
 
     log_group: nflog group to which the first packet of each denied connection is copied.
     """
-    elements: dict[tuple[str, str], str] = {}
+    elements: dict[str, str] = {}
     chains: dict[str, tuple[str, ...]] = {}
     for direction in DIRECTIONS:
         policies = isolation.policies(direction)
@@ -68,16 +68,16 @@ def pod_facts(isolation: Isolation, log_group: int | None = None) -> Facts:
         jumps = (f"jump {policy_chain(policy, direction)}" for policy in policies)
         chains[f"{TABLE} {chain}"] = (*jumps, *deny)
         for address in isolation.addresses:
-            elements[f"{TABLE} {direction}{_family(address)}", address] = f"goto {chain}"
+            elements[f"{TABLE} {direction}{_family(address)} {address}"] = f"goto {chain}"
     if elements:
         for address in isolation.addresses:
-            elements[f"{TABLE} itself{_family(address)}", f"{address} . {address}"] = ""
+            elements[f"{TABLE} itself{_family(address)} {address} . {address}"] = ""
     return Facts(elements, chains=chains)
 
 
 def policy_facts(resolved: ResolvedPolicy) -> Facts:
     """A policy's chains, and the sets that its named ports mean. The sets of its peers come from `peer_facts`."""
-    elements: dict[tuple[str, str], str] = {}
+    elements: dict[str, str] = {}
     chains: dict[str, tuple[str, ...]] = {}
     sets: dict[str, Declaration] = {}
     for direction in DIRECTIONS:
@@ -96,7 +96,7 @@ def policy_facts(resolved: ResolvedPolicy) -> Facts:
                     )
                 for address, protocol, number in destinations:
                     element = f"{address} . {protocol.lower()} . {number}"
-                    elements[_port_set(rule, port, _family(address)), element] = ""
+                    elements[f"{_port_set(rule, port, _family(address))} {element}"] = ""
         chains[f"{TABLE} {policy_chain(resolved.policy.key, direction)}"] = tuple(rules)
     return Facts(elements, chains=chains, sets=sets)
 
@@ -109,7 +109,7 @@ def nothing_allowed(policy: Key) -> Facts:
 def peer_facts(peer: PodPeer, addresses: frozenset[str]) -> Facts:
     """The addresses of a peer's pods, as one set for each family, shared by all rules that name the same peer."""
     return Facts(
-        {(_peer_set(peer, _family(address)), address): "" for address in addresses},
+        {f"{_peer_set(peer, _family(address))} {address}": "" for address in addresses},
         sets={_peer_set(peer, 4): _ADDRESSES[4], _peer_set(peer, 6): _ADDRESSES[6]},
     )
 

@@ -110,12 +110,12 @@ def _frontend(
     if frontend.address:
         tuple_ = f"{frontend.address} . {tuple_}"
     if frontend.kind == "ClusterIP":
-        elements[scope.map("addresses"), frontend.address] = ""
+        elements[f"{scope.map('addresses')} {frontend.address}"] = ""
     ranges = _ranges(service, frontend) if frontend.kind == "LoadBalancer" else []
     if ranges:
-        elements[scope.map("restricted"), tuple_] = ""
+        elements[f"{scope.map('restricted')} {tuple_}"] = ""
         for text in ranges:
-            elements[scope.map("allowed"), f"{tuple_} . {text}"] = ""
+            elements[f"{scope.map('allowed')} {tuple_} . {text}"] = ""
     if frontend.external and service.external_policy == "Local":
         chosen = here
         if everywhere:
@@ -129,7 +129,7 @@ def _frontend(
             scope.lead(tuple_, "vips", "external" if frontend.external else "internal", len(chosen), draft)
             scope.endpoints(tuple_, 0, chosen, draft)
     if not chosen:
-        elements[scope.map("dropped" if everywhere else "refused"), tuple_] = ""
+        elements[f"{scope.map('dropped' if everywhere else 'refused')} {tuple_}"] = ""
 
 
 def _ranges(service: ServiceModel, frontend: Frontend) -> list[str]:
@@ -152,7 +152,7 @@ def _digest(*values: object) -> str:
 def node_facts(pod_addresses: Iterable[str]) -> Facts:
     """Pods of this node: one that reaches itself through a Service is masqueraded, or it would answer itself."""
     return Facts(
-        {(f"{TABLE} hairpin{6 if ':' in address else 4}", f"{address} . {address}"): "" for address in pod_addresses}
+        {f"{TABLE} hairpin{6 if ':' in address else 4} {address} . {address}": "" for address in pod_addresses}
     )
 
 
