@@ -22,7 +22,7 @@ _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 def template_hash(template: Mapping[str, Any], salt: int = 0) -> str:
     """Ten characters that follow from a pod template, in the alphabet of generated names."""
-    text = json.dumps([template, salt], sort_keys=True, separators=(",", ":"))
+    text = json.dumps([_meaning(template), salt], sort_keys=True, separators=(",", ":"))
     number = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
     found = ""
     for _ in range(10):
@@ -32,16 +32,38 @@ def template_hash(template: Mapping[str, Any], salt: int = 0) -> str:
 
 
 def same_template(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Are two pod templates equal, apart from the hash label that a Deployment adds?"""
-    if one.get("spec") != other.get("spec"):
-        return False
-    metadata, other_metadata = one.get("metadata") or {}, other.get("metadata") or {}
-    if (metadata.get("annotations") or {}) != (other_metadata.get("annotations") or {}):
-        return False
-    labels, other_labels = dict(metadata.get("labels") or {}), dict(other_metadata.get("labels") or {})
-    labels.pop(POD_TEMPLATE_HASH, None)
-    other_labels.pop(POD_TEMPLATE_HASH, None)
-    return labels == other_labels
+    """Do two pod templates mean the same, apart from the hash label that a Deployment adds?
+
+    Clients that know the types (kubectl, client-go) send empty values where others send none: `resources: {}`,
+    `creationTimestamp: null`. They make no difference.
+    """
+    return one == other or _meaning(one) == _meaning(other)
+
+
+def _meaning(template: Mapping[str, Any]) -> Any:
+    metadata = dict(template.get("metadata") or {})
+    labels = {key: text for key, text in (metadata.get("labels") or {}).items() if key != POD_TEMPLATE_HASH}
+    annotations = metadata.get("annotations") or {}
+    # Labels and annotations may be empty strings and mean it.
+    return labels, annotations, _filled({**template, "metadata": {}})
+
+
+def _filled(value: Any) -> Any:
+    """`value` without what is empty; None when nothing is left. False counts as empty where it is the only default."""
+    if isinstance(value, Mapping):
+        fields = {
+            key: kept
+            for key, field in value.items()
+            if (kept := _filled(field)) is not None and not (kept is False and key in _FALSE)
+        }
+        return fields or None
+    if isinstance(value, (list, tuple)):
+        return [_filled(each) for each in value] or None
+    return None if value == "" else value
+
+
+_FALSE = frozenset({"hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "readOnly", "setHostnameAsFQDN"})
+"""Fields whose unset value is false. Others (allowPrivilegeEscalation, enableServiceLinks, …) tell unset from false."""
 
 
 def revision_data(template: Mapping[str, Any]) -> Raw:
@@ -63,10 +85,9 @@ def number_of(revision: Object) -> int:
 def update_revision(kind: Kind, owner: Object, revisions: Sequence[Object]) -> tuple[str, str, list[Action]]:
     """Name and hash of the ControllerRevision of the owner's template, and what makes it the newest one."""
     template = owner.spec.get("template") or {}
-    data = revision_data(template)
     newest = max((number_of(each) for each in revisions), default=0)
     for each in sorted(revisions, key=number_of, reverse=True):
-        if each.raw.get("data") == data:
+        if same_template(revision_template(each), template):
             actions: list[Action] = []
             if number_of(each) < newest:  # a template that was used before is the newest again
                 actions.append(Patch(CONTROLLERREVISION, each.namespace, each.name, {"revision": newest + 1}))
@@ -87,7 +108,7 @@ def update_revision(kind: Kind, owner: Object, revisions: Sequence[Object]) -> t
             "labels": labels,
             "ownerReferences": [owner_reference(kind, owner)],
         },
-        "data": data,
+        "data": revision_data(template),
         "revision": newest + 1,
     }
     return name, hash_, [Create(CONTROLLERREVISION, raw)]
