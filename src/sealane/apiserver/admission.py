@@ -12,6 +12,7 @@ from sealane.apiserver.resources import Served
 from sealane.apiserver.services import Allocated, allocate
 from sealane.apiserver.store import Store
 from sealane.kube import kinds
+from sealane.kube.defaults import defaulted
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Raw
 
@@ -40,7 +41,7 @@ class Admission:
 
     def create(self, served: Served, raw: Raw, field_validation: str) -> Raw:
         """A new object as it is stored. Raises ApiError 400 or 422."""
-        raw = _mutated(served, raw, None)
+        raw = defaulted(_mutated(served, raw, None))
         if served.kind == kinds.SERVICE:
             raw = allocate(raw, None, self._allocated)
         return born_status(served, raw)
@@ -49,7 +50,7 @@ class Admission:
         """What replaces `old`, as it is stored. Raises ApiError 400 or 422."""
         if subresource == "status":
             return raw
-        raw = _mutated(served, raw, old)
+        raw = defaulted(_mutated(served, raw, old))
         _check_change(served, raw, old)
         if served.kind == kinds.SERVICE:
             raw = allocate(raw, old, self._allocated)
