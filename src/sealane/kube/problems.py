@@ -67,7 +67,7 @@ def path_text(path: FieldPath) -> str:
         elif _PLAIN_NAME.fullmatch(part):
             text += f".{part}" if text else part
         else:
-            text += f"[{part}]"
+            text += f"[{part if part.isprintable() else quoted(part)}]"
     return text
 
 

@@ -18,6 +18,9 @@ Plain = Literal["string", "integer", "number", "boolean", "bytes", "time", "quan
 PLAIN: frozenset[str] = frozenset(
     ("string", "integer", "number", "boolean", "bytes", "time", "quantity", "int-or-string", "any")
 )
+PythonType = type[Any]
+_SIMPLE: Mapping[str, PythonType] = {"string": str, "integer": int, "boolean": bool}
+_LIMITS = frozenset(("enum", "pattern", "min", "max", "minLength", "maxLength"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Field:
     """One field. `type` is a Plain word or the name of a type, "[]…" for a list and "{}…" for a map of that.
 
     merge_key: by which a strategic merge patch merges this list; "" for a list of plain values; None: it replaces it.
+    simple: the Python type that every value of this field has that is right, when there are no limits; else None.
     list_keys: by which server-side apply tells elements apart. The limits of a list's elements stand with the list.
     """
 
@@ -43,6 +47,7 @@ class Field:
     merge_key: str | None = None
     list_keys: tuple[str, ...] = ()
     list_type: Literal["", "set", "atomic"] = ""
+    simple: PythonType | None = None
 
     @property
     def element(self) -> str:
@@ -54,10 +59,7 @@ class Field:
 class Type:
     name: str
     fields: Mapping[str, Field] = field(repr=False)
-
-    @property
-    def required(self) -> tuple[str, ...]:
-        return tuple(each.name for each in self.fields.values() if each.required)
+    required: tuple[str, ...] = ()
 
 
 class _Table(msgspec.Struct, frozen=True):
@@ -86,7 +88,8 @@ def root(api_version: str, kind: str) -> Type | None:
 def named(name: str) -> Type:
     """The type of that name, as `Field.element` gives it. Raises KeyError for a Plain word."""
     facts = _table().types[name]
-    return Type(name, {each: _field(each, fact) for each, fact in facts.items()})
+    fields = {each: _field(each, fact) for each, fact in facts.items()}
+    return Type(name, fields, tuple(each.name for each in fields.values() if each.required))
 
 
 def child(parent: Type | None, name: str) -> Type | None:
@@ -114,4 +117,5 @@ def _field(name: str, fact: str | tuple[str, dict[str, Any]]) -> Field:
         extras.get("merge"),
         tuple(extras.get("keys", ())),
         extras.get("list", ""),
+        None if extras.keys() & _LIMITS else _SIMPLE.get(expression.removesuffix("!")),
     )

@@ -30,7 +30,7 @@ def check_fields(part: Part, found: Type, above: tuple[Type, ...] = ()) -> Itera
         field = found.fields.get(key) if isinstance(key, str) else None
         if field is None:
             yield _unknown(part, str(key), found, above)
-        elif value is not None:
+        elif value is not None and type(value) is not field.simple:
             yield from _check(part[key], field, (*above, found))
     in_status = part.path[:1] == ("status",) and not found.name.startswith("gateway.")
     for name in found.required:
@@ -98,6 +98,8 @@ def _check(part: Part, field: Field, above: tuple[Type, ...]) -> Iterator[Proble
             yield _mistyped(part, f"map of {_word(field.type[2:])}")
             return
         for key, value in part.value.items():
+            if type(value) is str and type(key) is str and field.type == "{}string":
+                continue
             at = Part(value, (*part.path, str(key)))
             if not isinstance(key, str):
                 yield Problem(at.path, f"expected a string as key, got {_got(key)}", "FieldTypeInvalid", "string", key)
@@ -152,21 +154,20 @@ def _check_value(part: Part, type_name: str, field: Field) -> Iterator[Problem]:
     if field.enum and value not in field.enum:
         near = nearest(value, [str(each) for each in field.enum]) if isinstance(value, str) else ""
         yield part.not_supported(sorted(field.enum), near)
-    where = path_text(part.path)
     if isinstance(value, str):
         if field.min_length is not None and len(value) < field.min_length:
-            yield part.invalid(f"{where} in body should be at least {field.min_length} chars long")
+            yield part.invalid(f"{path_text(part.path)} in body should be at least {field.min_length} chars long")
         elif field.max_length is not None and len(value) > field.max_length:
             yield Problem(
                 part.path, f"Too long: may not be more than {field.max_length} bytes", "FieldValueTooLong", got=value
             )
         elif field.pattern is not None and not field.pattern.search(value):
-            yield part.invalid(f"{where} in body should match '{field.pattern.pattern}'")
+            yield part.invalid(f"{path_text(part.path)} in body should match '{field.pattern.pattern}'")
     elif isinstance(value, int | float) and not isinstance(value, bool):
         if field.minimum is not None and value < field.minimum:
-            yield part.invalid(f"{where} in body should be greater than or equal to {field.minimum:g}")
+            yield part.invalid(f"{path_text(part.path)} in body should be greater than or equal to {field.minimum:g}")
         if field.maximum is not None and value > field.maximum:
-            yield part.invalid(f"{where} in body should be less than or equal to {int(field.maximum)}")
+            yield part.invalid(f"{path_text(part.path)} in body should be less than or equal to {int(field.maximum)}")
 
 
 def _check_count(part: Part, field: Field) -> Iterator[Problem]:
@@ -184,7 +185,7 @@ def _check_count(part: Part, field: Field) -> Iterator[Problem]:
 
 
 def _integral(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == int(value)
+    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
 
 
 def _word(type_name: str) -> str:
