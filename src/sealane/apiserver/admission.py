@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sealane.apiserver.errors import immutable, invalid
@@ -11,10 +11,12 @@ from sealane.apiserver.metadata import timestamp
 from sealane.apiserver.resources import Served
 from sealane.apiserver.services import Allocated, allocate
 from sealane.apiserver.store import Store
-from sealane.kube import kinds
-from sealane.kube.defaults import defaulted
+from sealane.kube import kinds, schema
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Raw
+from sealane.kube.problems import Part, Problem
+from sealane.kube.validation import as_api_error, validate
+from sealane.kube.validation.fields import check_fields
 
 IMMUTABLE: Mapping[Kind, tuple[tuple[str, ...], ...]] = {
     kinds.DEPLOYMENT: (("spec", "selector"),),
@@ -39,18 +41,22 @@ class Admission:
         for stored in store.items(("", "services")):
             self._allocated.hold(stored.object.raw)
 
-    def create(self, served: Served, raw: Raw, field_validation: str) -> Raw:
-        """A new object as it is stored. Raises ApiError 400 or 422."""
-        raw = defaulted(_mutated(served, raw, None))
+    def create(self, served: Served, raw: Raw, strictness: str, warnings: list[str]) -> Raw:
+        """A new object as it is stored. Raises ApiError 400 or 422.
+
+        strictness: what becomes of fields that the kind does not have. "Strict" refuses them, "Warn" drops them and
+        says so in `warnings`, "Ignore" or "" drops them.
+        """
+        raw = _checked(served, _mutated(served, raw, None), strictness, warnings)
         if served.kind == kinds.SERVICE:
             raw = allocate(raw, None, self._allocated)
         return born_status(served, raw)
 
-    def update(self, served: Served, raw: Raw, old: Raw, subresource: str, field_validation: str) -> Raw:
+    def update(self, served: Served, raw: Raw, old: Raw, subresource: str, strictness: str, warnings: list[str]) -> Raw:
         """What replaces `old`, as it is stored. Raises ApiError 400 or 422."""
         if subresource == "status":
-            return raw
-        raw = defaulted(_mutated(served, raw, old))
+            return _checked_status(served, raw, strictness, warnings)
+        raw = _checked(served, _mutated(served, raw, old), strictness, warnings)
         _check_change(served, raw, old)
         if served.kind == kinds.SERVICE:
             raw = allocate(raw, old, self._allocated)
@@ -94,6 +100,44 @@ def _mutated(served: Served, new: Raw, old: Raw | None) -> Raw:
         finalizers = [*(metadata.get("finalizers") or ()), CUSTOM_RESOURCES]
         return {**new, "metadata": {**metadata, "finalizers": finalizers}}
     return new
+
+
+def _checked(served: Served, raw: Raw, strictness: str, warnings: list[str]) -> Raw:
+    """`raw` without fields that its kind does not have. Raises ApiError for all other problems."""
+    return _without_unknown(raw, validate(raw, namespaced=served.kind.namespaced), strictness, warnings)
+
+
+def _checked_status(served: Served, raw: Raw, strictness: str, warnings: list[str]) -> Raw:
+    """Only the status is checked: nothing else was written."""
+    status = schema.child(schema.root(served.kind.api_version, served.kind.kind), "status")
+    if status is None or "status" not in raw:
+        return raw
+    return _without_unknown(raw, list(check_fields(Part(raw)["status"], status)), strictness, warnings)
+
+
+def _without_unknown(raw: Raw, problems: Sequence[Problem], strictness: str, warnings: list[str]) -> Raw:
+    """Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#setting-the-field-validation-level"""
+    if not problems:
+        return raw
+    unknown = [each for each in problems if each.reason == "UnknownField"]
+    if len(unknown) < len(problems) or strictness == "Strict":
+        refused = [each for each in problems if each.reason != "UnknownField" or strictness == "Strict"]
+        raise as_api_error(raw, refused)
+    for each in unknown:
+        raw = _pruned(raw, each.path)
+        if strictness == "Warn":
+            warnings.append(f'unknown field "{each.field}"')
+    return raw
+
+
+def _pruned(value: Any, path: Sequence[str | int]) -> Any:
+    """`value` without what is at `path`; what is beside the path is shared."""
+    head, *rest = path
+    if isinstance(value, list) and isinstance(head, int):
+        return [*value[:head], _pruned(value[head], rest), *value[head + 1 :]]
+    if rest:
+        return {**value, head: _pruned(value[head], rest)}
+    return {key: each for key, each in value.items() if key != head}
 
 
 def born_status(served: Served, raw: Raw) -> Raw:

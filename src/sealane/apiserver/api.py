@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sealane.apiserver import errors
@@ -39,12 +39,16 @@ _GENERATED_TRIES = 8
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Options of a write. field_validation: "Strict", "Warn" or "Ignore". manager: who writes, for managedFields."""
+    """Options of a write. field_validation: "Strict", "Warn" or "Ignore". manager: who writes, for managedFields.
+
+    warnings: what the write adds to be told to the client.
+    """
 
     dry_run: bool = False
     field_validation: str = ""
     manager: str = ""
     force: bool = False
+    warnings: list[str] = field(default_factory=list)
 
 
 class Api:
@@ -227,7 +231,7 @@ class Api:
             metadata.pop("namespace", None)
         if self.store.head(served.resource, namespace if kind.namespaced else "", name) is not None:
             raise errors.already_exists(kind, name)
-        return self.admission.create(served, born(served, raw, metadata), options.field_validation)
+        return self.admission.create(served, born(served, raw, metadata), options.field_validation, options.warnings)
 
     def _next(self, served: Served, old: Raw, change: Callable[[Raw], Raw], subresource: str, options: Write) -> Raw:
         if subresource == "binding":
@@ -237,7 +241,7 @@ class Api:
         else:
             new = replacing(served, old, change(old), subresource)
         if subresource in ("", "status") and new != old:
-            new = self.admission.update(served, new, old, subresource, options.field_validation)
+            new = self.admission.update(served, new, old, subresource, options.field_validation, options.warnings)
         return counted(old, new)
 
     async def _put(self, served: Served, address: Address, old: Stored | None, raw: Raw, options: Write) -> Stored:

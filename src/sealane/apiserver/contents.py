@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sealane.apiserver.admission import CUSTOM_RESOURCES, namespace_objects
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("sealane.namespaces")
 
 _RETRY_SECONDS = 1.0
+GRACE_SECONDS = 1.0
+"""Between a namespace's deletion and that of what is in it: so that `kubectl delete -f`, which deletes a manifest's
+namespace before its other objects, still finds those. (Upstream's namespace controller waits 5 seconds.)"""
+
 Change = Callable[[Raw], Raw]
 _FURNITURE = {("", "serviceaccounts"): "default", ("", "configmaps"): "kube-root-ca.crt"}
 
@@ -32,9 +37,10 @@ _FURNITURE = {("", "serviceaccounts"): "default", ("", "configmaps"): "kube-root
 class Contents:
     """Belongs to one Api. Works in tasks of the event loop that commits."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, grace: float = GRACE_SECONDS) -> None:
         self._api = api
-        self._ending: dict[Address, None] = {}  # namespaces and definitions that are being deleted
+        self._grace = grace
+        self._ending: dict[Address, bool] = {}  # namespaces and definitions that go: have they begun to?
         self._due: dict[Address, None] = {}
         self._bare: dict[str, None] = {}  # namespaces that lost what they should hold
         self._task: asyncio.Task[None] | None = None
@@ -44,9 +50,22 @@ class Contents:
         api.store.subscribe(self._committed)
 
     def _look(self, address: Address, found: Object) -> None:
-        if found.deleting:
-            self._ending[address] = None
+        """Namespaces and definitions that are being deleted begin to lose what they hold, namespaces after a while."""
+        if not found.deleting or address in self._ending:
+            return
+        self._ending[address] = False
+        if address.resource == NAMESPACES and self._grace:
+            with suppress(RuntimeError):  # no event loop yet: then it was deleted long ago
+                asyncio.get_running_loop().call_later(self._grace, self._begin, address)
+                return
+        self._ending[address] = True
+        self._due[address] = None
+
+    def _begin(self, address: Address) -> None:
+        if address in self._ending:
+            self._ending[address] = True
             self._due[address] = None
+            self.wake()
 
     def _committed(self, events: Sequence[Event]) -> None:
         for type_, address, stored, _ in events:
@@ -70,7 +89,7 @@ class Contents:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="namespace contents")
 
     def _touch(self, address: Address) -> None:
-        if address in self._ending:
+        if self._ending.get(address):
             self._due[address] = None
 
     async def _run(self) -> None:

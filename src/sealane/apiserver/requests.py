@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import unquote
 
 import msgspec
@@ -14,10 +14,9 @@ from aiohttp import web
 from sealane.apiserver import errors
 from sealane.apiserver.api import Write
 from sealane.apiserver.deletion import Deletion
+from sealane.apiserver.render import PLAIN, Form
 from sealane.kube.client import ApiError
 from sealane.kube.objects import Raw, without_nulls
-
-Form = Literal["Plain", "Table", "PartialObjectMetadata", "PartialObjectMetadataList"]
 
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 _TRUE = frozenset({"1", "true", "True", "t", "T", "TRUE"})
@@ -77,7 +76,7 @@ def write_options(query: Mapping[str, str]) -> Write:
         raise errors.bad_request(
             f'invalid fieldValidation: Unsupported value: "{validation}": supported values: "Ignore", "Strict", "Warn"'
         )
-    return Write(dry_run == "All", validation, query.get("fieldManager", ""), flag(query, "force"))
+    return Write(dry_run == "All", validation or "Warn", query.get("fieldManager", ""), flag(query, "force"))
 
 
 def deletion_options(query: Mapping[str, str], body: Any) -> Deletion:
@@ -147,15 +146,19 @@ def form_of(request: web.BaseRequest) -> Form:
     """The first form in Accept that this server can give. Raises ApiError 406 when there is none."""
     accept = request.headers.get("Accept", "")
     if not accept or accept == "application/json":
-        return "Plain"
+        return PLAIN
     for part in accept.split(","):
         media, *parameters = [piece.strip() for piece in part.split(";")]
         if media not in ("application/json", "*/*", "application/*"):
             continue
-        for parameter in parameters:
-            if parameter == "as=PartialObjectMetadata":
-                return "PartialObjectMetadata"
-            if parameter == "as=PartialObjectMetadataList":
-                return "PartialObjectMetadataList"
-        return "Plain"
+        shape = next((each.removeprefix("as=") for each in parameters if each.startswith("as=")), "Plain")
+        if shape == "Table":
+            include = request.query.get("includeObject") or "Metadata"
+            if include not in ("None", "Metadata", "Object"):
+                raise errors.bad_request(f"unrecognized includeObject value: {include!r}")
+            return Form("Table", include)  # type: ignore[arg-type]  # one of the three
+        if shape in ("PartialObjectMetadata", "PartialObjectMetadataList"):
+            return Form("PartialObjectMetadata")
+        if shape == "Plain":
+            return PLAIN
     raise ApiError(406, "NotAcceptable", "only the following media types are accepted: application/json")

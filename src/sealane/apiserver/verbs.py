@@ -10,10 +10,10 @@ import msgspec
 from aiohttp import web
 
 from sealane.apiserver import errors, render
-from sealane.apiserver.api import Api
+from sealane.apiserver.api import Api, Write
 from sealane.apiserver.discovery import subresources
+from sealane.apiserver.render import PLAIN, Form
 from sealane.apiserver.requests import (
-    Form,
     Target,
     body_of,
     deletion_options,
@@ -63,19 +63,20 @@ class Verbs:
     async def _get(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         form = form_of(request)
         stored = await self._api.get(served.kind, target.namespace or "", target.name, subresource=target.subresource)
-        return _object(form, stored)
+        return _object(form, served, stored)
 
     async def _update(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         form, raw = form_of(request), object_in(await body_of(request))
+        options = write_options(request.query)
         stored = await self._api.update(
             served.kind,
             target.namespace or "",
             target.name,
             raw,
             subresource=target.subresource,
-            options=write_options(request.query),
+            options=options,
         )
-        return _object(form, stored)
+        return _object(form, served, stored, options)
 
     async def _patch(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         form, patch = form_of(request), await body_of(request)
@@ -87,6 +88,7 @@ class Verbs:
                 f"the body of the request was in an unknown format - accepted media types include: "
                 f"{', '.join(_PATCH_TYPES)}",
             )
+        options = write_options(request.query)
         stored = await self._api.patch(
             served.kind,
             target.namespace or "",
@@ -94,15 +96,15 @@ class Verbs:
             patch,
             type=patch_type,
             subresource=target.subresource,
-            options=write_options(request.query),
+            options=options,
         )
-        return _object(form, stored)
+        return _object(form, served, stored, options)
 
     async def _delete(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         options = deletion_options(request.query, await body_of(request))
         stored, gone = await self._api.delete(served.kind, target.namespace or "", target.name, options)
         if not gone:
-            return _object("Plain", stored)
+            return _object(PLAIN, served, stored)
         details = {"name": target.name, "kind": served.kind.plural, "uid": stored.object.uid}
         if served.kind.group:
             details["group"] = served.kind.group
@@ -186,7 +188,7 @@ class Verbs:
             items, start = api.list(served.kind, target.namespace, **selectors)
             first = b"".join(encoding(Seen("ADDED", item)) for item in items)
             if initial:
-                first += render.bookmark(served, start, initial_end=True)
+                first += render.bookmark(form, served, start, initial_end=True)
         watch = api.watch(served.kind, target.namespace, resource_version=start, **selectors)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         response.enable_chunked_encoding()
@@ -208,7 +210,7 @@ class Verbs:
                 if batches:
                     await response.write(b"".join(batch.encoded(watch.selection, encoding) for batch in batches))
                 elif bookmarks:
-                    await response.write(render.bookmark(served, api.store.version))
+                    await response.write(render.bookmark(form, served, api.store.version))
             await response.write_eof()
         except ConnectionError:
             pass  # the client is gone
@@ -218,8 +220,9 @@ class Verbs:
 
     async def _create(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         form, raw = form_of(request), object_in(await body_of(request))
-        stored = await self._api.create(served.kind, target.namespace or "", raw, write_options(request.query))
-        return _object(form, stored, 201)
+        options = write_options(request.query)
+        stored = await self._api.create(served.kind, target.namespace or "", raw, options)
+        return _object(form, served, stored, options, 201)
 
     async def _delete_many(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         options = deletion_options(request.query, await body_of(request))
@@ -230,7 +233,7 @@ class Verbs:
             fields=request.query.get("fieldSelector", ""),
             options=options,
         )
-        return _json(render.many("Plain", served, items, self._api.store.version))
+        return _json(render.many(PLAIN, served, items, self._api.store.version))
 
 
 _Handler = Callable[[Verbs, web.BaseRequest, Served, Target], Awaitable[web.StreamResponse]]
@@ -284,8 +287,14 @@ def _success(code: int, details: Raw | None = None) -> web.Response:
     return _json(msgspec.json.encode(status), code)
 
 
-def _object(form: Form, stored: Stored, status: int = 200) -> web.Response:
-    return _json(render.one(form, stored), status)
+def _object(
+    form: Form, served: Served, stored: Stored, options: Write | None = None, status: int = 200
+) -> web.Response:
+    response = _json(render.one(form, served, stored), status)
+    for warning in options.warnings if options is not None else ():
+        text = warning.replace("\\", "\\\\").replace('"', '\\"')
+        response.headers.add("Warning", f'299 - "{text}"')
+    return response
 
 
 def _json(body: bytes, status: int = 200) -> web.Response:
