@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sealane.apiserver.errors import immutable, invalid
 from sealane.apiserver.metadata import timestamp
 from sealane.apiserver.resources import Served
-from sealane.apiserver.services import Allocated, allocate
+from sealane.apiserver.services import Allocated, allocate, without_former_type
 from sealane.apiserver.store import Store
 from sealane.kube import kinds, schema
+from sealane.kube.defaults import defaulted
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Raw
 from sealane.kube.problems import Part, Problem
@@ -91,15 +91,15 @@ def namespace_objects(namespace: str, root_ca: str) -> list[tuple[Kind, Raw]]:
 def _mutated(served: Served, new: Raw, old: Raw | None) -> Raw:
     """`new` with what the server fills in. `old` is None for a create."""
     kind = served.kind
-    if kind == kinds.SECRET:
-        return _secret(new)
-    if kind == kinds.NAMESPACE:
-        return _namespace(new)
-    if kind == kinds.CRD and old is None:
+    if kind == kinds.NAMESPACE and old is not None:
+        new = {**new, "spec": old.get("spec") or {}}  # only the subresource finalize writes it
+    elif kind == kinds.SERVICE and old is not None:
+        new = without_former_type(new, old)
+    elif kind == kinds.CRD and old is None:
         metadata = new["metadata"]
-        finalizers = [*(metadata.get("finalizers") or ()), CUSTOM_RESOURCES]
-        return {**new, "metadata": {**metadata, "finalizers": finalizers}}
-    return new
+        finalizers = [each for each in metadata.get("finalizers") or () if each != CUSTOM_RESOURCES]
+        new = {**new, "metadata": {**metadata, "finalizers": [*finalizers, CUSTOM_RESOURCES]}}
+    return defaulted(new)
 
 
 def _checked(served: Served, raw: Raw, strictness: str, warnings: list[str]) -> Raw:
@@ -183,27 +183,6 @@ def qos_class(spec: Mapping[str, Any]) -> str:
         if any(not limits.get(name) or requests.get(name, limits[name]) != limits[name] for name in ("cpu", "memory")):
             return "Burstable"
     return "Guaranteed"
-
-
-def _secret(raw: Raw) -> Raw:
-    """stringData is written into data: https://kubernetes.io/docs/concepts/configuration/secret/#restrictions-names-data"""
-    plain = raw.get("stringData")
-    raw = {key: value for key, value in raw.items() if key != "stringData"}
-    if isinstance(plain, Mapping):
-        data = {key: base64.b64encode(str(value).encode()).decode() for key, value in plain.items()}
-        raw["data"] = {**(raw.get("data") or {}), **data}
-    raw.setdefault("type", "Opaque")
-    return raw
-
-
-def _namespace(raw: Raw) -> Raw:
-    """https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-metadata-name"""
-    metadata = raw["metadata"]
-    labels = {**(metadata.get("labels") or {}), "kubernetes.io/metadata.name": metadata["name"]}
-    spec = raw.get("spec") or {}
-    if "deletionTimestamp" not in metadata:
-        spec = {**spec, "finalizers": spec.get("finalizers") or ["kubernetes"]}
-    return {**raw, "metadata": {**metadata, "labels": labels}, "spec": spec}
 
 
 def _established(crd: Raw) -> Raw:

@@ -93,6 +93,34 @@ def allocate(service: Raw, old: Raw | None, allocated: Allocated) -> Raw:
     return {**service, "spec": spec}
 
 
+def without_former_type(service: Raw, old: Raw) -> Raw:
+    """An update that changes only the type means that what belonged to the former type goes with it.
+
+    Only what is as it was is dropped. Source: dropTypeDependentFields in pkg/registry/core/service/storage
+    """
+    spec, was = dict(service.get("spec") or {}), old.get("spec") or {}
+    type_, old_type = spec.get("type", "ClusterIP"), was.get("type", "ClusterIP")
+    if type_ == old_type:
+        return service
+    gone: list[str] = []
+    if type_ == "ExternalName":
+        gone += _ADDRESS_FIELDS
+    if type_ in ("ClusterIP", "ExternalName"):
+        ports, old_ports = spec.get("ports") or [], was.get("ports") or []
+        if [port.get("nodePort") for port in ports] == [port.get("nodePort") for port in old_ports]:
+            spec["ports"] = _without_ports(spec)
+        if not spec.get("externalIPs"):
+            gone.append("externalTrafficPolicy")
+    if type_ != "LoadBalancer":
+        gone += ("allocateLoadBalancerNodePorts", "loadBalancerClass", "healthCheckNodePort")
+    if old_type == "ExternalName":
+        gone.append("externalName")
+    for field_name in gone:
+        if field_name in spec and spec[field_name] == was.get(field_name):
+            del spec[field_name]
+    return {**service, "spec": spec}
+
+
 _ADDRESS_FIELDS = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort")
 
 
@@ -260,7 +288,7 @@ def _explicit_port(name: str, path: str, number: Any, mine: set[int], allocated:
 
 
 def _without_ports(spec: Raw) -> list[Raw]:
-    return [{key: value for key, value in port.items() if key != "nodePort"} for port in spec["ports"]]
+    return [{key: value for key, value in port.items() if key != "nodePort"} for port in spec.get("ports") or ()]
 
 
 def _owner(service: Raw) -> Owner:
