@@ -36,7 +36,7 @@ def conditions(known: Iterable[Mapping[str, Any]], wanted: Iterable[Mapping[str,
     return made + [dict(item) for item in before.values() if item.get("type") not in _OWN]
 
 
-_OWN = frozenset({"Accepted", "Programmed", "ResolvedRefs", "Conflicted"})
+_OWN = frozenset({"Accepted", "Programmed", "ResolvedRefs", "Conflicted", "PartiallyInvalid"})
 
 
 def _inner(known: Mapping[str, Any], wanted: Mapping[str, Any], now: str) -> Raw:

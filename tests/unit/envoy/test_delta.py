@@ -24,7 +24,7 @@ class Play:
     def put(self, *items: str) -> None:
         for item in items:
             kind, name, version = item[0], *item[2:].split("@")
-            self.resources[TYPES[kind]].set(name, Resource(name, version, item.encode()))
+            self.resources[TYPES[kind]].set(name, Resource(name, version, b""))
             self.stream.changed(TYPES[kind], [name])
 
     def drop(self, *items: str) -> None:
@@ -54,11 +54,11 @@ class Play:
         return out
 
     def ack(self, *, refuse: str = "") -> None:
-        """Envoy answers everything sent so far."""
+        """Envoy answers everything sent so far; responses with the resource `refuse` it refuses."""
         for response in self.sent:
             request = Request(type_url=response.type_url, response_nonce=response.nonce)
-            if refuse:
-                request.error_detail.message = refuse
+            if refuse in [item.name for item in response.resources]:
+                request.error_detail.message = "no"
             self.stream.receive(request)
         self.sent.clear()
 
@@ -151,8 +151,26 @@ def test_a_refused_cluster_holds_nothing_up() -> None:
     play = connected("c:cart@1", "e:cart@1", "l:web@1", "s:shop@1")
     play.put("c:bad@1", "s:new@1")
     assert play.flush() == ["c:bad@1"]
-    play.ack(refuse="no")
+    play.ack(refuse="bad")
     assert play.flush() == ["s:new@1"]
+
+
+def test_a_refused_scope_is_set_apart_from_the_good_ones() -> None:
+    play = connected("c:cart@1", "e:cart@1", "l:web@1", "s:shop@1")
+    play.put("s:a@1", "s:b@1", "s:bad@1", "s:d@1")
+    accepted: set[str] = set()
+    for _ in range(4):
+        found = play.flush()
+        refused = {name for response in play.sent for name in (item.name for item in response.resources)}
+        for response in play.sent:
+            names = {item.name for item in response.resources}
+            accepted |= names if "bad" not in names else set()
+        play.ack(refuse="bad")
+    assert accepted == {"a", "b", "d"}
+    assert found == []
+    assert not refused
+    play.put("s:bad@2")
+    assert play.flush() == ["s:bad@2"]
 
 
 def test_after_a_reconnect_only_differences_are_sent() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 DRAIN_SECONDS = 5
+MAX_CONNECTIONS = 50_000
 
 
 def bootstrap(xds_socket: str, *, admin_socket: str = "") -> dict[str, Any]:
@@ -21,7 +22,15 @@ def bootstrap(xds_socket: str, *, admin_socket: str = "") -> dict[str, Any]:
             "ads_config": {
                 "api_type": "DELTA_GRPC",
                 "transport_api_version": "V3",
-                "grpc_services": [{"envoy_grpc": {"cluster_name": "xds"}}],
+                # After a restart of the control plane: soon, not after up to half a minute.
+                "grpc_services": [
+                    {
+                        "envoy_grpc": {
+                            "cluster_name": "xds",
+                            "retry_policy": {"retry_back_off": {"base_interval": "0.05s", "max_interval": "1s"}},
+                        }
+                    }
+                ],
                 "set_node_on_first_message_only": True,
             },
             "cds_config": {"ads": {}, "resource_api_version": "V3"},
@@ -46,6 +55,18 @@ def bootstrap(xds_socket: str, *, admin_socket: str = "") -> dict[str, Any]:
                 }
             ]
         },
+    }
+    config["overload_manager"] = {
+        "resource_monitors": [
+            {
+                "name": "envoy.resource_monitors.global_downstream_max_connections",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3"
+                    ".DownstreamConnectionsConfig",
+                    "max_active_downstream_connections": MAX_CONNECTIONS,
+                },
+            }
+        ]
     }
     if admin_socket:
         config["admin"] = {"address": {"pipe": {"path": admin_socket, "mode": 0o600}}}

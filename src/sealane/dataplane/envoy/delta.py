@@ -8,7 +8,7 @@ scopes that may name them only when those are there, and clusters that nothing n
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeAlias
@@ -17,6 +17,7 @@ from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf import any_pb2
 
 from sealane.dataplane.envoy.resources import CLUSTER, ENDPOINTS, LISTENER, SCOPE, Resources
+from sealane.dataplane.envoy.routes import renamed
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +33,15 @@ class _Type:
     """What this Envoy wants and has of one resource type.
 
     names: what it subscribed to, None for everything. sent: version of each resource that it has or that is under way.
-    dirty: names to compare with the collection. unacked: names of each response that it has not answered yet.
-    owed: it waits for a first response, even an empty one.
+    dirty: names to compare with the collection. unacked: names in each response that it has not answered yet.
+    halves: parts of a refused response, to be sent apart. owed: it waits for a first response, even an empty one.
     """
 
     names: set[str] | None
     sent: dict[str, str]
     dirty: dict[str, None]
     unacked: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    halves: list[tuple[str, ...]] = field(default_factory=list)
     owed: bool = True
     acked: bool = False
 
@@ -112,9 +114,7 @@ class DeltaStream:
     def _answered(self, state: _Type, request: Request) -> None:
         names = state.unacked.pop(request.response_nonce, ())
         if request.HasField("error_detail"):
-            log.error("Envoy refuses %s: %s", ", ".join(names) or request.type_url, request.error_detail.message)
-            if request.type_url == CLUSTER:
-                self._warming.difference_update(names)
+            self._refused(state, request, names)
             return
         state.acked = True
         if request.type_url == ENDPOINTS:
@@ -124,6 +124,18 @@ class DeltaStream:
         if listeners is not None and scopes is not None and scopes.acked and not scopes.unacked:
             under_way = {name for names in listeners.unacked.values() for name in names}
             self.listening = {name for name in listeners.sent if name not in under_way}
+
+    def _refused(self, state: _Type, request: Request, names: tuple[str, ...]) -> None:
+        """Envoy refuses a response whole, for one bad resource in it: the halves are sent again, until it stands alone.
+
+        What stays refused is not sent again before it changes.
+        """
+        if len(names) > 1:
+            state.halves += [names[: len(names) // 2], names[len(names) // 2 :]]
+            return
+        log.error("Envoy refuses %s: %s", ", ".join(names) or request.type_url, request.error_detail.message)
+        if request.type_url == CLUSTER:
+            self._warming.difference_update(names)
 
     def responses(self) -> Iterator[Response]:
         """What can be sent now."""
@@ -138,12 +150,15 @@ class DeltaStream:
 
     def _busy(self, type_url: str) -> bool:
         state = self._types.get(type_url)
-        return state is not None and bool(state.dirty or state.unacked)
+        return state is not None and bool(state.dirty or state.unacked or state.halves)
 
     def _flush(self, type_url: str, *, removals: bool = True) -> Iterator[Response]:
         state = self._types.get(type_url)
         if state is None:
             return
+        halves, state.halves = state.halves, []
+        for half in halves:
+            yield self._response(type_url, state, half, [], again=True)
         current = self._resources[type_url]
         changed: list[str] = []
         removed: list[str] = []
@@ -168,23 +183,29 @@ class DeltaStream:
             if len(chunk) < CHUNK:
                 return
 
-    def _response(self, type_url: str, state: _Type, changed: list[str], removed: list[str]) -> Response:
+    def _response(
+        self, type_url: str, state: _Type, changed: Sequence[str], removed: Sequence[str], *, again: bool = False
+    ) -> Response:
         self._nonce += 1
-        response = Response(type_url=type_url, nonce=str(self._nonce), removed_resources=removed)
+        response = Response(type_url=type_url, nonce=str(self._nonce))
         for name in changed:
             found = self._resources[type_url].get(name)
-            if found is None:
+            if found is None:  # gone since it was refused
+                state.sent.pop(name, None)
+                removed = [*removed, name]
                 continue
             if type_url == CLUSTER:
                 self._expect_endpoints(name)
             state.sent[name] = found.version
-            body = any_pb2.Any(type_url=type_url, value=found.body)
+            value = renamed(found.body, response.nonce) if again and type_url == SCOPE else found.body
+            body = any_pb2.Any(type_url=type_url, value=value)
             response.resources.append(discovery_pb2.Resource(name=name, version=found.version, resource=body))
+        response.removed_resources.extend(removed)
         for name in removed:
             state.sent.pop(name, None)
             self._warming.discard(name)
             self.listening.discard(name)
-        state.unacked[response.nonce] = tuple(changed)
+        state.unacked[response.nonce] = (*changed, *removed)
         return response
 
     def _expect_endpoints(self, cluster: str) -> None:

@@ -78,6 +78,18 @@ def _scope(name: str, virtual_hosts: Sequence[pb.VirtualHost]) -> scoped_route_p
     )
 
 
+def renamed(body: bytes, suffix: str) -> bytes:
+    """An encoded scope whose route configuration has another name.
+
+    Envoy keeps the good scopes of a response that it refused for a bad one, without using them, and takes an equal one
+    for known. One that differs is used.
+    """
+    made = scoped_route_pb2.ScopedRouteConfiguration.FromString(body)
+    made.route_configuration.name += f"#{suffix}"
+    encoded: bytes = made.SerializeToString(deterministic=True)
+    return encoded
+
+
 def _virtual_host(host: VirtualHost, domains: Sequence[str]) -> pb.VirtualHost:
     """The last route answers 404: a request that found its hostname looks no further."""
     made = [*(route(rule, host.key.port) for rule in host.rules), _NOT_FOUND]

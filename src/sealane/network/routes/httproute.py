@@ -6,12 +6,12 @@ Source: https://gateway-api.sigs.k8s.io/reference/spec/ (v1), `HTTPRoute`, `Pare
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sealane.kube.objects import Key, Object
-from sealane.network.routes import hosts
+from sealane.network.routes import hosts, regex
 from sealane.network.routes.backends import Reference, resolve
 from sealane.network.routes.conditions import Condition
 from sealane.network.routes.gateway import GatewayListener, ListenerKey, gateway_of
@@ -72,13 +72,15 @@ def bind(
     ]
     if not refs:
         return None
-    rules, resolved = compile_rules(route, sources, fetch)
+    rules, resolved, dropped = compile_rules(route, sources, fetch)
     parents: list[Parent] = []
     attached: dict[ListenerKey, None] = {}
     entered: dict[HostKey, None] = {}
     for ref, found in refs:
         accepted, joined = attach(route, ref, found, sources, fetch)
-        parents.append(Parent(ref, (accepted, resolved)))
+        parents.append(Parent(ref, _conditions(accepted, resolved, dropped, rules)))
+        if dropped and not rules:
+            continue
         for listener, hostnames in joined:
             attached[listener.key] = None
             served = listener.listener
@@ -87,6 +89,18 @@ def bind(
                     {HostKey(served.proxy, served.port, name): None for name in hostnames if served.owns(name)}
                 )
     return BoundRoute(route.key, rules, tuple(sorted(entered)), tuple(sorted(attached)), tuple(parents))
+
+
+def _conditions(
+    accepted: Condition, resolved: Condition, dropped: Sequence[str], rules: Sequence[Rule]
+) -> tuple[Condition, ...]:
+    """With rules that nobody can serve: PartiallyInvalid, or not Accepted when no other rule is left."""
+    if not dropped:
+        return accepted, resolved
+    message = f"Dropped Rule: {'; '.join(dropped)}"
+    if accepted.status and not rules:
+        return Condition("Accepted", False, "UnsupportedValue", message), resolved
+    return accepted, resolved, Condition("PartiallyInvalid", True, "UnsupportedValue", message)
 
 
 def _gateway(route: Object, ref: Mapping[str, Any]) -> Key:
@@ -129,14 +143,19 @@ def attach(
 # Rules
 
 
-def compile_rules(route: Object, sources: Sources, fetch: Fetch) -> tuple[tuple[Rule, ...], Condition]:
-    """The route's rules, one for each match, and the ResolvedRefs condition."""
+def compile_rules(route: Object, sources: Sources, fetch: Fetch) -> tuple[tuple[Rule, ...], Condition, list[str]]:
+    """The route's rules, one for each match, the ResolvedRefs condition, and why rules were dropped."""
     created = route.metadata.get("creationTimestamp") or ""
+    dropped: list[str] = []
     rules: list[Rule] = []
     problems: list[Reference] = []
     # The API's default is one rule that matches everything and has no backend.
     for number, raw in enumerate(route.spec.get("rules") or ({},)):
         path: Path = ("spec", "rules", number)
+        reasons = [reason for match in raw.get("matches") or () if (reason := _unusable(match))]
+        if reasons:
+            dropped += [f"spec.rules[{number}]: {reason}" for reason in reasons]
+            continue
         filters = _Filters(route, path, raw.get("filters") or (), sources, fetch)
         action = _action(route, path, raw, filters, sources, fetch)
         problems += filters.problems
@@ -149,8 +168,15 @@ def compile_rules(route: Object, sources: Sources, fetch: Fetch) -> tuple[tuple[
     if problems:
         first = problems[0]
         message = "; ".join(dict.fromkeys(item.message for item in problems))
-        return tuple(rules), Condition("ResolvedRefs", False, first.problem, message)
-    return tuple(rules), Condition("ResolvedRefs", True, "ResolvedRefs", "all references resolve")
+        return tuple(rules), Condition("ResolvedRefs", False, first.problem, message), dropped
+    return tuple(rules), Condition("ResolvedRefs", True, "ResolvedRefs", "all references resolve"), dropped
+
+
+def _unusable(raw: Mapping[str, Any]) -> str:
+    """Why no proxy can match this, or ""."""
+    parts = [raw.get("path") or {}, *(raw.get("headers") or ()), *(raw.get("queryParams") or ())]
+    found = (regex.problem(part.get("value") or "") for part in parts if part.get("type") == "RegularExpression")
+    return next(filter(None, found), "")
 
 
 def _match(raw: Mapping[str, Any]) -> Match:
