@@ -17,9 +17,10 @@ from sealane.explain.steps import Endpoint, Step, Trace, Verdict
 from sealane.explain.world import World
 from sealane.kube.objects import Key
 from sealane.network.routes.backends import BackendKey
+from sealane.network.routes.evaluate import Request, evaluate
 from sealane.network.routes.hosts import candidates as host_candidates
 from sealane.network.routes.hosts import strip_port
-from sealane.network.routes.model import HostKey, Request, evaluate
+from sealane.network.routes.model import HostKey
 from sealane.network.routes.proxies import proxy_of
 
 

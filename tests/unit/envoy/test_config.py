@@ -9,7 +9,8 @@ from sealane.dataplane.envoy import bootstrap, config
 from sealane.dataplane.envoy.routes import pack, path_edit
 from sealane.kube.objects import Key
 from sealane.network.routes.backends import BackendEndpoints, BackendKey
-from sealane.network.routes.model import INGRESS_PROXY, PathEdit, PathMatch, path_matches
+from sealane.network.routes.evaluate import path_matches
+from sealane.network.routes.model import INGRESS_PROXY, PathEdit, PathMatch
 
 GATEWAY = Key("gateway.networking.k8s.io", "Gateway", "shop", "web")
 

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from sealane.kube.objects import Object
+from sealane.network.routes.evaluate import describe
 from sealane.network.routes.model import (
     Action,
     Backend,
@@ -20,7 +21,6 @@ from sealane.network.routes.model import (
     Redirect,
     Respond,
     Rule,
-    describe,
 )
 from sealane.network.routes.routing import Routing, routing_of
 

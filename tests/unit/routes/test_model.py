@@ -3,6 +3,7 @@ from hypothesis import strategies as st
 
 from sealane.kube.objects import Key
 from sealane.network.routes import hosts
+from sealane.network.routes.evaluate import Request, evaluate, path_matches
 from sealane.network.routes.model import (
     INGRESS_PROXY,
     Backend,
@@ -15,13 +16,10 @@ from sealane.network.routes.model import (
     PathMatch,
     Provenance,
     Redirect,
-    Request,
     Respond,
     Rewrite,
     Rule,
     ValueMatch,
-    evaluate,
-    path_matches,
     virtual_host,
 )
 

@@ -1,0 +1,205 @@
+"""What a proxy does with one request, and why: the routing model evaluated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+from urllib.parse import parse_qsl
+
+from sealane.kube.objects import Key
+from sealane.network.routes import hosts
+from sealane.network.routes.model import (
+    INGRESS_PROXY,
+    Backend,
+    Forward,
+    HostKey,
+    Match,
+    PathMatch,
+    Provenance,
+    Redirect,
+    Respond,
+    Rewrite,
+    Rule,
+    ValueMatch,
+    VirtualHost,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """path includes the query string. headers: (name, value) pairs; names in any case."""
+
+    proxy: Key
+    port: int
+    host: str
+    path: str = "/"
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    text: str
+    origin: Provenance | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteDecision:
+    """What happens to a request.
+
+    status: 0 when it goes to a backend; else what the proxy answers (404, 500, a redirect's code, …).
+    backends: where it can go; a Backend with a `problem` is a share of 500s. location: of a redirect.
+    request: as the backend sees it, after rewrites and header changes.
+    """
+
+    virtual_host: VirtualHost | None
+    rule: Rule | None
+    backends: tuple[Backend, ...]
+    status: int
+    request: Request
+    location: str = ""
+    steps: tuple[Step, ...] = ()
+
+
+class Hosts(Protocol):
+    """Virtual hosts by key: a dict, or a collection."""
+
+    def get(self, key: HostKey, /) -> VirtualHost | None: ...
+
+
+def evaluate(model: Hosts, request: Request) -> RouteDecision:
+    """What the proxy does with `request`, and why."""
+    steps: list[Step] = []
+    found = _virtual_host(model, request, steps)
+    if found is None:
+        steps.append(Step(f"no listener on port {request.port} serves host {request.host!r}: 404"))
+        return RouteDecision(None, None, (), 404, request, steps=tuple(steps))
+    for rule in found.rules:
+        reason = mismatch(rule.match, request)
+        if reason:
+            steps.append(Step(f"rule does not match: {reason}", rule.origin))
+            continue
+        steps.append(Step(f"rule matches: {describe(rule.match)}", rule.origin))
+        return _decide(found, rule, request, steps)
+    steps.append(Step("no rule of this host matches: 404"))
+    return RouteDecision(found, None, (), 404, request, steps=tuple(steps))
+
+
+def _virtual_host(model: Hosts, request: Request, steps: list[Step]) -> VirtualHost | None:
+    # In an Ingress a wildcard stands for exactly one label, in Gateway API for one or more.
+    for hostname in hosts.candidates(request.host, single_label=request.proxy == INGRESS_PROXY):
+        found = model.get(HostKey(request.proxy, request.port, hostname))
+        if found is not None:
+            steps.append(Step(f"host {request.host!r} is served by virtual host {hostname or '* (any host)'!r}"))
+            return found
+    return None
+
+
+def _decide(found: VirtualHost, rule: Rule, request: Request, steps: list[Step]) -> RouteDecision:
+    seen = request
+    if rule.request_headers is not None:
+        seen = replace(seen, headers=rule.request_headers.apply(seen.headers))
+    match rule.action:
+        case Respond(status):
+            steps.append(Step(f"answered by the proxy: {status}", rule.origin))
+            return RouteDecision(found, rule, (), status, seen, steps=tuple(steps))
+        case Redirect() as redirect:
+            location = redirect_location(redirect, request, rule.match.path)
+            steps.append(Step(f"redirected with {redirect.status} to {location}", rule.origin))
+            return RouteDecision(found, rule, (), redirect.status, seen, location, tuple(steps))
+        case Forward() as forward:
+            if forward.rewrite is not None:
+                seen = _rewritten(seen, forward.rewrite, rule.match.path)
+                steps.append(Step(f"rewritten to {seen.host}{seen.path}", rule.origin))
+            usable = tuple(backend for backend in forward.backends if backend.weight > 0)
+            if not usable:
+                steps.append(Step("no backend with a weight above 0: 500", rule.origin))
+                return RouteDecision(found, rule, (), 500, seen, steps=tuple(steps))
+            total = sum(backend.weight for backend in usable)
+            for backend in usable:
+                share = f"{backend.weight}/{total}" if len(usable) > 1 else "all"
+                target = f"Service {backend.service.namespace}/{backend.service.name} port {backend.port}"
+                outcome = f": 500, {backend.problem}" if backend.problem else ""
+                steps.append(Step(f"{share} of requests go to {target}{outcome}", backend.origin))
+            status = 500 if all(backend.problem for backend in usable) else 0
+            return RouteDecision(found, rule, usable, status, seen, steps=tuple(steps))
+
+
+def _rewritten(request: Request, rewrite: Rewrite, matched: PathMatch) -> Request:
+    path, mark, query = request.path.partition("?")
+    if rewrite.path is not None:
+        path = rewrite.path.apply(path, matched)
+    return replace(request, host=rewrite.hostname or request.host, path=path + mark + query)
+
+
+def redirect_location(redirect: Redirect, request: Request, matched: PathMatch, scheme: str = "http") -> str:
+    """The Location header. `HTTPRequestRedirectFilter.port`: without a port, a given scheme implies its well-known
+    one, otherwise the listener's port is kept; a scheme's well-known port is not written."""
+    path, mark, query = request.path.partition("?")
+    if redirect.path is not None:
+        path = redirect.path.apply(path, matched)
+    to = redirect.scheme or scheme
+    well_known = {"http": 80, "https": 443}.get(to, 0)
+    port = redirect.port or (well_known if redirect.scheme else request.port)
+    suffix = "" if port == well_known else f":{port}"
+    return f"{to}://{redirect.hostname or hosts.strip_port(request.host)}{suffix}{path}{mark}{query}"
+
+
+def mismatch(match: Match, request: Request) -> str:
+    """Why `match` does not match, or ""."""
+    path, _, query = request.path.partition("?")
+    if not path_matches(match.path, path):
+        return f"path {path} is not {_PATH_WORDS[match.path.kind]} {match.path.value}"
+    if match.method and match.method != request.method:
+        return f"method {request.method} is not {match.method}"
+    if match.headers:
+        joined: dict[str, str] = {}
+        for name, value in (("host", request.host), *request.headers):
+            name = name.lower()
+            joined[name] = f"{joined[name]},{value}" if name in joined and name != "host" else value
+        reason = _values_mismatch("header", match.headers, joined)
+        if reason:
+            return reason
+    if match.query:
+        first: dict[str, str] = {}
+        for name, value in parse_qsl(query, keep_blank_values=True):
+            first.setdefault(name, value)
+        return _values_mismatch("query parameter", match.query, first)
+    return ""
+
+
+_PATH_WORDS = {"exact": "exactly", "prefix": "under", "regex": "matched by"}
+
+
+def path_matches(match: PathMatch, path: str) -> bool:
+    """`path` without query string."""
+    match match.kind:
+        case "exact":
+            return path == match.value
+        case "prefix":
+            prefix = match.value.rstrip("/")
+            return path == prefix or path.startswith(f"{prefix}/") or not prefix
+        case "regex":
+            return re.fullmatch(match.value, path) is not None
+
+
+def _values_mismatch(what: str, wanted: tuple[ValueMatch, ...], values: Mapping[str, str]) -> str:
+    for match in wanted:
+        value = values.get(match.name)
+        if value is None:
+            return f"{what} {match.name} is missing"
+        if not (re.fullmatch(match.value, value) if match.regex else value == match.value):
+            return f"{what} {match.name} is {value!r}, not {match.value!r}"
+    return ""
+
+
+def describe(match: Match) -> str:
+    """ "path under /cart, method GET, header version=2"."""
+    parts = [f"path {_PATH_WORDS[match.path.kind]} {match.path.value}"]
+    if match.method:
+        parts.append(f"method {match.method}")
+    parts += [f"header {item.name}{'~' if item.regex else '='}{item.value}" for item in match.headers]
+    parts += [f"query {item.name}{'~' if item.regex else '='}{item.value}" for item in match.query]
+    return ", ".join(parts)
