@@ -30,7 +30,7 @@ from sealane.dataplane.linux.probe import ProbeRequest, probe, requested
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.nft.programmer import NftProgrammer
 from sealane.explain.expect import expected
-from sealane.explain.reach import declared
+from sealane.explain.reach import ports
 from sealane.explain.verify import Attempt, Outcome, Report, verify
 from sealane.explain.world import World, pod_addresses
 from sealane.kube.objects import Key, Object
@@ -57,7 +57,9 @@ class Lab:
         for pod in self.world.pods.values():
             node = pod.spec["nodeName"]
             sockets = [
-                topology.SocketPlan(protocol, family, port) for port, protocol in declared(pod) for family in (4, 6)
+                topology.SocketPlan(protocol, family, port)
+                for port, protocol in ports(self.world, pod)
+                for family in (4, 6)
             ]
             link = topology.PodLink(pod.uid, tuple(ip_address(address) for address in pod_addresses(pod)))
             self.threads[node].call(links[node].create_pod, link)

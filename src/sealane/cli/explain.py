@@ -45,6 +45,7 @@ def _trace(source: str, target: str, paths: list[str], namespace: str, port: str
     from sealane.explain.world import World
 
     if paths:
+        from sealane.cluster import bootstrap
         from sealane.kube import manifests
 
         loaded = manifests.load(paths)
@@ -52,7 +53,9 @@ def _trace(source: str, target: str, paths: list[str], namespace: str, port: str
             print(problem, file=sys.stderr)
         if loaded.problems:
             return BAD_INPUT
-        world = World(expected(loaded.objects))
+        # A cluster has DNS, classes and namespaces of its own, unless the manifests bring them.
+        own = {item.key: item for item in (Object(raw) for _, raw in bootstrap.objects(dns_replicas=2))}
+        world = World(expected((own | {item.key: item for item in loaded.objects}).values()))
     else:
         from sealane.cli.connect import running
 

@@ -74,7 +74,7 @@ def _proxies(objects: list[Object]) -> list[Object]:
         class_name = item.spec.get("gatewayClassName") or ""
         if class_name in ours:
             ports = sorted({listener["port"] for listener in item.spec.get("listeners") or () if "port" in listener})
-            made += _proxy(*proxies.generated(item.key, class_name), proxies.selector(item.key), ports, item.origin)
+            made += _proxy(*proxies.generated(item.key, class_name), proxies.selector(item.key), ports, item)
     if _of(objects, "Ingress"):
         made += _proxy(*proxies.generated(INGRESS_PROXY, ""), proxies.selector(INGRESS_PROXY), [ingress.PORT], None)
     known = {item.key for item in objects}
@@ -82,23 +82,18 @@ def _proxies(objects: list[Object]) -> list[Object]:
 
 
 def _proxy(
-    namespace: str, name: str, labels: Mapping[str, str], ports: list[int], origin: Origin | None
+    namespace: str, name: str, labels: Mapping[str, str], ports: list[int], owner: Object | None
 ) -> Iterator[Object]:
-    container = {
-        "name": "envoy",
-        "image": proxies.IMAGE,
-        "ports": [{"name": f"port-{port}", "containerPort": port} for port in ports],
-    }
-    template = {"metadata": {"labels": dict(labels)}, "spec": {"containers": [container]}}
+    containers = [{"name": "envoy", "image": proxies.IMAGE}]
+    template = {"metadata": {"labels": dict(labels)}, "spec": {"containers": containers}}
     selector = {"matchLabels": dict(labels)}
     spec: Raw = {"replicas": 1, "selector": selector, "template": template}
-    yield _object("apps/v1", "Deployment", namespace, name, dict(labels), origin, spec=spec)
-    spec = {
-        "type": "LoadBalancer",
-        "selector": dict(labels),
-        "ports": [{"name": f"port-{port}", "port": port} for port in ports],
-    }
-    yield _object("v1", "Service", namespace, name, dict(labels), origin, spec=spec)
+    deployment = _object("apps/v1", "Deployment", namespace, name, labels, spec=spec)
+    named = [{"name": f"port-{port}", "port": port} for port in ports]
+    spec = {"type": "LoadBalancer", "selector": dict(labels), "ports": named}
+    service = _object("v1", "Service", namespace, name, labels, spec=spec)
+    for made in (deployment, service):
+        yield _changed(made, ("metadata",), {"ownerReferences": [_owner(owner)]}) if owner is not None else made
 
 
 # Pods
@@ -148,8 +143,8 @@ def _templated(workload: Object, nodes: list[Object]) -> Iterator[Object]:
             spec = {"hostname": name, "subdomain": workload.spec.get("serviceName") or "", **spec}
         if workload.kind == "DaemonSet":
             spec["nodeName"] = chosen[index].name
-        owner = {"apiVersion": workload.raw["apiVersion"], "kind": workload.kind, "name": workload.name}
-        metadata |= {"name": name, "namespace": workload.namespace, "labels": labels, "ownerReferences": [owner]}
+        metadata |= {"name": name, "namespace": workload.namespace, "labels": labels}
+        metadata["ownerReferences"] = [_owner(workload)]
         raw = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
         yield Object(raw, _template_origin(workload.origin))
 
@@ -219,19 +214,22 @@ def _slices(objects: list[Object]) -> list[Object]:
     return made
 
 
+def _owner(item: Object) -> Raw:
+    return {"apiVersion": item.raw["apiVersion"], "kind": item.kind, "name": item.name}
+
+
 def _object(
     api_version: str,
     kind: str,
     namespace: str,
     name: str,
     labels: Mapping[str, str] | None = None,
-    origin: Origin | None = None,
     **fields: Any,
 ) -> Object:
     metadata: Raw = {"name": name, "labels": dict(labels or {})}
     if namespace:
         metadata["namespace"] = namespace
-    return Object({"apiVersion": api_version, "kind": kind, "metadata": metadata, **fields}, origin)
+    return Object({"apiVersion": api_version, "kind": kind, "metadata": metadata, **fields})
 
 
 def _changed(item: Object, path: tuple[str, ...], values: Mapping[str, Any]) -> Object:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+from sealane.explain.listening import listeners
 from sealane.explain.parties import Place
 from sealane.explain.steps import Endpoint, Hop, Mark, Step
 from sealane.explain.world import World
@@ -104,24 +104,14 @@ def _listener(world: World, candidate: Candidate, pod: Object | None) -> Step:
     phase = pod.status.get("phase")
     if phase not in (None, "Running"):
         return Step("pod", "stop", f"{name} is {phase}: nothing listens there", world.where(pod.key))
-    declared = list(container_ports(pod))
-    for path, port in declared:
-        if port["containerPort"] == candidate.port and (port.get("protocol") or "TCP") == candidate.protocol:
-            called = f" ({port['name']})" if port.get("name") else ""
-            return Step("pod", "pass", f"{name} listens on {what}{called}", world.where(pod.key, *path))
-    if not declared:
-        text = f"{name} declares no ports; whether anything listens on {what} is not known"
-        return Step("pod", "note", text, world.where(pod.key, "spec", "containers"))
-    listed = ", ".join(f"{port['containerPort']}/{port.get('protocol') or 'TCP'}" for _, port in declared)
-    text = f"{name} declares {listed}: nothing is known to listen on {what}"
-    return Step("pod", "stop", text, world.where(pod.key, "spec", "containers"))
-
-
-def container_ports(pod: Object) -> Iterable[tuple[tuple[str | int, ...], dict[str, Any]]]:
-    """Field path and value of each declared port, sidecars included."""
-    for group in ("containers", "initContainers"):
-        for index, container in enumerate(pod.spec.get(group) or ()):
-            if group == "initContainers" and container.get("restartPolicy") != "Always":
-                continue
-            for number, port in enumerate(container.get("ports") or ()):
-                yield ("spec", group, index, "ports", number), port
+    known = listeners(world, pod)
+    for listener in known:
+        if (listener.port, listener.protocol) == (candidate.port, candidate.protocol):
+            return Step("pod", "pass", f"{name} listens on {listener}", world.at(listener.cause))
+    containers = world.where(pod.key, "spec", "containers")
+    if not known:
+        return Step(
+            "pod", "note", f"{name} declares no ports; whether anything listens on {what} is not known", containers
+        )
+    listed = ", ".join(map(str, known))
+    return Step("pod", "stop", f"{name} declares {listed}: nothing is known to listen on {what}", containers)

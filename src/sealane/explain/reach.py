@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sealane.explain.legs import container_ports
+from sealane.explain.listening import container_ports, listeners
 from sealane.explain.world import World, pod_addresses
 from sealane.kube.objects import Key, Object
 from sealane.network.policies import BlockPeer, Party, evaluate, party
@@ -35,14 +35,14 @@ def pairs(world: World, family: int = 4) -> Iterator[Pair]:
     kinds: dict[Identity, int] = {}
     identity = identities(world, pods)
     ends = [
-        (pod.key, party, kinds.setdefault(identity[pod.key], len(kinds)), declared(pod))
+        (pod.key, party, kinds.setdefault(identity[pod.key], len(kinds)), ports(world, pod))
         for pod in pods
         if (party := _party(pod, family)) is not None
     ]
     known: dict[tuple[int, int, int, str], bool] = {}
     for source, own, from_kind, _ in ends:
-        for destination, other, to_kind, ports in ends:
-            for port, protocol in ports:
+        for destination, other, to_kind, open_ports in ends:
+            for port, protocol in open_ports:
                 if source == destination:  # A pod always reaches itself, which says nothing about its like.
                     yield Pair(source, destination, other.address, port, protocol, True)
                     continue
@@ -78,15 +78,14 @@ def identities(world: World, pods: Iterable[Object]) -> dict[Key, Identity]:
     found: dict[Key, Identity] = {}
     for pod in pods:
         inside = tuple(block_contains(block, address) for block in blocks for address in pod_addresses(pod))
-        ports = tuple((f"port {port.get('name')}", f"{port}") for _, port in container_ports(pod) if port.get("name"))
-        found[pod.key] = pod.namespace, (*sorted(pod.labels.items()), *ports), inside
+        named = tuple((f"port {port.get('name')}", f"{port}") for _, port in container_ports(pod) if port.get("name"))
+        found[pod.key] = pod.namespace, (*sorted(pod.labels.items()), *named), inside
     return found
 
 
-def declared(pod: Object) -> list[tuple[int, str]]:
-    """(number, protocol) of a pod's declared TCP and UDP ports."""
-    ports = ((port["containerPort"], port.get("protocol") or "TCP") for _, port in container_ports(pod))
-    return list(dict.fromkeys(port for port in ports if port[1] in ("TCP", "UDP")))
+def ports(world: World, pod: Object) -> list[tuple[int, str]]:
+    """(number, protocol) of the TCP and UDP ports on which something is said to listen."""
+    return [(each.port, each.protocol) for each in listeners(world, pod) if each.protocol in ("TCP", "UDP")]
 
 
 def _party(pod: Object, family: int) -> Party | None:

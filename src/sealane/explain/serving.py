@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from sealane.explain.legs import Candidate, container_ports
+from sealane.explain.legs import Candidate
+from sealane.explain.listening import container_ports
 from sealane.explain.parties import Place
 from sealane.explain.steps import Step
 from sealane.explain.world import World

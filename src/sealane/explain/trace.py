@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from sealane.explain.legs import Candidate, Leg, container_ports, gathered, leg
+from sealane.explain.legs import Candidate, Leg, gathered, leg
+from sealane.explain.listening import listeners
 from sealane.explain.naming import resolve
 from sealane.explain.parties import Place, Target, Unknown, of_pod, parse_source, parse_target
 from sealane.explain.serving import serve, service_addresses, why_no_endpoint
@@ -173,25 +174,17 @@ def _port(world: World, target: Target, addresses: tuple[str, ...]) -> int:
             None,
         )
     pod = target.pod or world.pod_at(addresses[0])
-    known: dict[tuple[str, str], int] = {}
+    known: list[tuple[str, str, int]] = []
     if service is not None and not service.headless:
-        known = {(port.name, port.protocol): port.port for port in service.ports}
+        known = [(each.name, each.protocol, each.port) for each in service.ports]
     elif pod is not None:
-        known = {
-            (port.get("name") or "", port.get("protocol") or "TCP"): port["containerPort"]
-            for _, port in container_ports(pod)
-        }
-    if target.port is not None:
-        number = known.get((target.port, target.protocol))
-        if number is not None:
-            return number
-    else:
-        numbers = [number for (_, protocol), number in known.items() if protocol == target.protocol]
-        if len(numbers) == 1:
-            return numbers[0]
-    listed = ", ".join(
-        f"{number}/{protocol}" + (f" ({name})" if name else "") for (name, protocol), number in known.items()
-    )
+        known = [(each.name, each.protocol, each.port) for each in listeners(world, pod)]
+    fitting = [
+        number for name, protocol, number in known if protocol == target.protocol and target.port in (None, name)
+    ]
+    if len(fitting) == 1:
+        return fitting[0]
+    listed = ", ".join(f"{number}/{protocol}" + (f" ({name})" if name else "") for name, protocol, number in known)
     wanted = f"no {target.protocol} port named {target.port!r}" if target.port else "say which port"
     raise Unknown(f"{target.text}: {wanted}{f'; it has {listed}' if listed else ', as in TO:80'}")
 

@@ -206,7 +206,7 @@ def _frontends(world: World, source: Place, identity: str, kinds: Sequence[str])
 def _known(world: World, candidate: Candidate) -> bool:
     """Whether it is a pod of this cluster that declares the port: of others it is not known what listens."""
     pod = world.pod_at(candidate.address)
-    return pod is not None and (candidate.port, candidate.protocol) in reach.declared(pod)
+    return pod is not None and (candidate.port, candidate.protocol) in reach.ports(world, pod)
 
 
 def _running(world: World, *keys: Key) -> bool:
