@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
 from sealane.apiserver.store import Store
@@ -194,7 +196,7 @@ def main() -> None:
         finally:
             await world.stop()
 
-    asyncio.run(play())
+    uvloop.run(play())
     print("played")
 
 

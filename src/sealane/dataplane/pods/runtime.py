@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sealane.dataplane.linux import namespaces
 from sealane.dataplane.linux.handoff import Giver
@@ -161,46 +162,55 @@ class PodRuntime:
             self._wake.set()
 
     def _spawn_writer(self, uid: str) -> None:
-        task = asyncio.create_task(self._write(uid), name="status")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        shell = self._shells.get(uid)
+        if shell is None or uid in self._writing:
+            if shell is not None:
+                self._dirty[uid] = None  # one write at a time for each pod: again when this one is through
+            self._slots.release()
+            return
+        self._writing.add(uid)
+        self._task(self._write(shell), "status")
 
-    async def _write(self, uid: str) -> None:
+    async def _write(self, shell: PodShell) -> None:
+        uid = shell.uid
         try:
-            shell = self._shells.get(uid)
-            if shell is None or uid in self._writing:
-                return
-            self._writing.add(uid)
             status = shell.status()
             patch = difference(self._written[uid], status)
-            if not patch:
-                return
-            try:
-                pod = shell.pod
-                await self.around.client.patch(
-                    POD, pod.namespace, pod.name, {"metadata": {"uid": uid}, "status": patch}, subresource="status"
-                )
+            if patch:
+                await self._patch(shell.pod, patch)
                 if uid in self._shells:
                     self._written[uid] = {**self._written[uid], **status}
-            except ApiError as error:
-                if error.code not in (404, 409):
-                    log.warning("status of %s not written: %s", shell.pod.key, error)
-            except OSError:
+        except ApiError as error:
+            if error.code not in (404, 409):
+                log.warning("status of %s not written: %s", shell.pod.key, error)
+            if error.code == 429 or error.code >= 500:
                 asyncio.get_running_loop().call_later(RETRY_SECONDS, self._mark, uid)
+        except OSError:
+            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._mark, uid)
         finally:
             self._writing.discard(uid)
             self._slots.release()
             if uid in self._dirty:
                 self._wake.set()
 
+    async def _patch(self, pod: Object, status: Raw) -> None:
+        # The uid makes it a conflict when another pod has come under this name meanwhile.
+        patch = {"metadata": {"uid": pod.uid}, "status": status}
+        await self.around.client.patch(POD, pod.namespace, pod.name, patch, subresource="status")
+
+    def _task(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     def _gone(self, shell: PodShell, vanished: bool) -> None:
         self._shells.pop(shell.uid, None)
         self._written.pop(shell.uid, None)
         self._dirty.pop(shell.uid, None)
+        if self._keys.get(shell.pod.key) == shell.uid:
+            del self._keys[shell.pod.key]
         if not vanished:
-            task = asyncio.create_task(self._delete(shell.pod), name="delete")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._task(self._delete(shell.pod), "delete")
 
     async def _delete(self, pod: Object) -> None:
         """The last act of a graceful deletion."""
