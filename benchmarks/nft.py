@@ -18,9 +18,11 @@ from typing import Any
 from benchmarks.report import Row, percentile
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.nft import policies, services
-from sealane.dataplane.nft.ledger import Ledger, split, transaction
+from sealane.dataplane.nft.elements import ElementSocket
+from sealane.dataplane.nft.ledger import Ledger, Phases, transaction
 from sealane.dataplane.nft.libnftables import Nftables
 from sealane.dataplane.nft.programmer import NftProgrammer
+from sealane.dataplane.nft.steps import Step
 from sealane.kube.objects import Key, Object
 from sealane.network.addresses import plan_node
 from sealane.network.policies import derive_policies
@@ -110,20 +112,23 @@ def _kernel_only(size: int, thread: NamespaceThread, objects: Any) -> None:
     _row(f"{size:,} Services: objects to models", derived, "s")
     _row(f"{size:,} Services: models to text", rendered, "s", note=f"{len(whole) / 1e6:.1f} MB")
     _row(f"{size:,} Services: text to kernel", ran, "s")
-    container, element = next(split(name) for name in ledger.elements if " endpoints4 " in name)
-    texts = [
-        f"delete element inet {container} {{ {element} }}\n"
-        f"add element inet {container} {{ {element} : 10.200.0.{index % 250 + 1} . 8080 }}\n"
-        for index in range(CHANGES)
-    ]
+    name = next(name for name in ledger.elements if " endpoints4 " in name)
+    writer = thread.call(ElementSocket)
     times = []
-    for text in texts:
-        started = time.perf_counter()
-        thread.call(nft.run, text)
-        times.append((time.perf_counter() - started) * 1000)
+    for index in range(CHANGES):
+        step = Step(Phases(removed=(name,), added={name: f"10.200.0.{index % 250 + 1} . 8080"}))
+        times.append(thread.call(_timed, writer, step) * 1000)
     _row(f"{size:,} Services: one endpoint, kernel", median(times), "ms", "≤ 0.3", f"p99 {percentile(times, 0.99):.2f}")
+    thread.call(writer.close)
     thread.call(nft.run, f"delete table inet {services.TABLE}\ndelete table inet {policies.TABLE}")
     thread.call(nft.close)
+
+
+def _timed(writer: ElementSocket, step: Step) -> float:
+    started = time.perf_counter()
+    assert step.messages is not None
+    writer.apply(step.messages)
+    return time.perf_counter() - started
 
 
 async def _programmer(size: int, thread: NamespaceThread, objects: Any) -> None:

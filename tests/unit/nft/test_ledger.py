@@ -101,8 +101,12 @@ def test_increments_lead_where_everything_leads(drawn: list[Any]) -> None:
 
 
 def test_phases_of_several_ledgers_are_joined_phase_by_phase() -> None:
-    one, two = Phases("a1 ", "b1 ", "c1 ", "d1 ", "e1 "), Phases("a2 ", "b2 ", "c2 ", "d2 ", "e2 ")
-    assert transaction(one, two) == "a1 a2 b1 b2 c1 c2 d1 d2 e1 e2 "
+    one = Phases("a1\n", ("t m 1",), "c1\n", {"t m 2": "x"}, "e1\n")
+    two = Phases("a2\n", ("t n 1",), "c2\n", {"t n 2": ""}, "e2\n")
+    assert transaction(one, two).splitlines() == [
+        *("a1", "a2", "delete element inet t m { 1 }", "delete element inet t n { 1 }"),
+        *("c1", "c2", "add element inet t m { 2 : x }", "add element inet t n { 2 }", "e1", "e2"),
+    ]
 
 
 names = st.lists(st.sampled_from("abcdefgh"), unique=True)

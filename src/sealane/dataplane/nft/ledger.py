@@ -57,16 +57,23 @@ NOTHING = Facts()
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """Commands, in the order in which they must run."""
+    """What to do, in this order. removed, added: elements, as in Facts. sets: declarations of sets they are in, where
+    those are not fixed ones. The rest are commands."""
 
     declare: str = ""
-    remove: str = ""
+    removed: tuple[str, ...] = ()
     define: str = ""
-    add: str = ""
+    added: Mapping[str, str] = field(default_factory=dict)
     discard: str = ""
+    sets: Mapping[str, Declaration] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.declare or self.remove or self.define or self.add or self.discard)
+        return bool(self.removed or self.added or self.commands)
+
+    @property
+    def commands(self) -> bool:
+        """True when there is more than elements."""
+        return bool(self.declare or self.define or self.discard)
 
 
 def transaction(*ledgers: Phases) -> str:
@@ -74,9 +81,9 @@ def transaction(*ledgers: Phases) -> str:
     return "".join(
         [
             *(phases.declare for phases in ledgers),
-            *(phases.remove for phases in ledgers),
+            *(_elements("delete", dict.fromkeys(phases.removed, "")) for phases in ledgers),
             *(phases.define for phases in ledgers),
-            *(phases.add for phases in ledgers),
+            *(_elements("add", phases.added) for phases in ledgers),
             *(phases.discard for phases in ledgers),
         ]
     )
@@ -160,16 +167,15 @@ class Ledger:
         sets, self._old_sets = self._old_sets, {}
         if not elements and not chains and not sets:
             return Phases()
-        removed = {
-            element: ""
-            for element, data in elements.items()
-            if data is not None and self._elements.get(element) != data
-        }
+        removed = tuple(
+            element for element, data in elements.items() if data is not None and self._elements.get(element) != data
+        )
         added = {
             element: self._elements[element]
             for element, data in elements.items()
             if element in self._elements and self._elements[element] != data
         }
+        containers = {split(element)[0] for element in (*removed, *added)} if self._sets else ()
         redefined = {name: self._chains[name] for name in chains if name in self._chains}
         redefined = {name: rules for name, rules in redefined.items() if chains[name] != rules}
         gone = [name for name, rules in chains.items() if rules is not None and name not in self._chains]
@@ -177,21 +183,22 @@ class Ledger:
         dropped = {name: was for name, was in sets.items() if was is not None and name not in self._sets}
         return Phases(
             _declare(declared) + "".join(f"add chain {FAMILY} {name}\n" for name in redefined if chains[name] is None),
-            _elements("delete", removed),
+            removed,
             _define(redefined, [name for name in redefined if chains[name] is not None]),
-            _elements("add", added),
+            added,
             "".join(f"flush chain {FAMILY} {name}\n" for name in gone)
             + "".join(f"delete chain {FAMILY} {name}\n" for name in gone)
             + "".join(f"delete {was.kind} {FAMILY} {name}\n" for name, was in dropped.items()),
+            {name: self._sets[name] for name in containers if name in self._sets},
         )
 
     def everything(self) -> Phases:
         """The commands that fill empty tables."""
         return Phases(
             _declare(self._sets) + "".join(f"add chain {FAMILY} {name}\n" for name in self._chains),
-            "",
+            (),
             _define(self._chains, ()),
-            _elements("add", self._elements),
+            dict(self._elements),
         )
 
 

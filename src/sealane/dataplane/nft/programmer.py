@@ -15,8 +15,10 @@ from dataclasses import dataclass
 
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.nft import dump, policies, services
-from sealane.dataplane.nft.ledger import NOTHING, Facts, Ledger, Phases, transaction
+from sealane.dataplane.nft.elements import ElementSocket
+from sealane.dataplane.nft.ledger import NOTHING, Facts, Ledger, transaction
 from sealane.dataplane.nft.libnftables import Nftables, NftError
+from sealane.dataplane.nft.steps import Step
 from sealane.kube.objects import Key, Object
 from sealane.network.addresses import NodePlan
 from sealane.network.policies import Isolation, PodPeer, Policies, ResolvedPolicy, derive_policies
@@ -47,7 +49,7 @@ class NftProgrammer:
     ) -> None:
         self._policy = policy
         self._shared = Ledger()
-        self._whole: Phases | None = None  # `_shared.everything()`, as long as it holds
+        self._whole: str | None = None  # all of `_shared` as text, as long as it holds
         self._nodes = {name: _Node(Place(name), thread, log_group) for name, (_, thread) in nodes.items()}
         self._arranged: dict[tuple[Key, str], services.Arrangement] = {}
         self._differing: set[Key] = set()
@@ -183,22 +185,20 @@ class NftProgrammer:
         shared = self._shared.take()
         if shared:
             self._whole = None
-        common: str | None = None
+        common = Step(shared)
         for node in self._nodes.values():
             own = node.ledger.take()
             if own:
-                node.add(transaction(shared, own))
+                node.add(Step(shared, own))
             elif shared:
-                common = common or transaction(shared)
                 node.add(common)
 
     def _everything(self, node: _Node) -> str:
         self._gather()
-        node.waiting.clear()
+        node.waiting = []
         if self._whole is None:
-            self._whole = self._shared.everything()
-        own = node.ledger.everything()
-        return services.skeleton() + policies.skeleton() + transaction(self._whole, own)
+            self._whole = transaction(self._shared.everything())
+        return services.skeleton() + policies.skeleton() + self._whole + transaction(node.ledger.everything())
 
     async def _serve(self, name: str, node: _Node) -> None:
         backoff, failures = Backoff(longest=5.0), 0
@@ -206,10 +206,10 @@ class NftProgrammer:
             await node.wake.wait()
             node.wake.clear()
             whole, node.stale = node.stale, False
-            text = self._everything(node) if whole else "".join(node.waiting)
-            node.waiting.clear()
+            work = self._everything(node) if whole else node.waiting
+            node.waiting = []
             try:
-                await node.thread.run(node.apply, text)
+                await node.thread.run(node.apply, work)
                 failures = 0
             except (NftError, OSError) as error:
                 failures += 1
@@ -231,7 +231,7 @@ class _Node:
         self.place = place
         self.thread = thread
         self.ledger = Ledger()
-        self.waiting: list[str] = []
+        self.waiting: list[Step] = []
         self.stale = True  # written from nothing the first time
         self.wake = asyncio.Event()
         self.wake.set()
@@ -241,6 +241,7 @@ class _Node:
         self._pods: dict[Key, tuple[Key, ...]] = {}
         self._log_group = log_group
         self._context: Nftables | None = None
+        self._elements: ElementSocket | None = None
 
     def put_pod(self, pod: Key, isolation: Isolation | None, policy: Policies) -> None:
         before = self._pods.pop(pod, ())
@@ -286,9 +287,9 @@ class _Node:
                 del self.peers[peer]
                 self.ledger.put(peer, NOTHING)
 
-    def add(self, text: str) -> None:
+    def add(self, step: Step) -> None:
         if not self.stale:
-            self.waiting.append(text)
+            self.waiting.append(step)
         self.arouse()
 
     def arouse(self) -> None:
@@ -302,14 +303,29 @@ class _Node:
             self._context = Nftables()
         return self._context
 
-    def apply(self, text: str) -> None:
-        if text:
-            self.context().run_in_parts(text)
+    def apply(self, work: str | list[Step]) -> None:
+        """Commands, or steps that become one transaction."""
+        if isinstance(work, str):
+            self.context().run_in_parts(work)
+            return
+        messages: list[bytes] = []
+        for step in work:
+            if step.messages is None:
+                self.context().run_in_parts("".join(step.text for step in work))
+                return
+            messages += step.messages
+        if messages:
+            if self._elements is None:
+                self._elements = ElementSocket()
+            self._elements.apply(messages)
 
     def close(self) -> None:
         if self._context is not None:
             self._context.close()
             self._context = None
+        if self._elements is not None:
+            self._elements.close()
+            self._elements = None
 
 
 @dataclass(slots=True)
