@@ -10,13 +10,13 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import aiohttp
 import msgspec
 
 from sealane.kube import kubeconfig
-from sealane.kube.client import ApiError, ObjectList, PatchType, WatchEvent
+from sealane.kube.client import ApiError, Client, ObjectList, PatchType, WatchEvent
 from sealane.kube.kinds import Kind
 from sealane.kube.kubeconfig import Access
 from sealane.kube.objects import Object, Raw
@@ -28,6 +28,11 @@ PATCH_TYPES: Mapping[PatchType, str] = {
 }
 _IDLE_SECONDS = 60.0
 _CONNECT_SECONDS = 10.0
+_REQUEST_SECONDS = 60.0
+_WATCH_SECONDS = 540
+"""After this the server ends a watch, so one whose connection died in silence is noticed not much later."""
+_REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=_REQUEST_SECONDS, sock_connect=_CONNECT_SECONDS)
+_WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_WATCH_SECONDS + 30)
 
 
 class _Event(msgspec.Struct):
@@ -86,7 +91,12 @@ class HttpClient:
         fields: str = "",
     ) -> AsyncIterator[Sequence[WatchEvent]]:
         """All events of one read from the socket are one batch. Ends when the server ends the watch."""
-        query = {"watch": "1", "allowWatchBookmarks": "true", "resourceVersion": resource_version}
+        query = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(_WATCH_SECONDS),
+        }
         query |= _selectors(labels, fields)
         async with self._response("GET", kind.path(namespace), query, None, stream=True) as response:
             rest = b""
@@ -178,7 +188,7 @@ class HttpClient:
                 headers=headers,
                 proxy=self.access.proxy or None,
                 server_hostname=self.access.tls_server_name or None,
-                timeout=aiohttp.ClientTimeout(total=None if stream else 60.0, sock_connect=_CONNECT_SECONDS),
+                timeout=_WATCH_TIMEOUT if stream else _REQUEST_TIMEOUT,
             ) as response:
                 if response.status >= HTTPStatus.BAD_REQUEST:
                     raise _error(response.status, response.reason or "", await response.read())
@@ -214,6 +224,10 @@ class HttpClient:
                 return WatchEvent(event.type, self._object(kind, event.object))
             case _:
                 raise _status_error(event.object)
+
+
+if TYPE_CHECKING:
+    _is_a_client: Client = HttpClient(Access(""))
 
 
 def _selectors(labels: str, fields: str) -> dict[str, str]:
