@@ -43,6 +43,15 @@ def test_what_is_read() -> None:
     assert words.origin.at("metadata", "labels", "true").endswith("good.in.yaml:6")
 
 
+def test_kinds_that_a_cluster_knows_need_no_definition_among_the_files() -> None:
+    _, definition, lamp, _ = load([CASES / "good.in.yaml"]).objects
+    text = "apiVersion: example.com/v1\nkind: Lamp\nmetadata: {name: floor}\n"
+    assert "give its CustomResourceDefinition" in str(load(["-"], stdin=[text]).problems[0])
+    loaded = load(["-"], stdin=[text], known=[definition.raw])
+    assert not loaded.problems
+    assert loaded.kind_of(loaded.objects[0]) == loaded.kind_of(lamp)
+
+
 def test_sound_objects_are_there_beside_problems() -> None:
     assert keys(load([CASES / "yaml.in.yaml"])) == ["ConfigMap default/fine"]
     assert keys(load([CASES / "duplicate.in.yaml"])) == ["Service default/cart", "Service other/cart"]

@@ -60,17 +60,24 @@ def kind_of(found: Object, served: Served = BUILTIN) -> Kind:
     return served[(found.raw.get("apiVersion", ""), found.kind)]
 
 
-def load(paths: Iterable[str | Path], *, namespace: str = "default", stdin: Iterable[str] | None = None) -> Manifests:
+def load(
+    paths: Iterable[str | Path],
+    *,
+    namespace: str = "default",
+    known: Iterable[Raw] = (),
+    stdin: Iterable[str] | None = None,
+) -> Manifests:
     """Reads files, folders (all *.yaml, *.yml and *.json below) and "-" (stdin).
 
     Nothing is raised for bad input: every problem is in the answer, and an object that has one is not among `objects`.
-    `namespace` is given to objects of namespaced kinds that name none.
+    `namespace` is given to objects of namespaced kinds that name none. `known`: CustomResourceDefinitions that exist
+    already, beside those in the files.
     """
     found: list[tuple[Raw, Origin]] = []
     problems: list[ManifestProblem] = []
     for file, text in _texts(paths, stdin, problems):
         _read(file, text, found, problems)
-    served = {**BUILTIN, **definitions(raw for raw, _ in found)}
+    served = {**BUILTIN, **definitions([*known, *(raw for raw, _ in found)])}
     objects: dict[Key, Object] = {}
     places: dict[Key, Origin] = {}
     for raw, origin in found:
