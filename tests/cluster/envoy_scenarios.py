@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from random import Random
+from typing import Any
 
 from envoy_api_world import ApiWorld
 from envoy_world import Load, World, run
 
 from sealane.kube import kinds
+from sealane.kube.objects import Key
+from sealane.network.routes.evaluate import Request, evaluate
 
 
 async def hosts(world: World) -> None:
@@ -343,7 +347,107 @@ async def bench(world: ApiWorld, routes: int = 1000, samples: int = 200) -> None
     print("rate", answered / 2)
 
 
-SCENARIOS = {"hosts": hosts, "rules": rules, "rollout": rollout, "crash": crash, "api": api, "bench": bench}
+async def agree(world: World, seed: int = 0, rounds: int = 8, requests: int = 120) -> None:
+    """Random routes and requests: Envoy does what the model says."""
+    random = Random(seed)
+    for name in ("a", "b"):
+        await world.backend(name)
+        world.service(name, [name])
+    world.gateway({"port": 80}, {"port": 80, "hostname": "*.b.test"}, {"port": 80, "hostname": "x.b.test"})
+    gateway = Key("gateway.networking.k8s.io", "Gateway", "shop", "web")
+    hosts = ("a.test", "x.b.test", "y.b.test", "*.test", "*.b.test", "*.y.b.test")
+    asked = ("a.test", "A.test:80", "b.test", "x.b.test", "y.b.test", "z.y.b.test", "c.test", "other", "test")
+    paths = ("/", "/p", "/p/q", "/p/q/", "/P", "/pq", "/p/q/r")
+    compared = 0
+
+    def match() -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        kind = random.choice(("Exact", "PathPrefix", "PathPrefix", "RegularExpression"))
+        value = random.choice(paths) if kind != "RegularExpression" else random.choice(("/p.*", "/[pq]", "/p/q/?"))
+        made["path"] = {"type": kind, "value": value}
+        if random.random() < 0.2:
+            made["method"] = random.choice(("GET", "POST"))
+        if random.random() < 0.3:
+            value, kind = random.choice((("1", "Exact"), ("[12]", "RegularExpression")))
+            made["headers"] = [{"name": "X-V", "value": value, "type": kind}]
+        if random.random() < 0.2:
+            made["queryParams"] = [{"name": "v", "value": random.choice("12")}]
+        return made
+
+    def rule(name: str) -> dict[str, Any]:
+        mark = {
+            "type": "ResponseHeaderModifier",
+            "responseHeaderModifier": {"set": [{"name": "x-rule", "value": name}]},
+        }
+        made: dict[str, Any] = {"matches": [match() for _ in range(random.choice((1, 1, 2)))], "filters": [mark]}
+        edit = random.choice(
+            (
+                {"type": "ReplaceFullPath", "replaceFullPath": "/full"},
+                {"type": "ReplacePrefixMatch", "replacePrefixMatch": random.choice(("/", "/n", "/n/"))},
+            )
+        )
+        if any(item["path"]["type"] != "PathPrefix" for item in made["matches"]):  # the API refuses anything else
+            edit = {"type": "ReplaceFullPath", "replaceFullPath": "/full"}
+        what = random.random()
+        if what < 0.15:
+            to = {"hostname": "to.test", "statusCode": 302, "path": edit}
+            made["filters"] = [mark, {"type": "RequestRedirect", "requestRedirect": to}]
+            return made
+        if what < 0.4:
+            made["filters"] = [mark, {"type": "URLRewrite", "urlRewrite": {"path": edit}}]
+        made["backendRefs"] = [
+            {"name": random.choice(("a", "b", "a", "b", "gone")), "port": 80, "weight": random.choice((0, 1, 1))}
+            for _ in range(random.choice((1, 1, 2)))
+        ]
+        return made
+
+    for number in range(rounds):
+        for index in range(5):
+            world.route(
+                f"r{index}",
+                random.sample(hosts, random.choice((0, 1, 2))),
+                [rule(f"{number}.{index}.{i}") for i in range(random.choice((1, 2, 3)))],
+            )
+        world.route("round", [f"round{number}.test"], [{"backendRefs": [{"name": "a", "port": 80}]}])
+        await world.until(f"round{number}.test", 200)
+        await asyncio.sleep(0.03)  # each worker of Envoy takes a change in its own time
+        for _ in range(requests):
+            path = random.choice(paths) + random.choice(("", "?v=1", "?v=2&w=1"))
+            host, method = random.choice(asked), random.choice(("GET", "POST"))
+            headers = random.choice(({}, {"X-V": "1"}, {"x-v": "2"}))
+            said = evaluate(world.routing.hosts, Request(gateway, 80, host, path, method, tuple(headers.items())))
+            did = await world.get(host, path, method=method, headers=headers)
+            case = (seed, number, host, path, method, headers, [step.text for step in said.steps], did)
+            if said.rule is None:
+                assert did.status == 404, case
+                assert "x-rule" not in did.headers, case
+            else:
+                _, index, name = did.headers.get("x-rule", "0.-.-").split(".")
+                assert said.rule.origin.key.name == f"r{index}" or did.status == 500, case
+                assert str(said.rule.origin.path[2]) == name or did.status == 500, case
+                if said.status:
+                    assert did.status == said.status, case
+                    assert did.headers.get("location", "") == said.location, case
+                elif did.status == 200:
+                    pods = [backend.service.name for backend in said.backends if not backend.problem]
+                    assert did.seen["pod"] in pods, case
+                    assert did.seen["path"] == said.request.path, case
+                else:
+                    assert did.status == 500, case
+                    assert any(backend.problem for backend in said.backends), case
+            compared += 1
+    print(compared, "requests agree")
+
+
+SCENARIOS = {
+    "hosts": hosts,
+    "rules": rules,
+    "rollout": rollout,
+    "crash": crash,
+    "agree": agree,
+    "api": api,
+    "bench": bench,
+}
 
 if __name__ == "__main__":
     chosen = SCENARIOS[sys.argv[1]]

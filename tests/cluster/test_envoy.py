@@ -38,6 +38,10 @@ def test_rules(tmp_path: Path) -> None:
     play("rules", tmp_path)
 
 
+def test_envoy_does_what_the_model_says(tmp_path: Path) -> None:
+    play("agree", tmp_path)
+
+
 def test_no_request_fails_while_pods_come_and_go(tmp_path: Path) -> None:
     play("rollout", tmp_path)
 
