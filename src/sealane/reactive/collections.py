@@ -23,6 +23,23 @@ from heapq import heappop, heappush
 from typing import Any, Generic, Protocol, TypeVar
 
 from sealane.kube.selectors import LabelSelector
+from sealane.reactive.filters import ByIndex, ByKey, Dependents, Filter, Lookup, Reader, Selected, Selecting
+
+__all__ = [
+    "ByIndex",
+    "ByKey",
+    "Change",
+    "Collection",
+    "Derived",
+    "Fetch",
+    "Filter",
+    "Graph",
+    "Selected",
+    "Selecting",
+    "Source",
+    "derive",
+    "derive_many",
+]
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -39,39 +56,6 @@ class Change(Generic[K, V]):
     key: K
     old: V | None
     new: V | None
-
-
-@dataclass(frozen=True, slots=True)
-class ByKey:
-    key: Hashable
-
-
-@dataclass(frozen=True, slots=True)
-class ByIndex:
-    index: Callable[[Any], Iterable[Hashable]]
-    value: Hashable
-
-
-@dataclass(frozen=True, slots=True)
-class Selected:
-    """Values of `namespace` (None: any) whose labels `selector` matches."""
-
-    namespace: str | None
-    selector: LabelSelector
-
-
-@dataclass(frozen=True, slots=True)
-class Selecting:
-    """Values of `namespace` (None: any) whose own selector, read by `selector_of`, matches these labels."""
-
-    selector_of: Callable[[Any], LabelSelector | None]
-    namespace: str | None
-    labels: tuple[tuple[str, str], ...]
-
-
-Filter = ByKey | ByIndex | Selected | Selecting
-Anchor = tuple[str | None, tuple[str, str] | None]
-Dependent = tuple["Derived[Any, Any, Any, Any]", Hashable]
 
 
 class _Dependent(Protocol):
@@ -146,18 +130,9 @@ class Collection(Generic[K, V]):
         self._derived: list[_Dependent] = []
         self._subscribers: list[Callable[[Sequence[Change[K, V]]], None]] = []
         self._pending: dict[K, V | None] = {}  # key -> value before this batch, for subscribers
-        # Indexes are built when first asked for and kept from then on.
-        self._indexes: dict[Callable[[Any], Iterable[Hashable]], dict[Hashable, set[K]]] = {}
-        self._by_label: dict[Anchor, set[K]] | None = None
-        self._by_selector: dict[Callable[[Any], LabelSelector | None], dict[Anchor, set[K]]] = {}
-        # Who must be recomputed when a value changes.
-        self._on_all: set[Dependent] = set()
-        self._on_key: dict[Hashable, set[Dependent]] = {}
-        self._on_index: dict[Callable[[Any], Iterable[Hashable]], dict[Hashable, set[Dependent]]] = {}
-        self._on_selected: dict[Anchor, dict[Selected, set[Dependent]]] = {}
-        self._on_selecting: dict[
-            Callable[[Any], LabelSelector | None], dict[Anchor, dict[Selecting, set[Dependent]]]
-        ] = {}
+        self._reader = Reader(lambda error: graph._failed(name, None, error))
+        self._lookup: Lookup[K, V] = Lookup(self._values, self._reader)
+        self._dependents: Dependents[Derived[Any, Any, Any, Any]] = Dependents(self._reader)
 
     def __len__(self) -> int:
         return len(self._values)
@@ -201,82 +176,9 @@ class Collection(Generic[K, V]):
 
     def select(self, filter_: Filter | None) -> list[V]:
         """What `fetch` returns for `filter_`, sorted by key, without registering a dependency."""
-        keys: Iterable[K]
-        match filter_:
-            case None:
-                keys = self._values
-            case ByKey(key):
-                found = self._values.get(key)  # type: ignore[arg-type]
-                return [] if found is None else [found]
-            case ByIndex(index, value):
-                keys = self._index(index).get(value, ())
-            case Selected(namespace, selector):
-                anchored = self._labels().get((namespace, selector.anchor), ())
-                values = self._values
-                keys = [key for key in anchored if selector.matches(values[key].labels)]  # type: ignore[attr-defined]
-            case Selecting(selector_of, namespace, labels):
-                plain = dict(labels)
-                by_anchor = self._selectors(selector_of)
-                candidates = set(by_anchor.get((namespace, None), ()))
-                for pair in labels:
-                    candidates |= by_anchor.get((namespace, pair), set())
-                keys = [
-                    key
-                    for key in candidates
-                    if (own := self._own(selector_of, self._values[key])) is not None and own.matches(plain)
-                ]
-        values = self._values
-        return [values[key] for key in sorted(keys)]  # type: ignore[type-var]
-
-    # Indexes
-
-    def _index(self, index: Callable[[Any], Iterable[Hashable]]) -> dict[Hashable, set[K]]:
-        known = self._indexes.get(index)
-        if known is None:
-            known = self._indexes[index] = {}
-            for key, value in self._values.items():
-                for entry in self._indexed(index, value):
-                    known.setdefault(entry, set()).add(key)
-        return known
-
-    def _labels(self) -> dict[Anchor, set[K]]:
-        if self._by_label is None:
-            self._by_label = {}
-            for key, value in self._values.items():
-                _move(self._by_label, key, (), _label_anchors(value))
-        return self._by_label
-
-    def _selectors(self, selector_of: Callable[[Any], LabelSelector | None]) -> dict[Anchor, set[K]]:
-        known = self._by_selector.get(selector_of)
-        if known is None:
-            known = self._by_selector[selector_of] = {}
-            for key, value in self._values.items():
-                _move(known, key, (), self._selector_anchors(selector_of, value))
-        return known
-
-    def _indexed(self, index: Callable[[Any], Iterable[Hashable]], value: V | None) -> set[Hashable]:
-        """What `index` says of one value. A value that makes it fail is not found by that index."""
-        if value is None:
-            return set()
-        try:
-            return set(index(value))
-        except Exception as error:
-            self.graph._failed(self.name, None, error)
-            return set()
-
-    def _own(self, selector_of: Callable[[Any], LabelSelector | None], value: V | None) -> LabelSelector | None:
-        """The selector that `value` carries. One that cannot be read selects nothing."""
-        if value is None:
-            return None
-        try:
-            return selector_of(value)
-        except Exception as error:
-            self.graph._failed(self.name, None, error)
-            return None
-
-    def _selector_anchors(self, selector_of: Callable[[Any], LabelSelector | None], value: V | None) -> list[Anchor]:
-        own = self._own(selector_of, value)
-        return [] if own is None else [(None, own.anchor), (value.namespace, own.anchor)]  # type: ignore[union-attr]
+        if filter_ is None:
+            return [self._values[key] for key in sorted(self._values)]  # type: ignore[type-var]
+        return self._lookup.find(filter_)
 
     # Change
 
@@ -289,46 +191,15 @@ class Collection(Generic[K, V]):
             del self._values[key]
         else:
             self._values[key] = new
-        for index, entries in self._indexes.items():
-            _move(entries, key, self._indexed(index, old), self._indexed(index, new))
-        if self._by_label is not None:
-            _move(self._by_label, key, _label_anchors(old), _label_anchors(new))
-        for selector_of, anchors in self._by_selector.items():
-            _move(anchors, key, self._selector_anchors(selector_of, old), self._selector_anchors(selector_of, new))
-        self._mark(key, old, new)
+        self._lookup.changed(key, old, new)
+        for derived in self._derived:
+            derived._invalidate(key)
+        for dependent, input_key in self._dependents.touched(key, old, new):
+            dependent._invalidate(input_key)
         if self._subscribers:
             self._pending.setdefault(key, old)
             self.graph._changed[self._order] = self
         return True
-
-    def _mark(self, key: K, old: V | None, new: V | None) -> None:
-        for derived in self._derived:
-            derived._invalidate(key)
-        for derived, input_key in self._on_all:
-            derived._invalidate(input_key)
-        for derived, input_key in self._on_key.get(key, ()):
-            derived._invalidate(input_key)
-        for index, entries in self._on_index.items():
-            for entry in self._indexed(index, old) | self._indexed(index, new):
-                for derived, input_key in entries.get(entry, ()):
-                    derived._invalidate(input_key)
-        if self._on_selected:
-            for value in (old, new):
-                for anchor in _label_anchors(value):
-                    for selected, dependents in self._on_selected.get(anchor, _NONE).items():
-                        if selected.selector.matches(value.labels):  # type: ignore[union-attr]
-                            for derived, input_key in dependents:
-                                derived._invalidate(input_key)
-        for selector_of, by_anchor in self._on_selecting.items():
-            for value in (old, new):
-                own = self._own(selector_of, value)
-                if own is None:
-                    continue
-                for anchor in self._selector_anchors(selector_of, value):
-                    for selecting, dependents in by_anchor.get(anchor, _NONE).items():
-                        if own.matches(dict(selecting.labels)):
-                            for derived, input_key in dependents:
-                                derived._invalidate(input_key)
 
     def _publish(self) -> None:
         pending, self._pending = self._pending, {}
@@ -343,47 +214,6 @@ class Collection(Generic[K, V]):
                     receive(changes)
                 except Exception as error:
                     self.graph._failed(f"subscriber of {self.name}", None, error)
-
-    # Dependencies
-
-    def _depend(self, filter_: Filter | None, dependent: Dependent) -> None:
-        for dependents in self._registers(filter_):
-            dependents.add(dependent)
-
-    def _release(self, filter_: Filter | None, dependent: Dependent) -> None:
-        for dependents in self._registers(filter_):
-            dependents.discard(dependent)
-        # Empty entries go, so that a long life does not gather filters nobody asks for any more.
-        match filter_:
-            case ByKey(key):
-                _prune(self._on_key, key)
-            case ByIndex(index, value):
-                _prune(self._on_index[index], value)
-            case Selected(namespace, selector):
-                anchor: Anchor = (namespace, selector.anchor)
-                _prune(self._on_selected[anchor], filter_)
-                _prune(self._on_selected, anchor)
-            case Selecting(selector_of, namespace, labels):
-                by_anchor = self._on_selecting[selector_of]
-                for pair in (None, *labels):
-                    if (namespace, pair) in by_anchor:
-                        _prune(by_anchor[namespace, pair], filter_)
-                        _prune(by_anchor, (namespace, pair))
-
-    def _registers(self, filter_: Filter | None) -> Iterator[set[Dependent]]:
-        match filter_:
-            case None:
-                yield self._on_all
-            case ByKey(key):
-                yield self._on_key.setdefault(key, set())
-            case ByIndex(index, value):
-                yield self._on_index.setdefault(index, {}).setdefault(value, set())
-            case Selected(namespace, selector):
-                yield self._on_selected.setdefault((namespace, selector.anchor), {}).setdefault(filter_, set())
-            case Selecting(selector_of, namespace, labels):
-                by_anchor = self._on_selecting.setdefault(selector_of, {})
-                for pair in (None, *labels):
-                    yield by_anchor.setdefault((namespace, pair), {}).setdefault(filter_, set())
 
 
 class Source(Collection[K, V]):
@@ -513,11 +343,11 @@ class Derived(Collection[KO, VO], Generic[K, V, KO, VO]):
         known = self._read.get(key, {})
         if read.keys() == known.keys():
             return
-        dependent: Dependent = (self, key)
+        dependent = (self, key)
         for collection, filter_ in known.keys() - read.keys():
-            collection._release(filter_, dependent)
+            collection._dependents.discard(filter_, dependent)
         for collection, filter_ in read.keys() - known.keys():
-            collection._depend(filter_, dependent)
+            collection._dependents.add(filter_, dependent)
         if read:
             self._read[key] = read
         else:
@@ -542,30 +372,3 @@ def derive_many(
 
 
 _EVERYTHING = LabelSelector()
-_NONE: dict[Any, set[Dependent]] = {}
-
-
-def _label_anchors(value: Any) -> list[Anchor]:
-    """Every anchor under which a Selected filter that matches `value` can be registered."""
-    if value is None:
-        return []
-    namespace: str = value.namespace
-    anchors: list[Anchor] = [(None, None), (namespace, None)]
-    for pair in value.labels.items():
-        anchors.append((None, pair))
-        anchors.append((namespace, pair))
-    return anchors
-
-
-def _move(entries: dict[Any, set[K]], key: K, old: Iterable[Any], new: Iterable[Any]) -> None:
-    before, after = set(old), set(new)
-    for entry in before - after:
-        entries[entry].discard(key)
-        _prune(entries, entry)
-    for entry in after - before:
-        entries.setdefault(entry, set()).add(key)
-
-
-def _prune(entries: dict[Any, Any], entry: Any) -> None:
-    if entry in entries and not entries[entry]:
-        del entries[entry]

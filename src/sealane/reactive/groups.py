@@ -74,7 +74,7 @@ class Group(Collection[G, VO], Generic[G, V, VO]):
             number, key = member
             collection = self._collections[number]
             before: frozenset[Any] = self._entries.get(member, _NONE)
-            after: frozenset[Any] = frozenset(collection._indexed(self._indexes_of[number], collection.get(key)))
+            after: frozenset[Any] = frozenset(collection._reader.entries(self._indexes_of[number], collection.get(key)))
             if after:
                 self._entries[member] = after
             else:

@@ -176,12 +176,8 @@ def test_when_all_inputs_are_gone_nothing_is_remembered(changes: list[tuple[str,
         model.nodes.replace({})
     assert not any(model.results().values())
     for collection in (model.pods, model.services, model.services_of):
-        assert not collection._on_all
-        assert not collection._on_key
-        assert not collection._on_selected
-        assert not any(collection._on_index.values())
-        assert not any(collection._on_selecting.values())
-        assert not any(collection._by_label or {})
+        assert not collection._dependents
+        assert not collection._lookup._labels
 
 
 def shop(services: int = 20, pods: int = 10) -> Model:
@@ -239,7 +235,7 @@ def test_a_filter_no_longer_read_is_let_go() -> None:
     switch.set("s", "one")
     assert chosen.get("s") == 1
     switch.set("s", "two")
-    assert list(values._on_key) == ["two"]
+    assert list(values._dependents._key) == ["two"]
     before = chosen.recomputed
     values.set("one", 11)
     assert chosen.recomputed == before
