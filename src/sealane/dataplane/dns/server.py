@@ -27,6 +27,8 @@ MAX_WAITING = 10_000
 MAX_CONNECTIONS = 1000
 IDLE_SECONDS = 10
 MAX_CHAIN = 8
+RECEIVE_BYTES = 4 << 20
+SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>; Python has no name for it
 
 
 class Server:
@@ -42,6 +44,8 @@ class Server:
         """UDP and listening TCP sockets, bound and not blocking. They stay the caller's, to close after `release`."""
         loop = asyncio.get_running_loop()
         for sock in sockets:
+            if sock.type == socket.SOCK_DGRAM:
+                _widen(sock)
             loop.add_reader(sock, self._packets if sock.type == socket.SOCK_DGRAM else self._accept, sock)
 
     def release(self, sockets: Iterable[socket.socket]) -> None:
@@ -202,6 +206,14 @@ def _encode(rrset: dns.rrset.RRset) -> list[bytes]:
         for data in (rdata.to_wire() for rdata in rrset)
         if data is not None
     ]
+
+
+def _widen(sock: socket.socket) -> None:
+    """Room for the questions that come while others are answered: the system's default holds some 270."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BYTES)
+    except OSError:  # Not root: as much as the system lets everyone have.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
 
 
 def _send(sock: socket.socket, answer: bytes, peer: object) -> None:
