@@ -108,6 +108,7 @@ def _verify(name: str, *, as_json: bool) -> int:
     from sealane.cli.connect import running
     from sealane.dataplane.pods.exec import AgentError, probe
     from sealane.explain import verify as explained
+    from sealane.explain.render import render_report
     from sealane.explain.world import World
 
     folder, _ = running(name)
@@ -126,10 +127,5 @@ def _verify(name: str, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(report.json(), indent=1))
     else:
-        print(
-            f"{report.attempts} connections tried: {report.allowed} predicted to be answered, "
-            f"{report.attempts - report.allowed} to be refused; {len(report.disagreements)} ended otherwise"
-        )
-        for each in report.disagreements:
-            print(f"  {each.text}{f'  [{each.attempt.at}]' if each.attempt.at else ''}")
+        console().print(render_report(report))
     return report.exit_code
