@@ -163,6 +163,17 @@ async def probes_decide(world: World) -> None:
         return (await world.container("flag"))["ready"] is False
 
     await until(unready, "flag not ready any more")
+    await world.pod("gated", readinessGates=[{"conditionType": "example.com/lb"}])
+
+    async def gate_closed() -> bool:
+        conditions = {one["type"]: one["status"] for one in (await world.status("gated")).get("conditions") or ()}
+        return (conditions.get("ContainersReady"), conditions.get("Ready")) == ("True", "False")
+
+    await until(gate_closed, "containers ready behind a closed gate")
+    gate = {"status": {"conditions": [{"type": "example.com/lb", "status": "True"}]}}
+    await world.client.patch(kinds.POD, "shop", "gated", gate, type="strategic", subresource="status")
+    gated = await world.ready("gated")
+    assert any(one["type"] == "example.com/lb" for one in gated.status["conditions"])
     broken = {"httpGet": {"path": "/?status=500", "port": "http"}, "periodSeconds": 1, "failureThreshold": 2}
     await world.pod("dead", containers=[{"name": "c", "image": "web", "ports": ports, "livenessProbe": broken}])
 

@@ -274,9 +274,14 @@ def delete(run_dir: Path) -> None:
         namespaces.delete(run_dir, name)
 
 
+def has_ipv6() -> bool:
+    """Whether this kernel speaks IPv6."""
+    return os.path.exists("/proc/sys/net/ipv6")
+
+
 def _supported(messages: Sequence[Message]) -> list[Message]:
     """Without the messages of IPv6 when this kernel has none."""
-    if os.path.exists("/proc/sys/net/ipv6"):
+    if has_ipv6():
         return list(messages)
     return [message for message in messages if ":" not in message.what]
 

@@ -21,7 +21,7 @@ class PodAddresses:
         self._taken: dict[int, str] = {}
         self._of: dict[str, int] = {}
 
-    def take(self, uid: str, wanted: str = "") -> tuple[str, str]:
+    def take(self, uid: str, wanted: str = "") -> tuple[str, ...]:
         """The pod's (IPv4, IPv6); `wanted` (an IPv4 address) when it is in range and free. Raises Exhausted."""
         known = self._of.get(uid)
         if known is None:

@@ -196,7 +196,7 @@ class PodRuntime:
     async def _patch(self, pod: Object, status: Raw) -> None:
         # The uid makes it a conflict when another pod has come under this name meanwhile.
         patch = {"metadata": {"uid": pod.uid}, "status": status}
-        await self.around.client.patch(POD, pod.namespace, pod.name, patch, subresource="status")
+        await self.around.client.patch(POD, pod.namespace, pod.name, patch, type="strategic", subresource="status")
 
     def _task(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from sealane.dataplane.linux import namespaces
-from sealane.dataplane.linux.topology import PodLink, pod_namespace
+from sealane.dataplane.linux.topology import PodLink, has_ipv6, pod_namespace
 from sealane.dataplane.pods import lifecycle, states
 from sealane.dataplane.pods.addresses import Exhausted
 from sealane.dataplane.pods.container import CannotStart, Container
@@ -108,6 +108,8 @@ class PodShell:
     def changed(self, pod: Object) -> None:
         """The API object is now this."""
         self.pod = pod
+        if pod.spec.get("readinessGates"):  # whose conditions others write
+            self._on_change(self)
         if pod.deleting:
             grace = pod.metadata.get("deletionGracePeriodSeconds")
             self.feed(states.Deletion(DEFAULT_GRACE if grace is None else float(grace)))
@@ -179,6 +181,7 @@ class PodShell:
             return
         try:
             ips = self.node.addresses.take(self.uid, str(self.pod.status.get("podIP") or ""))
+            ips = ips if has_ipv6() else ips[:1]
             link = PodLink(self.uid, tuple(ip_address(ip) for ip in ips))
             await self.node.thread.run(self.node.links.create_pod, link)
         except (OSError, Exhausted) as error:

@@ -13,8 +13,6 @@ from typing import Any
 from sealane.dataplane.pods.states import Container, ContainerPlan, Exit, PodState
 from sealane.kube.objects import Object, Raw
 
-OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
-
 
 def timestamp(seconds: float) -> str:
     """RFC 3339 in UTC, whole seconds: the form of meta/v1 Time."""
@@ -22,7 +20,7 @@ def timestamp(seconds: float) -> str:
 
 
 def pod_status(pod: Object, state: PodState, node_ips: Sequence[str], now: float) -> Raw:
-    """The whole status. Conditions keep their lastTransitionTime while they do not change, and those of others stay."""
+    """All that the kubelet writes. Conditions keep their lastTransitionTime while they do not change."""
     images = {one["name"]: one.get("image", "") for one in _containers(pod)}
     status: Raw = {
         "phase": state.phase,
@@ -45,8 +43,23 @@ def pod_status(pod: Object, state: PodState, node_ips: Sequence[str], now: float
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> Raw:
-    """The merge patch (RFC 7386) of the top-level fields that differ; empty when none does."""
-    return {key: value for key, value in new.items() if old.get(key) != value}
+    """The strategic merge patch of the top-level fields that differ; empty when none does.
+
+    Conditions are merged by type, so those that others write meanwhile are not touched; addresses are replaced.
+    """
+    patch: Raw = {}
+    for key, value in new.items():
+        if old.get(key) == value:
+            continue
+        if key == "conditions":
+            known = {one["type"]: one for one in old.get(key) or ()}
+            value = [one for one in value if one != known.get(one["type"])]
+            if not value:
+                continue
+        elif key in ("podIPs", "hostIPs"):
+            value = [*value, {"$patch": "replace"}]
+        patch[key] = value
+    return patch
 
 
 def _containers(pod: Object) -> list[Raw]:
@@ -87,8 +100,7 @@ def _conditions(pod: Object, state: PodState, now: float) -> list[Raw]:
         ("ContainersReady", containers_ready, reason),
         ("PodScheduled", True, ("", "")),
     ]
-    conditions = [_condition(known.get(kind), kind, true, why, now) for kind, true, why in wanted]
-    return conditions + [one for kind, one in known.items() if kind not in OWN_CONDITIONS]
+    return [_condition(known.get(kind), kind, true, why, now) for kind, true, why in wanted]
 
 
 def _condition(known: Raw | None, kind: str, true: bool, why: tuple[str, str], now: float) -> Raw:
