@@ -168,6 +168,25 @@ async def session_affinity(lab: Lab) -> None:
 
 
 @scenario
+async def session_affinity_on_local_endpoints(lab: Lab) -> None:
+    lab.put(
+        lab.service(type="NodePort", sessionAffinity="ClientIP", externalTrafficPolicy="Local"),
+        *lab.slices("a", "b", "c", "d"),
+    )
+    await lab.programmer.synced()
+    first = await lab.spread("outside", NODE_2, 30080, count=20)
+    assert len(first) == 1, first
+    (chosen,) = first
+    assert chosen in "cd"
+    rest = [pod for pod in "abcd" if pod != chosen]
+    lab.put(*lab.slices(*rest))
+    await lab.programmer.synced()
+    assert set(await lab.spread("outside", NODE_2, 30080, count=20)) == set(rest) & {"c", "d"}
+    assert (await lab.ask("outside", NODE_2, 30080))[1] == "172.18.0.1"
+    assert len(await lab.spread("a", NODE_1, 30080, count=20)) == 1
+
+
+@scenario
 async def leaving_the_cluster_wears_the_nodes_address(lab: Lab) -> None:
     path = namespaces.path_of(lab.run_dir, "outside")
     listening = namespaces.inside(path, lambda: socket.create_server(("172.18.0.1", 9000)))

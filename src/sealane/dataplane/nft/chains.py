@@ -148,7 +148,7 @@ class Scope:
                 elements[f"{container} {frontend} . {number:#010x}"] = endpoint
             return
         drawn, sticky = self.map("drawn"), self.map("sticky")
-        for number, (endpoint, mark) in enumerate(_marks(endpoints), offset):
+        for number, (endpoint, mark) in enumerate(_marks(endpoints, local=offset == LOCAL_OFFSET), offset):
             elements[f"{drawn} {frontend} . {number:#010x}"] = mark
             elements[f"{sticky} {frontend} . {mark}"] = endpoint
 
@@ -160,13 +160,16 @@ def _shared(kind: ScopeKind, family: Family, purpose: Purpose, count: int) -> tu
     return number, f"{kind}{family}-{purpose}-{count}", Scope(kind, family, None)._rules(purpose, count)
 
 
-def _marks(endpoints: Sequence[str]) -> list[tuple[str, str]]:
-    """Each endpoint with a mark that stays its own whatever other endpoints come and go."""
+def _marks(endpoints: Sequence[str], *, local: bool) -> list[tuple[str, str]]:
+    """Each endpoint with a mark that stays its own whatever other endpoints come and go.
+
+    local: other marks for the same endpoints, so that a client from outside does not follow one that left the node.
+    """
     taken: dict[int, str] = {}
     for endpoint in sorted(endpoints):
-        mark = zlib.crc32(endpoint.encode()) or 1
+        mark = zlib.crc32(endpoint.encode()) >> 1 or 1
         while mark in taken:
             mark += 1
         taken[mark] = endpoint
-    by_endpoint = {endpoint: f"{mark:#010x}" for mark, endpoint in taken.items()}
+    by_endpoint = {endpoint: f"{mark | local << 31:#010x}" for mark, endpoint in taken.items()}
     return [(endpoint, by_endpoint[endpoint]) for endpoint in endpoints]

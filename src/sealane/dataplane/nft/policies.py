@@ -94,7 +94,7 @@ def policy_facts(resolved: ResolvedPolicy) -> Facts:
                     sets[_port_set(rule, port, family)] = Declaration(
                         "set", f"type {kind} . inet_proto . inet_service;"
                     )
-                for address, protocol, number in destinations:
+                for address, protocol, number in sorted(destinations):
                     element = f"{address} . {protocol.lower()} . {number}"
                     elements[f"{_port_set(rule, port, _family(address))} {element}"] = ""
         chains[f"{TABLE} {policy_chain(resolved.policy.key, direction)}"] = tuple(rules)
@@ -109,7 +109,7 @@ def nothing_allowed(policy: Key) -> Facts:
 def peer_facts(peer: PodPeer, addresses: frozenset[str]) -> Facts:
     """The addresses of a peer's pods, as one set for each family, shared by all rules that name the same peer."""
     return Facts(
-        {f"{_peer_set(peer, _family(address))} {address}": "" for address in addresses},
+        {f"{_peer_set(peer, _family(address))} {address}": "" for address in sorted(addresses)},
         sets={_peer_set(peer, 4): _ADDRESSES[4], _peer_set(peer, 6): _ADDRESSES[6]},
     )
 
