@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from sealane.kube.client import ApiError
 from sealane.kube.kinds import (
     DAEMONSET,
     DEPLOYMENT,
@@ -18,6 +19,7 @@ from sealane.kube.kinds import (
     REPLICASET,
     SERVICE,
     STATEFULSET,
+    Kind,
 )
 from sealane.kube.objects import Object, Raw
 
@@ -259,5 +261,47 @@ def test_load_balancers_get_addresses_and_keep_them(plane: Plane) -> None:
             await running.client.delete(SERVICE, "shop", "a")
             await running.client.patch(SERVICE, "shop", "b", {"spec": {"type": "ClusterIP"}})
             await running.until(lambda: given() == {})
+
+    asyncio.run(scenario())
+
+
+def test_pods_that_are_refused_are_told_and_tried_again(plane: Plane) -> None:
+    async def scenario() -> None:
+        async with plane() as running:
+            raw = make("ReplicaSet", replicas=3)
+            create = running.client.create
+            refusals = 0
+
+            async def refusing(kind: Kind, raw: Raw) -> Object:
+                nonlocal refusals
+                if kind == POD and refusals < 4:
+                    refusals += 1
+                    raise ApiError(403, "Forbidden", "exceeded quota: pods")
+                return await create(kind, raw)
+
+            running.client.create = refusing
+            await create(REPLICASET, raw)
+            await running.until(lambda: len(running.all(POD)) == 3)
+            assert refusals == 4  # three at once, then one to see whether it works again
+            await running.quiet()
+            events = (await running.client.list(EVENT, "shop")).items
+            (failed,) = (each for each in events if each.raw["reason"] == "FailedCreate")
+            assert failed.raw["message"] == "Error creating: exceeded quota: pods"
+            assert failed.raw["count"] == 4
+            assert failed.raw["involvedObject"]["name"] == "web"
+
+    asyncio.run(scenario())
+
+
+def test_a_deployment_that_is_deleted_takes_its_pods_along(plane: Plane) -> None:
+    async def scenario() -> None:
+        async with plane() as running:
+            for policy in ("Background", "Foreground"):
+                await running.client.create(DEPLOYMENT, make("Deployment", replicas=5))
+                await running.until(lambda: len(running.all(POD)) == 5)
+                await running.client.delete(DEPLOYMENT, "shop", "web", propagation=policy)
+                await running.until(
+                    lambda: not (running.all(POD) or running.all(REPLICASET) or running.all(DEPLOYMENT))
+                )
 
     asyncio.run(scenario())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sealane.apiserver.local import LocalClient
 from sealane.kube.client import ApiError
 from sealane.kube.kinds import CONFIGMAP, SERVICE
 from sealane.kube.objects import Key, Object, Raw
@@ -277,3 +280,54 @@ def test_a_whole_difference_leaves_nothing_else(actual: Raw, wanted: Raw) -> Non
 
 def _filled(raw: Raw) -> Iterable[str]:
     return (name for name, value in raw.items() if value)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_happens_the_api_agrees_in_the_end(client: Unreliable, seed: int) -> None:
+    """Random wishes, strangers' edits and deletions, lost watches and failing writes, all at once."""
+    chance = random.Random(seed)
+    broken = [ApiError(500, "InternalError", "broken"), ConnectionResetError("cut"), ApiError(409, "Conflict", "no")]
+
+    async def stranger(name: str) -> None:
+        try:
+            if chance.random() < 0.5:
+                await LocalClient.delete(client, CONFIGMAP, "default", name)
+            else:
+                await LocalClient.patch(client, CONFIGMAP, "default", name, {"data": {"x": "theirs", "y": None}})
+        except ApiError:
+            pass  # there is no such object at the moment
+
+    async def scenario() -> None:
+        async with running(client, whole=True, parallel=3) as setup:
+            for _ in range(150):
+                name = f"c{chance.randrange(5)}"
+                match chance.randrange(8):
+                    case 0 | 1 | 2:
+                        data = {key: str(chance.randrange(3)) for key in "xy" if chance.random() < 0.7}
+                        setup.wanted.set(key(name), wish(name, **data))
+                    case 3:
+                        setup.wanted.remove(key(name))
+                    case 4:
+                        await stranger(name)
+                    case 5:
+                        verb = chance.choice(["create", "patch", "delete"])
+                        client.failing[verb] = (chance.randrange(3), chance.choice(broken))
+                    case 6:
+                        client.cut()
+                    case 7:
+                        await asyncio.sleep(chance.choice([0, 0.001, 0.004]))
+            client.failing.clear()
+            wanted = {name.name: value["data"] for name, value in setup.wanted.items()}
+
+            async def stored() -> dict[str, Any]:
+                found = (await LocalClient.list(client, CONFIGMAP, "default")).items
+                return {each.name: each.raw.get("data") or {} for each in found if each.labels.get("made-by")}
+
+            for _ in range(1000):
+                if await stored() == wanted:
+                    break
+                await asyncio.sleep(0.005)
+            assert await stored() == wanted
+            await setup.settled()
+
+    asyncio.run(scenario())
