@@ -200,6 +200,7 @@ class Supervisor:
             message = json.loads(line)
             if message.get("ready"):
                 child.ready = True
+                log.info("%s is ready %.0f ms after its start", child.role.name, 1000 * (time.monotonic() - child.born))
                 self._answer_waiting()
             elif message.get("failed"):
                 self.failure = message["failed"]
