@@ -125,7 +125,7 @@ def test_without_root_the_same_works(name: str, tmp_path_factory: pytest.TempPat
             user=nobody.pw_uid,
             group=nobody.pw_gid,
             extra_groups=[],
-            env={**os.environ, "SEALANE_HOME": str(home), "HOME": str(home)},
+            env={**os.environ, "SEALANE_HOME": str(home / "state"), "HOME": str(home)},
             input=stdin,
             capture_output=True,
             text=True,
