@@ -207,6 +207,15 @@ async def deletion_is_graceful(world: World) -> None:
     assert f"pod-{web.uid}" not in namespaces.names(world.run)
     refused = await world.inside(client, "curl", "-sS", "-m", "2", url)
     assert "exit" in refused, refused
+    hooks = {"postStart": {"exec": {"command": ["sh", "-c", "echo started >> /data/log"]}}}
+    hooks["preStop"] = {"exec": {"command": ["sh", "-c", "echo stopping >> /data/log"]}}
+    polite_script = "trap 'cat /data/log; exit 0' TERM; while :; do sleep 0.05; done"
+    mounted = shell(polite_script, lifecycle=hooks, volumeMounts=[{"name": "d", "mountPath": "/data"}])
+    await world.pod("hooked", containers=[mounted], volumes=[{"name": "d", "emptyDir": {}}])
+    hooked = await world.ready("hooked")
+    await world.delete("hooked", 10)
+    assert await world.gone("hooked") < 2
+    assert (world.logs / f"{hooked.uid}_c.log").read_text() == "started\nstopping\n"
     await world.pod("sh", containers=[shell("trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done")])
     polite = await world.ready("sh")
     await asyncio.sleep(0.2)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from sealane.dataplane.pods import images, volumes
 from sealane.dataplane.pods.environment import environment, expand
 from sealane.dataplane.pods.files import MissingReference, References, hostname, hosts_file, resolv_conf
 from sealane.dataplane.pods.nodes import Node
+from sealane.dataplane.pods.probes import Checker
 from sealane.dataplane.pods.rootfs import RootPlan
 from sealane.dataplane.pods.spawner import Launch
 from sealane.dataplane.pods.spawning import Ended, Process, SpawnError
@@ -206,13 +208,11 @@ class Container:
     async def stop(self, grace: float, *, linger: bool) -> None:
         """Ends it within `grace` seconds. linger: a stand-in goes on for a moment first (see DRAIN_SECONDS)."""
         if self._process is not None:
-            hook = (self._raw.get("lifecycle") or {}).get("preStop") or {}
-            if grace > 0 and "exec" in hook:
-                with contextlib.suppress(TimeoutError, SpawnError, OSError):
-                    await asyncio.wait_for(self.execute(hook["exec"].get("command") or ()), grace)
-            elif grace > 0 and "sleep" in hook:
-                await asyncio.sleep(min(grace, float(hook["sleep"].get("seconds") or 0)))
-            await self._process.stop(grace)
+            began = time.monotonic()
+            if grace > 0:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.hook("preStop"), grace)
+            await self._process.stop(max(0.0, grace - (time.monotonic() - began)))
             return
         if linger and self._given:
             await asyncio.sleep(min(grace, DRAIN_SECONDS))
@@ -220,7 +220,25 @@ class Container:
             self._around.giver.remove(role, self._id)
         self._given = {}
 
-    # Programs beside it
+    # Hooks, checks and programs beside it
+
+    @property
+    def checker(self) -> Checker:
+        return Checker(self._node.thread, self._ips[0], self.named_ports, self.execute)
+
+    async def hook(self, name: str) -> str:
+        """Runs the postStart or preStop hook, if there is one: what went wrong, or "".
+
+        https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/
+        """
+        hook: Raw = (self._raw.get("lifecycle") or {}).get(name) or {}
+        if "sleep" in hook:
+            await asyncio.sleep(float(hook["sleep"].get("seconds") or 0))
+        try:
+            ok, message = await self.checker.check(hook)
+        except (OSError, EOFError) as error:
+            ok, message = False, str(error)
+        return "" if ok else f"{name} hook failed: {message}"
 
     async def spawn(
         self,

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sealane.dataplane.linux.threads import NamespaceThread
+from sealane.dataplane.pods import grpc_health
 from sealane.dataplane.pods.states import ProbeKind
 from sealane.kube.objects import Raw
 
@@ -113,8 +114,7 @@ class Checker:
             with contextlib.closing(await self._connect(target.get("host"), self._port(target["port"]))):
                 return True, ""
         if "grpc" in handler:
-            with contextlib.closing(await self._connect(None, self._port(handler["grpc"]["port"]))):
-                return True, ""  # that the port answers; the health protocol itself is not spoken yet
+            return await self._grpc(self._port(handler["grpc"]["port"]), handler["grpc"].get("service") or "")
         return True, ""
 
     def _port(self, port: int | str) -> int:
@@ -134,6 +134,20 @@ class Checker:
             made.close()
             raise
         return made
+
+    async def _grpc(self, port: int, service: str) -> Outcome:
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        with contextlib.closing(await self._connect(None, port)) as opened:
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(opened, grpc_health.request(f"{host}:{port}", service))
+            answer = grpc_health.Answer()
+            while answer.done is None:
+                data = await loop.sock_recv(opened, 16384)
+                if not data:
+                    return False, "the connection ended without a gRPC answer"
+                if reply := answer.feed(data):
+                    await loop.sock_sendall(opened, reply)
+        return answer.done
 
     async def _http(self, get: Raw) -> Outcome:
         port = self._port(get["port"])

@@ -17,7 +17,7 @@ from sealane.dataplane.pods import lifecycle, states
 from sealane.dataplane.pods.addresses import Exhausted
 from sealane.dataplane.pods.container import CannotStart, Container
 from sealane.dataplane.pods.nodes import Node
-from sealane.dataplane.pods.probes import Checker, plan_probe, probe
+from sealane.dataplane.pods.probes import plan_probe, probe
 from sealane.dataplane.pods.states import ContainerPlan, PodState, ProbeKind, RestartPolicy, Role
 from sealane.dataplane.pods.status import pod_status
 from sealane.dataplane.pods.surroundings import Surroundings
@@ -203,9 +203,13 @@ class PodShell:
         except CannotStart as error:
             self.feed(states.StartFailed(name, error.reason, str(error), error.retry, time.time()))
             return
+        failure = await container.hook("postStart")
         self.feed(states.Started(name, time.time()))
         if not container.is_stand_in:
             self._task(self._await_end(name, container))
+        if failure:
+            self.tell("Warning", "FailedPostStartHook", failure)
+            self._task(self._stop(name, 0.0))
 
     def _open(self, name: str) -> Container:
         assert self.state is not None
@@ -236,10 +240,9 @@ class PodShell:
             return
         assert self.state is not None
         raw: Raw = next(one for one in self.containers() if one["name"] == name)[f"{kind}Probe"]
-        checker = Checker(self.node.thread, self.state.ips[0], container.named_ports, container.execute)
         report = functools.partial(self._report, name, kind)
         plan = plan_probe(kind, raw)
-        self._probes[name, kind] = self._task(probe(plan, functools.partial(checker.check, raw), report))
+        self._probes[name, kind] = self._task(probe(plan, functools.partial(container.checker.check, raw), report))
 
     def _report(self, name: str, kind: ProbeKind, ok: bool, message: str) -> None:
         self.feed(states.Probed(name, kind, ok, message))
