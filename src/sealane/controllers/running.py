@@ -24,6 +24,7 @@ from sealane.kube.kinds import (
     DEPLOYMENT,
     ENDPOINTS,
     ENDPOINTSLICE,
+    NAMESPACE,
     NODE,
     POD,
     REPLICASET,
@@ -36,6 +37,7 @@ from sealane.reactive.collections import Source
 from sealane.reactive.writer import Writer
 
 KINDS: tuple[Kind, ...] = (
+    NAMESPACE,
     NODE,
     POD,
     SERVICE,
@@ -93,7 +95,7 @@ def start(client: Client, sources: Mapping[Kind, Source[Key, Object]]) -> Contro
             "default-scheduler",
         )
     }
-    scheduler = Scheduler(client, sources[POD], sources[NODE], recorders["default-scheduler"])
+    scheduler = Scheduler(client, sources[POD], sources[NODE], sources[NAMESPACE], recorders["default-scheduler"])
     model = derive_endpoints(sources[SERVICE], sources[POD], sources[NODE], sources[ENDPOINTSLICE])
     writers = endpoint_writers(client, model, sources[ENDPOINTSLICE], sources[ENDPOINTS])
     reconcilers = [

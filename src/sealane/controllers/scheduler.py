@@ -1,7 +1,7 @@
 """The scheduler: a node for each pod that has none, spread evenly: pods of one owner first, then all pods.
 
 One write for each pod, many at a time. There are no resources to count on one machine, so it decides by node selector,
-required node affinity, taints and what runs where.
+required affinities, taints, topology spread constraints and what runs where.
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from sealane.controllers.actions import controller_of
+from sealane.controllers.affinity import anti_affinity, has_affinity, peer_obstacles
 from sealane.controllers.events import Recorder
 from sealane.controllers.placement import obstacle
 from sealane.kube.client import ApiError, Client
 from sealane.kube.kinds import POD
 from sealane.kube.objects import Key, Object
-from sealane.reactive.collections import Change, Collection
+from sealane.kube.selectors import LabelSelector
+from sealane.reactive.collections import Change, Collection, Selected
 from sealane.reactive.merge import difference
 
 log = logging.getLogger(__name__)
@@ -31,6 +33,10 @@ class Load:
         self.total: Counter[str] = Counter()
         self.of_owner: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._placed: dict[Key, tuple[str, str]] = {}
+
+    def node_of(self, key: Key) -> str:
+        """Where a pod runs or is about to; "" when nowhere."""
+        return self._placed.get(key, ("", ""))[0]
 
     def place(self, key: Key, node: str, owner: str) -> None:
         if self._placed.get(key) == (node, owner):
@@ -53,17 +59,28 @@ class Load:
                     del self.of_owner[owner]
 
 
-def choose(pod: Object, nodes: Iterable[Object], load: Load) -> tuple[str, str]:
-    """(node, "") or ("", why there is none, in the words of kube-scheduler's FailedScheduling)."""
+def choose(
+    pod: Object,
+    nodes: Iterable[Object],
+    load: Load,
+    peers: Callable[[Sequence[Object]], Mapping[str, str]] = lambda nodes: {},
+) -> tuple[str, str]:
+    """(node, "") or ("", why there is none, in the words of kube-scheduler's FailedScheduling).
+
+    peers: of the nodes that are left, those that other pods forbid, with the reason (`affinity.peer_obstacles`).
+    """
     spec = pod.spec
-    open_: list[str] = []
+    fit: list[Object] = []
     obstacles: Counter[str] = Counter()
     for node in nodes:
         reason = obstacle(spec, node)
         if reason:
             obstacles[reason] += 1
         else:
-            open_.append(node.name)
+            fit.append(node)
+    barred = peers(fit)
+    obstacles.update(barred.values())
+    open_ = [node.name for node in fit if node.name not in barred]
     if not open_:
         total = sum(obstacles.values())
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(obstacles.items()))
@@ -89,6 +106,7 @@ class Scheduler:
         client: Client,
         pods: Collection[Key, Object],
         nodes: Collection[Key, Object],
+        namespaces: Collection[Key, Object],
         recorder: Recorder,
         *,
         name: str = "default-scheduler",
@@ -97,12 +115,14 @@ class Scheduler:
         self._client = client
         self._pods = pods
         self._nodes = nodes
+        self._namespaces = namespaces
         self._recorder = recorder
         self._name = name
         self._slots = asyncio.Semaphore(parallel)
         self._load = Load()
         self._waiting: dict[Key, None] = {}
         self._stuck: dict[Key, None] = {}
+        self._keepers: set[Key] = set()  # pods with an anti-affinity of their own
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._unsubscribe = [pods.subscribe(self._pods_changed), nodes.subscribe(self._nodes_changed)]
@@ -122,11 +142,11 @@ class Scheduler:
         for key, _, pod in ((each.key, each.old, each.new) for each in changes):
             over = pod is None or pod.status.get("phase") in ("Succeeded", "Failed")
             if pod is None or over:
-                self._load.remove(key)
+                self._release(key)
                 self._waiting.pop(key, None)
                 self._stuck.pop(key, None)
             elif pod.spec.get("nodeName"):
-                self._load.place(key, pod.spec["nodeName"], owner_of(pod))
+                self._place(pod, pod.spec["nodeName"])
                 self._waiting.pop(key, None)
                 self._stuck.pop(key, None)
             elif self._mine(pod) and key not in self._stuck:
@@ -159,14 +179,48 @@ class Scheduler:
                 pod = self._pods.get(key)
                 if pod is None or pod.spec.get("nodeName") or not self._mine(pod):
                     continue
-                node, reason = choose(pod, nodes, self._load)
+                node, reason = choose(pod, nodes, self._load, self._peer_obstacles(pod))
                 if node:
-                    self._load.place(key, node, owner_of(pod))
+                    self._place(pod, node)
                     bindings.append(self._bind(pod, node))
                 else:
                     self._stuck[key] = None
                     bindings.append(self._explain(pod, reason))
             await asyncio.gather(*bindings)
+
+    def _place(self, pod: Object, node: str) -> None:
+        self._load.place(pod.key, node, owner_of(pod))
+        if anti_affinity(pod.spec):
+            self._keepers.add(pod.key)
+        self._reconsider()
+
+    def _release(self, key: Key) -> None:
+        self._load.remove(key)
+        self._keepers.discard(key)
+        self._reconsider()
+
+    def _reconsider(self) -> None:
+        """Other pods came or went: those that fitted nowhere because of others may fit now."""
+        for stuck in list(self._stuck):
+            pod = self._pods.get(stuck)
+            if pod is not None and (self._keepers or has_affinity(pod.spec)):
+                del self._stuck[stuck]
+                self._retry(stuck)
+
+    def _peer_obstacles(self, pod: Object) -> Callable[[Sequence[Object]], Mapping[str, str]]:
+        if not self._keepers and not has_affinity(pod.spec):
+            return lambda fit: {}
+
+        def placed(namespace: str | None, selector: LabelSelector) -> Iterator[tuple[Object, str]]:
+            for peer in self._pods.select(Selected(namespace, selector)):
+                if node := self._load.node_of(peer.key):
+                    yield peer, node
+
+        def namespaces(selector: LabelSelector) -> Iterator[str]:
+            return (each.name for each in self._namespaces.select(Selected(None, selector)))
+
+        keepers = [(peer, self._load.node_of(key)) for key in self._keepers if (peer := self._pods.get(key))]
+        return lambda fit: peer_obstacles(pod, fit, self._nodes.values(), placed, namespaces, keepers)
 
     async def _bind(self, pod: Object, node: str) -> None:
         patch = {"metadata": {"uid": pod.uid}, "spec": {"nodeName": node}}
@@ -174,7 +228,7 @@ class Scheduler:
             async with self._slots:
                 await self._client.patch(POD, pod.namespace, pod.name, patch)
         except (ApiError, OSError) as error:
-            self._load.remove(pod.key)
+            self._release(pod.key)
             if isinstance(error, ApiError) and error.code in (404, 409):
                 return  # gone, or bound by somebody else
             log.warning("%s: cannot be bound to %s: %s", pod.key, node, error)

@@ -305,3 +305,33 @@ def test_a_deployment_that_is_deleted_takes_its_pods_along(plane: Plane) -> None
                 )
 
     asyncio.run(scenario())
+
+
+def test_pods_that_want_a_node_of_their_own_wait_for_one(plane: Plane) -> None:
+    async def scenario() -> None:
+        async with plane(nodes=3) as running:
+            raw = make("Deployment", replicas=4)
+            term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "web"}}}
+            raw["spec"]["template"]["spec"]["affinity"] = {
+                "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+            }
+            for node in running.all(NODE):
+                labels = {"metadata": {"labels": {"kubernetes.io/hostname": node.name}}}
+                await running.client.patch(NODE, "", node.name, labels)
+            await running.quiet()
+            await running.client.create(DEPLOYMENT, raw)
+            await running.until(lambda: len(running.all(POD)) == 4)
+            await running.quiet()
+
+            def placed() -> list[str]:
+                return sorted(pod.spec["nodeName"] for pod in running.all(POD) if pod.spec.get("nodeName"))
+
+            assert placed() == ["node-1", "node-2", "node-3"]
+            (waiting,) = (pod for pod in running.all(POD) if not pod.spec.get("nodeName"))
+            message = waiting.status["conditions"][0]["message"]
+            assert message == "0/3 nodes are available: 3 node(s) didn't match pod anti-affinity rules."
+            leaving = next(pod for pod in running.all(POD) if pod.spec.get("nodeName") == "node-2")
+            await running.client.delete(POD, "shop", leaving.name)
+            await running.until(lambda: running.cluster[POD].get(waiting.key).spec.get("nodeName") == "node-2")
+
+    asyncio.run(scenario())
