@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import sys
 import time
@@ -18,6 +19,9 @@ from sealane.kube.objects import Object
 
 if TYPE_CHECKING:
     from sealane.kube.manifests import Manifests
+
+
+NEEDED = ("sealane.kube.http", "sealane.cluster.apply", "sealane.cluster.readiness", "sealane.reactive.informer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ def bring_up(paths: list[str], options: UpOptions, name: str, say: Callable[[str
                 lifecycle.stop(folder)
             return folder, BAD_INPUT
         say("starting the API, nodes and DNS")
+        for module in NEEDED:  # takes as long as the cluster needs to start
+            importlib.import_module(module)
         try:
             lifecycle.wait(folder)
         except BaseException:

@@ -23,6 +23,8 @@ PRELOAD = ("asyncio", "msgspec", "aiohttp", "uvloop", "sealane.kube.http", "seal
 
 def main() -> None:
     folder = Folder(Path(sys.argv[1]))
+    sys.path[:] = [os.path.abspath(path) for path in sys.path]
+    os.chdir("/")  # hold no folder of the user's
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         _run(folder, Options(**json.loads(sys.argv[2])))

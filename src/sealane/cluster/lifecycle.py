@@ -41,7 +41,6 @@ def start(folder: Folder, options: Options) -> bool:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            cwd="/",
         )
     finally:
         os.close(log)
