@@ -24,19 +24,19 @@ async def serve(
     """Serves `routing` to Envoy on the Unix socket `path`, from the first listener on, until cancelled.
 
     netns_path: from a pod's UID to the path of its network namespace, as Envoy sees it.
-    on_needed: called once, when there is a listener and the socket is open: time to start Envoy.
+    on_needed: called once, when there is a listener: time to start Envoy, which tries until the socket is open.
     listening: filled with the names ("POD-UID/PORT") of the listeners that accept connections.
 
     Call this when all sources of `routing` are filled: what is missing here is removed from an Envoy that reconnects.
     """
     await _first(routing)
     graph = routing.hosts.graph
-    # gRPC and protobuf take 0.2 s to import: in a thread, so that the event loop goes on.
+    on_needed()
+    # gRPC and protobuf take 0.2 s to import: while Envoy starts, and in a thread, so that the event loop goes on.
     server = await asyncio.to_thread(_load)
     running = server(routing, netns_path, Source(graph, "envoy.listening") if listening is None else listening)
     try:
         await running.start(path)
-        on_needed()
         await asyncio.Event().wait()
     finally:
         await running.close()

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 DRAIN_SECONDS = 5
+RECONNECT = {"retry_back_off": {"base_interval": "0.02s", "max_interval": "0.5s"}}
+"""Envoy starts while the control plane still opens its socket; the default would be half a second later."""
 MAX_CONNECTIONS = 50_000
 
 
