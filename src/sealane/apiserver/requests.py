@@ -11,7 +11,7 @@ import msgspec
 import yaml
 from aiohttp import web
 
-from sealane.apiserver import errors
+from sealane.apiserver import errors, protobuf
 from sealane.apiserver.api import Write
 from sealane.apiserver.deletion import Deletion
 from sealane.apiserver.render import PLAIN, Form
@@ -120,6 +120,8 @@ async def body_of(request: web.BaseRequest) -> Any:
     if not data:
         return None
     try:
+        if media == protobuf.MEDIA_TYPE:
+            return protobuf.decode(data)
         if media.endswith("yaml"):
             return without_nulls(yaml.load(data, yaml.CSafeLoader))
         if media.endswith("json") or media == "application/octet-stream":
@@ -131,7 +133,7 @@ async def body_of(request: web.BaseRequest) -> Any:
         415,
         "UnsupportedMediaType",
         f"the body of the request was in an unknown format - accepted media types include: application/json, "
-        f"application/yaml; got {media}",
+        f"application/yaml, application/vnd.kubernetes.protobuf; got {media}",
     )
 
 
