@@ -17,6 +17,7 @@ from sealane.dataplane.linux import namespaces
 from sealane.dataplane.pods import exec as agent_exec
 from sealane.dataplane.pods import spawner
 from sealane.kube import kinds
+from sealane.kube.objects import Object
 
 
 def shell(script: str, **more: Any) -> dict[str, Any]:
@@ -224,9 +225,15 @@ async def deletion_is_graceful(world: World) -> None:
     assert (world.logs / f"{polite.uid}_c.log").read_text() == "bye\n"
 
 
+async def _ask_often(world: World, client: Object, url: str) -> set[str]:
+    return {(await world.ask(client, url))["pod"] for _ in range(60)}
+
+
 async def crashes_are_survived(world: World) -> None:
     """The stand-ins process dies: what waits is answered by the next. The agent dies: pods keep their addresses."""
-    await world.pod("web")
+    probe = {"httpGet": {"port": 80}}
+    image = {"name": "web", "image": "nginx", "ports": [{"containerPort": 80}], "readinessProbe": probe}
+    await world.pod("web", containers=[image])
     await world.pod("client", node="node-2")
     await world.pod("cmd", containers=[shell("sleep 1000")])
     web, client, cmd = await world.ready("web"), await world.ready("client"), await world.ready("cmd")
@@ -245,7 +252,9 @@ async def crashes_are_survived(world: World) -> None:
 
     await world.stop_agent()
     assert (await world.ask(client, url))["pod"] == "web"  # served while no agent runs
+    answering = asyncio.create_task(_ask_often(world, client, url))
     await world.start_agent(spawner.start())
+    assert await answering == {"web"}  # while the sockets change hands
 
     async def again() -> bool:
         return bool((await world.container("cmd")).get("restartCount") == 1)
@@ -254,7 +263,9 @@ async def crashes_are_survived(world: World) -> None:
     assert (await world.ready("cmd")).status["podIP"] == cmd.status["podIP"]
     answers = [(await world.ask(client, url))["pod"] for _ in range(20)]
     assert answers == ["web"] * 20
-    assert (await world.ready("web")).status["podIP"] == web.status["podIP"]
+    after = (await world.ready("web")).status
+    for what in ("podIP", "startTime", "conditions", "containerStatuses"):
+        assert after[what] == web.status[what], what  # it never was not ready
     await world.delete("web", 0)
     await world.gone("web")
 

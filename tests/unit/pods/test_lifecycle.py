@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sealane.dataplane.pods import lifecycle
 from sealane.dataplane.pods.lifecycle import step
 from sealane.dataplane.pods.states import (
+    Before,
     ContainerPlan,
     Deletion,
     Drain,
@@ -170,6 +171,17 @@ def test_what_cannot_start_waits_with_its_reason_and_is_tried_again() -> None:
     assert play(failed) == [Wake("web", 1.0)]
     assert play.state.containers["web"].message == 'configmap "x" not found'
     assert play(Waited("web")) == [Start("web", 0)]
+
+
+def test_after_a_crash_of_the_agent_what_ran_on_stays_ready_and_what_died_is_a_restart() -> None:
+    plans = [ContainerPlan("web", "main", "Always", frozenset({"readiness"})), ContainerPlan("cmd", "main", "Always")]
+    state, _ = lifecycle.begin(plans, 1.0, {"web": Before(2, True, 50.0, True), "cmd": Before(4)})
+    events: list[Event] = [Networked(IPS, 101.0), Started("web", 102.0), Started("cmd", 102.0)]
+    for event in events:
+        state, _ = step(state, event)
+    web, cmd = state.containers["web"], state.containers["cmd"]
+    assert (web.restarts, web.started, web.ready) == (2, 50.0, True)
+    assert (cmd.restarts, cmd.started, cmd.ready) == (4, 102.0, True)
 
 
 def test_graceful_deletion_drains_stops_and_only_then_takes_the_network() -> None:

@@ -66,6 +66,8 @@ _ROUTER = {
     "ipv6/fib_multipath_hash_policy": "1",
 }
 _POD = {
+    # What waits on a stand-in's socket goes over to the one that takes its place (a new agent opens them anew).
+    "ipv4/tcp_migrate_req": "1",
     "ipv6/conf/default/accept_dad": "0",
     "ipv4/ping_group_range": "0 0",
 }

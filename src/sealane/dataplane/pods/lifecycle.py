@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from sealane.dataplane.pods.states import (
     Action,
+    Before,
     Container,
     ContainerPlan,
     Deletion,
@@ -48,13 +49,11 @@ BACKOFF_FORGET = 600.0
 Step = tuple[PodState, tuple[Action, ...]]
 
 
-def begin(plans: Iterable[ContainerPlan], at: float, restarts: Mapping[str, int] | None = None) -> Step:
-    """A pod that appears on its node. restarts: how often its containers were started anew before, by name."""
+def begin(plans: Iterable[ContainerPlan], at: float, before: Mapping[str, Before] | None = None) -> Step:
+    """A pod that appears on its node. before: what is known of its containers from an agent before this one."""
     known = tuple(plans)
-    before = restarts or {}
-    containers = {plan.name: Container(reason="ContainerCreating", restarts=before.get(plan.name, 0)) for plan in known}
-    state = PodState(known, containers, created=at)
-    return state, (MakeNetwork(),)
+    containers = {plan.name: _initial((before or {}).get(plan.name, Before())) for plan in known}
+    return PodState(known, containers, created=at), (MakeNetwork(),)
 
 
 def step(state: PodState, event: Event) -> Step:
@@ -92,6 +91,17 @@ def step(state: PodState, event: Event) -> Step:
             return _vanish(state)
 
 
+def _initial(before: Before) -> Container:
+    return Container(
+        reason="ContainerCreating",
+        restarts=before.restarts,
+        goes_on=before.goes_on,
+        started=before.started if before.goes_on else 0.0,
+        passed=before.goes_on,
+        ready=before.goes_on and before.ready,
+    )
+
+
 def _put(state: PodState, name: str, container: Container) -> PodState:
     return replace(state, containers={**state.containers, name: container})
 
@@ -124,6 +134,10 @@ def _started(state: PodState, name: str, at: float) -> Step:
     plan, container = _plan(state, name), state.containers[name]
     if container.stage == "stopping":  # told to stop while it started
         return _put(state, name, replace(container, started=at)), ()
+    if container.goes_on:
+        running = replace(container, stage="running", goes_on=False)
+        kinds = plan.probes - {"startup"}
+        return _put(state, name, running), (Probe(name, kinds),) if kinds else ()
     passed = "startup" not in plan.probes
     running = Container(
         stage="running",

@@ -175,7 +175,7 @@ class PodRuntime:
         uid = shell.uid
         try:
             status = shell.status()
-            patch = difference(self._written[uid], status)
+            patch = difference(self._written.get(uid, status), status)  # nothing for a pod that has just gone
             if patch:
                 await self._patch(shell.pod, patch)
                 if uid in self._shells:

@@ -13,14 +13,14 @@ from typing import Any
 
 from sealane.dataplane.linux import namespaces
 from sealane.dataplane.linux.topology import PodLink, has_ipv6, pod_namespace
-from sealane.dataplane.pods import lifecycle, states
+from sealane.dataplane.pods import images, lifecycle, states
 from sealane.dataplane.pods.addresses import Exhausted
 from sealane.dataplane.pods.container import CannotStart, Container
 from sealane.dataplane.pods.nodes import Node
 from sealane.dataplane.pods.probes import plan_probe, probe
-from sealane.dataplane.pods.states import ContainerPlan, PodState, ProbeKind, RestartPolicy, Role
-from sealane.dataplane.pods.status import pod_status
-from sealane.dataplane.pods.surroundings import Surroundings
+from sealane.dataplane.pods.states import Before, ContainerPlan, PodState, ProbeKind, RestartPolicy, Role
+from sealane.dataplane.pods.status import pod_status, seconds
+from sealane.dataplane.pods.surroundings import Surroundings, on_machine
 from sealane.kube.objects import Object, Raw
 
 log = logging.getLogger(__name__)
@@ -40,12 +40,6 @@ def container_plans(pod: Object) -> list[ContainerPlan]:
             probes = frozenset(one for one in PROBES if raw.get(f"{one}Probe"))
             plans.append(ContainerPlan(raw["name"], kind, "Always" if sidecar else policy, probes))
     return plans
-
-
-def _restarts(pod: Object) -> dict[str, int]:
-    """How often each container has been started before, from the status that an agent before this one wrote."""
-    statuses = [*(pod.status.get("initContainerStatuses") or ()), *(pod.status.get("containerStatuses") or ())]
-    return {one["name"]: one.get("restartCount", 0) + 1 for one in statuses if one.get("containerID")}
 
 
 class PodShell:
@@ -100,10 +94,30 @@ class PodShell:
     # What happens
 
     def begin(self) -> None:
-        self.state, actions = lifecycle.begin(container_plans(self.pod), time.time(), _restarts(self.pod))
+        plans = container_plans(self.pod)
+        since = seconds(self.pod.status.get("startTime") or "") or time.time()
+        self.state, actions = lifecycle.begin(plans, since, self._before())
         for action in actions:
             self._do(action)
         self.changed(self.pod)
+
+    def _before(self) -> dict[str, Before]:
+        """What the status that an agent before this one wrote says of the containers.
+
+        Programs ended with that agent. Stand-ins did not: their server holds the sockets and the namespace is there.
+        """
+        here = self.on_host_network or namespaces.exists(self._around.run_dir, pod_namespace(self.uid))
+        status = self.pod.status
+        raws = {raw["name"]: raw for raw in self.pod.spec["containers"]}
+        found: dict[str, Before] = {}
+        for one in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
+            name, restarts, running = one["name"], one.get("restartCount", 0), one["state"].get("running")
+            stand_in = name in raws and isinstance(images.answer(raws[name], on_machine), images.StandIn)
+            if here and stand_in and running:
+                found[name] = Before(restarts, True, seconds(running["startedAt"]), bool(one.get("ready")))
+            elif one.get("containerID"):
+                found[name] = Before(restarts + 1)
+        return found
 
     def changed(self, pod: Object) -> None:
         """The API object is now this."""

@@ -37,6 +37,19 @@ class Exit:
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """What an agent before this one left of a container.
+
+    restarts: how often the next run is one anew. goes_on: it has been running all the while, since `started`.
+    """
+
+    restarts: int = 0
+    goes_on: bool = False
+    started: float = 0.0
+    ready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """stage: where it is. reason, message: of waiting. passed: its startup probe did (or it has none).
 
@@ -53,6 +66,7 @@ class Container:
     delay: float = 0.0
     exit: Exit | None = None
     last: Exit | None = None
+    goes_on: bool = False  # its start is a taking over: it has run, and been ready or not, before
 
     @property
     def alive(self) -> bool:

@@ -19,6 +19,11 @@ def timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def seconds(text: str) -> float:
+    """The inverse of `timestamp`; 0 for ""."""
+    return datetime.fromisoformat(text).timestamp() if text else 0.0
+
+
 def pod_status(pod: Object, state: PodState, node_ips: Sequence[str], now: float) -> Raw:
     """All that the kubelet writes. Conditions keep their lastTransitionTime while they do not change."""
     images = {one["name"]: one.get("image", "") for one in _containers(pod)}
