@@ -15,7 +15,6 @@ from typing import Any
 
 from sealane.apiserver import errors
 from sealane.apiserver.admission import Admission, namespace_objects
-from sealane.apiserver.apply import applied, check_applied
 from sealane.apiserver.contents import Contents
 from sealane.apiserver.deletion import PLAIN, Deletion, check_preconditions, finished, marked
 from sealane.apiserver.gc import Collector
@@ -177,31 +176,6 @@ class Api:
             return new
 
         return await self.change(self.resources.of(kind), namespace, name, patched, subresource, options)
-
-    async def apply(
-        self,
-        kind: Kind,
-        namespace: str,
-        name: str,
-        wanted: Any,
-        *,
-        subresource: str = "",
-        options: Write,
-    ) -> tuple[Stored, bool]:
-        """Server-side apply; the second value says whether it made the object."""
-        served = self.resources.of(kind)
-        raw = check_applied(wanted, name, options.manager)
-        check_envelope(kind, raw)
-        namespace = namespace if kind.namespaced else ""
-        if subresource == "" and self.store.head(served.resource, namespace, name) is None:
-            raw = applied(kind, None, raw, options.manager, options.force)
-            return await self.create(kind, namespace, raw, options), True
-
-        def merged(old: Raw) -> Raw:
-            new = applied(kind, old, raw, options.manager, options.force)
-            return {**new, "metadata": {**new["metadata"], "resourceVersion": raw["metadata"].get("resourceVersion")}}
-
-        return await self.change(served, namespace, name, merged, subresource, options), False
 
     async def bind(self, namespace: str, name: str, binding: Raw, options: Write = Write()) -> None:
         """Assigns a pod to a node: POST pods/NAME/binding."""

@@ -37,9 +37,6 @@ _PATCH_TYPES: dict[str, PatchType] = {
 }
 
 
-_APPLY = "application/apply-patch+yaml"
-
-
 class Verbs:
     """Answers every request whose path is about a resource."""
 
@@ -83,25 +80,15 @@ class Verbs:
 
     async def _patch(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         form, patch = form_of(request), await body_of(request)
-        options = write_options(request.query)
-        if request.content_type == _APPLY:
-            stored, made = await self._api.apply(
-                served.kind,
-                target.namespace or "",
-                target.name,
-                patch,
-                subresource=target.subresource,
-                options=options,
-            )
-            return _object(form, served, stored, options, 201 if made else 200)
         patch_type = _PATCH_TYPES.get(request.content_type)
         if patch_type is None:
             raise ApiError(
                 415,
                 "UnsupportedMediaType",
                 f"the body of the request was in an unknown format - accepted media types include: "
-                f"{', '.join((*_PATCH_TYPES, _APPLY))}",
+                f"{', '.join(_PATCH_TYPES)}",
             )
+        options = write_options(request.query)
         stored = await self._api.patch(
             served.kind,
             target.namespace or "",
