@@ -29,13 +29,17 @@ MAX_BODY = 3 << 20  # as kube-apiserver
 
 
 async def serve(api: Api, sockets: list[socket.socket], context: ssl.SSLContext, tokens: frozenset[str]) -> None:
-    """Answers on `sockets`, which listen already, until cancelled. Requests need one of `tokens` as a bearer token."""
+    """Answers on `sockets`, which listen already, until cancelled. Requests need one of `tokens` as a bearer token.
+
+    TLS on all of them but Unix sockets, whose files keep strangers out.
+    """
     server = web.Server(_handler(api, tokens), request_factory=_request, access_log=None)
     runner = web.ServerRunner(server, shutdown_timeout=0.5)
     await runner.setup()
     try:
         for sock in sockets:
-            await web.SockSite(runner, sock, ssl_context=context, backlog=1024).start()
+            tls = None if sock.family == socket.AF_UNIX else context
+            await web.SockSite(runner, sock, ssl_context=tls, backlog=1024).start()
         await asyncio.Event().wait()
     finally:
         api.hub.close()

@@ -76,7 +76,7 @@ async def read(folder: Folder) -> list[Object]:
     """Everything of the running cluster that decides where a packet goes."""
     from sealane.kube.http import HttpClient
 
-    async with HttpClient.from_kubeconfig(folder.kubeconfig) as client:
+    async with HttpClient.from_kubeconfig(folder.local_kubeconfig) as client:
         try:
             lists = await asyncio.gather(*(client.list(kind) for kind in READ))
         except OSError as error:

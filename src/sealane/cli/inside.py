@@ -59,7 +59,7 @@ def _logs(name: str, namespace: str, pod: str, container: str, *, follow: bool, 
 async def _find(folder: Folder, namespace: str, reference: str) -> str:
     from sealane.kube.http import HttpClient
 
-    async with HttpClient.from_kubeconfig(folder.kubeconfig) as client:
+    async with HttpClient.from_kubeconfig(folder.local_kubeconfig) as client:
         try:
             return (await find_pod(client, namespace, reference)).name
         except OSError as error:

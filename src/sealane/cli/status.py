@@ -82,7 +82,7 @@ def describe(folder: Folder) -> dict[str, Any]:
 async def _objects(folder: Folder) -> dict[str, Any]:
     from sealane.kube.http import HttpClient
 
-    client = HttpClient.from_kubeconfig(folder.kubeconfig)
+    client = HttpClient.from_kubeconfig(folder.local_kubeconfig)
     try:
         async with asyncio.timeout(10):
             nodes, pods, services, routes, ingresses = await asyncio.gather(

@@ -110,7 +110,7 @@ async def _apply_and_wait(
     from sealane.cluster.apply import Failed, apply
     from sealane.kube.http import HttpClient
 
-    client = HttpClient.from_kubeconfig(folder.kubeconfig)
+    client = HttpClient.from_kubeconfig(folder.local_kubeconfig)
     try:
         code = OK
         if manifests is not None:
@@ -157,37 +157,42 @@ def remember_origins(folder: Folder, objects: Iterable[Object]) -> None:
 
 async def _wait(client: Client, seconds: float, say: Callable[[str], None]) -> int:
     """Until nothing is waited for. Prints what is not ready when the time is over."""
-    from sealane.cluster.readiness import WATCHED, Waiting, waiting
+    from sealane.cluster.readiness import WATCHED, waiting
+
+    deadline = time.monotonic() + seconds
+    while True:
+        lists = [await client.list(kind) for kind in WATCHED]
+        pending = waiting(each for found in lists for each in found.items)
+        if not pending:
+            return OK
+        first = pending[0]
+        say(f"waiting for {len(pending)}: {first.key} ({first.reason})")
+        if time.monotonic() >= deadline:
+            complain(f"not ready after {seconds:g} s:")
+            for each in pending:
+                print(f"  {each.key}: {each.reason}", file=sys.stderr)
+            return NOT
+        await _change(client, {each.key.kind for each in pending}, deadline)
+
+
+async def _change(client: Client, kinds: set[str], deadline: float) -> None:
+    """Returns when nothing of `kinds` is waited for any more, or when the time is over."""
+    from sealane.cluster.readiness import WATCHED, waiting
     from sealane.reactive.collections import Graph
     from sealane.reactive.informer import inform
 
-    graph = Graph()
-    informers = inform(client, graph, WATCHED)
+    informers = inform(client, Graph(), [kind for kind in WATCHED if kind.kind in kinds])
     changed = asyncio.Event()
     for source in informers.values():
         source.subscribe(lambda _changes: changed.set())
     informers.start()
     try:
-        deadline = time.monotonic() + seconds
-        await informers.synced()
-        pending: list[Waiting] = []
-        while True:
-            changed.clear()
-            pending = waiting(each for source in informers.values() for each in source.values())
-            if not pending:
-                return OK
-            first = pending[0]
-            say(f"waiting for {len(pending)}: {first.key} ({first.reason})")
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
-            try:
-                await asyncio.wait_for(changed.wait(), left)
-            except TimeoutError:
-                continue
-        complain(f"not ready after {seconds:g} s:")
-        for each in pending:
-            print(f"  {each.key}: {each.reason}", file=sys.stderr)
-        return NOT
+        async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - time.monotonic()):
+            await informers.synced()
+            while waiting(each for source in informers.values() for each in source.values()):
+                changed.clear()
+                await changed.wait()
+    except TimeoutError:
+        pass
     finally:
         await informers.stop()

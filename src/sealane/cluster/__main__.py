@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import importlib
 import json
 import logging
 import os
@@ -16,9 +15,6 @@ from pathlib import Path
 from sealane.cluster.state import Folder, Options, Process, Record, start_time
 from sealane.cluster.supervisor import PR_SET_NAME, Supervisor
 from sealane.dataplane.linux.privileges import Unsupported
-
-# What most children import: once, here, so that they share the pages and start in milliseconds.
-PRELOAD = ("asyncio", "msgspec", "aiohttp", "uvloop", "sealane.kube.http", "sealane.reactive.informer")
 
 
 def main() -> None:
@@ -35,6 +31,7 @@ def main() -> None:
 
 
 def _run(folder: Folder, options: Options) -> None:
+    gc.disable()  # imports make much and drop little
     from sealane.cluster import roles
 
     ctypes.CDLL(None).prctl(PR_SET_NAME, b"sealane:super")
@@ -50,10 +47,8 @@ def _run(folder: Folder, options: Options) -> None:
     )
     folder.write(record)
     plan = roles.prepare(folder, options, api)
-    for module in PRELOAD:
-        importlib.import_module(module)
-    gc.collect()
     gc.freeze()  # shared pages stay shared: the collector does not touch them in the children
+    gc.enable()
     Supervisor(folder, record, plan).run()
 
 

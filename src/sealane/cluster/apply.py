@@ -19,7 +19,7 @@ from sealane.kube.kinds import Kind
 from sealane.kube.objects import Key, Object, Raw
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-IN_FLIGHT = 32
+IN_FLIGHT = 8
 
 Outcome = Literal["created", "configured", "unchanged"]
 

@@ -18,8 +18,6 @@ WATCHED: tuple[Kind, ...] = (
     kinds.STATEFULSET,
     kinds.DAEMONSET,
     kinds.GATEWAY,
-    kinds.HTTPROUTE,
-    kinds.INGRESS,
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import os
 import signal
 import socket
@@ -20,6 +21,9 @@ from sealane.kube import kinds
 from sealane.network.addresses import API, API_PORT, NodePlan, plan_node
 
 Work = Coroutine[Any, Any, None]
+
+PRELOAD = ("asyncio", "msgspec", "aiohttp", "uvloop", "sealane.kube.http", "sealane.reactive.informer")
+"""What most children import: once, before they are forked, so that they share the pages and start in milliseconds."""
 
 AGENT_KINDS = (
     kinds.SERVICE,
@@ -39,24 +43,49 @@ def prepare(folder: Folder, options: Options, api: socket.socket) -> list[Role]:
     Raises Unsupported when this machine lacks something.
     """
     become_private(folder.run)
+    making = _meanwhile(lambda: pki.ensure(folder.pki))
+    for module in PRELOAD:
+        importlib.import_module(module)
     plans = [plan_node(index) for index in range(1, options.nodes + 1)]
     topology.create_outside(folder.run, plans)
     inside = namespaces.inside(folder.netns(topology.OUTSIDE_NAMESPACE), _listen_inside)
+    local = _listen_locally(folder)
+    os.waitpid(making, 0)
     credentials = pki.ensure(folder.pki)
     pki.write_kubeconfig(folder.kubeconfig, f"https://127.0.0.1:{api.getsockname()[1]}", credentials, folder.name)
+    pki.write_kubeconfig(folder.local_kubeconfig, f"unix:{folder.api_socket}", credentials, folder.name)
     pki.write_kubeconfig(folder.outside_kubeconfig, f"https://{API[0]}:{API_PORT}", credentials, folder.name)
 
     def role(name: str, work: Callable[[Channel], Work]) -> Role:
         return Role(name, lambda channel: _serve(work(channel)))
 
     return [
-        role("control-plane", lambda channel: control_plane(folder, options, [api, inside], channel)),
+        role("control-plane", lambda channel: control_plane(folder, options, [api, inside, local], channel)),
         Role("nodes", lambda channel: _nodes(folder, plans, channel)),
         role("dns", lambda channel: dns(folder, options, channel)),
         Role("stand-ins", lambda channel: standins.main(str(folder.handoff_socket), channel.ready)),
         role("host-access", lambda channel: host_access(folder, channel)),
         Role("envoy", lambda _channel: envoy(folder), on_demand=True),
     ]
+
+
+def _meanwhile(work: Callable[[], object]) -> int:
+    """Does `work` in a forked process; its pid. What fails there fails again, visibly, when it is done here."""
+    pid = os.fork()
+    if pid == 0:
+        with contextlib.suppress(BaseException):
+            work()
+        os._exit(0)
+    return pid
+
+
+def _listen_locally(folder: Folder) -> socket.socket:
+    folder.api_socket.unlink(missing_ok=True)
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(bytes(folder.api_socket))
+    folder.api_socket.chmod(0o600)
+    sock.listen(1024)
+    return sock
 
 
 def _listen_inside() -> socket.socket:
@@ -148,7 +177,7 @@ async def nodes(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socke
     threads = {plan.name: NamespaceThread(str(folder.netns(plan.name)), plan.name) for plan in plans}
     giver = Giver(str(folder.handoff_socket))
     await giver.start()
-    async with HttpClient.from_kubeconfig(folder.kubeconfig) as client:
+    async with HttpClient.from_kubeconfig(folder.local_kubeconfig) as client:
         sources = inform(client, Graph(), AGENT_KINDS)
         programmer = NftProgrammer.of_objects(
             sources[kinds.SERVICE],
@@ -193,7 +222,7 @@ async def dns(folder: Folder, options: Options, channel: Channel) -> None:
         channel.failed(f"--dns-upstream: {error}")
         return
     channel.ready()
-    async with HttpClient.from_kubeconfig(folder.kubeconfig) as client:
+    async with HttpClient.from_kubeconfig(folder.local_kubeconfig) as client:
         await process.serve(client, str(folder.handoff_socket), options.dns_upstream)
 
 
@@ -205,7 +234,7 @@ async def host_access(folder: Folder, channel: Channel) -> None:
     from sealane.reactive.collections import Graph
     from sealane.reactive.informer import inform
 
-    async with HttpClient.from_kubeconfig(folder.kubeconfig) as client:
+    async with HttpClient.from_kubeconfig(folder.local_kubeconfig) as client:
         sources = inform(client, Graph(), [kinds.SERVICE])
         changed = asyncio.Event()
         changed.set()

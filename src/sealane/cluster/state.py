@@ -112,6 +112,15 @@ class Folder:
         return self.path / "kubeconfig.outside"
 
     @property
+    def local_kubeconfig(self) -> Path:
+        """For the cluster's own processes and the command line: the API over a Unix socket, without TLS."""
+        return self.path / "kubeconfig.local"
+
+    @property
+    def api_socket(self) -> Path:
+        return self.path / "api.sock"
+
+    @property
     def record_path(self) -> Path:
         return self.path / "cluster.json"
 

@@ -28,6 +28,8 @@ PATCH_TYPES: Mapping[PatchType, str] = {
 }
 _IDLE_SECONDS = 60.0
 _CONNECT_SECONDS = 10.0
+_UNIX = "unix:"
+_UNIX_BASE = "http://localhost"
 _REQUEST_SECONDS = 60.0
 _WATCH_SECONDS = 540
 """After this the server ends a watch, so one whose connection died in silence is noticed not much later."""
@@ -47,12 +49,15 @@ _json: msgspec.json.Decoder[Raw] = msgspec.json.Decoder(Raw)
 class HttpClient:
     """A `kube.client.Client` for one cluster. Belongs to the event loop that first uses it; close() it when done.
 
+    A server `unix:/PATH` is HTTP without TLS over that Unix socket: for a cluster's own processes.
+
     Connections are kept alive and shared; each running watch has one of its own.
     """
 
     def __init__(self, access: Access) -> None:
         self.access = access
         self._ssl = access.ssl_context()
+        self._unix = access.server.removeprefix(_UNIX) if access.server.startswith(_UNIX) else ""
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
@@ -182,7 +187,7 @@ class HttpClient:
         try:
             async with self._open().request(
                 method,
-                self.access.server + path,
+                (_UNIX_BASE if self._unix else self.access.server) + path,
                 params=query,
                 data=msgspec.json.encode(body) if body is not None else None,
                 headers=headers,
@@ -200,9 +205,13 @@ class HttpClient:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(
-                limit=0, keepalive_timeout=_IDLE_SECONDS, ssl=True if self._ssl is None else self._ssl
-            )
+            connector: aiohttp.BaseConnector
+            if self._unix:
+                connector = aiohttp.UnixConnector(self._unix, limit=0, keepalive_timeout=_IDLE_SECONDS)
+            else:
+                connector = aiohttp.TCPConnector(
+                    limit=0, keepalive_timeout=_IDLE_SECONDS, ssl=True if self._ssl is None else self._ssl
+                )
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 auto_decompress=True,
