@@ -82,8 +82,8 @@ class PodRuntime:
         self.around.log_dir.mkdir(parents=True, exist_ok=True)
         for name, plan in self._plans.items():
             self._nodes[name] = await open_node(self.around.run_dir, plan, self._threads[name])
-        for plan in self._plans.values():
-            await self._register(plan)
+        # All at once, so that the scheduler can spread what waits over all of them.
+        await asyncio.gather(*(self._register(plan) for plan in self._plans.values()))
         await self._remove_leftovers()
         recording = asyncio.create_task(self.around.recorder.run(), name="events")
         unsubscribe = self.around.sources.pods.subscribe(self._receive)
