@@ -74,7 +74,7 @@ class World:
     async def start_agent(self, channel: Any) -> None:
         self.threads = {name: NamespaceThread(str(namespaces.path_of(self.run, name)), name) for name in NODES}
         self.giver = Giver(self.handoff)
-        await self.giver.start()
+        await self.giver.start(complete=False)
         self.informers = inform(self.client, Graph(), FOLLOWED)
         self.informers.start()
         await self.informers.synced()

@@ -176,7 +176,7 @@ async def nodes(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socke
         topology.create_node(folder.run, plan, plans)
     threads = {plan.name: NamespaceThread(str(folder.netns(plan.name)), plan.name) for plan in plans}
     giver = Giver(str(folder.handoff_socket))
-    await giver.start()
+    await giver.start(complete=False)  # the runtime says when the sockets of before a crash are there again
     async with HttpClient.from_kubeconfig(folder.local_kubeconfig) as client:
         sources = inform(client, Graph(), AGENT_KINDS)
         programmer = NftProgrammer.of_objects(

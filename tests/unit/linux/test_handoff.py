@@ -7,9 +7,9 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from sealane.dataplane.linux.handoff import Complete, Giver, Handed, Withdrawn, take
+from sealane.dataplane.linux.handoff import Changed, Complete, Giver, Handed, Withdrawn, take
 
-Event = Handed | Withdrawn | Complete
+Event = Handed | Changed | Withdrawn | Complete
 
 
 def listener() -> socket.socket:
@@ -107,5 +107,35 @@ def test_the_taker_connects_again_when_the_giver_restarts(tmp_path: Path) -> Non
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         await events.aclose()  # type: ignore[attr-defined]
+
+    asyncio.run(play())
+
+
+def test_after_a_crash_of_the_giver_nothing_is_complete_until_it_says_so(tmp_path: Path) -> None:
+    async def play() -> None:
+        giver = Giver(str(tmp_path / "sock"))
+        await giver.start(complete=False)
+        events = take(str(tmp_path / "sock"), "stand-ins")
+        first = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0.05)
+        assert not first.done()  # an empty giver does not say that all has gone
+        giver.add("stand-ins", "pod", [listener()], {"a": 1})
+        handed = await first
+        assert isinstance(handed, Handed)
+        giver.change("stand-ins", "pod", {"a": 2})
+        assert await next_of(events) == Changed("pod", {"a": 2})
+        giver.completed()
+        assert await next_of(events) == Complete(frozenset({"pod"}))
+        handed.sockets[0].close()
+        await events.aclose()  # type: ignore[attr-defined]
+
+        later = take(str(tmp_path / "sock"), "stand-ins")
+        again = await next_of(later)
+        assert isinstance(again, Handed)
+        assert again.facts == {"a": 2}
+        assert await next_of(later) == Complete(frozenset({"pod"}))
+        again.sockets[0].close()
+        await later.aclose()  # type: ignore[attr-defined]
+        giver.close()
 
     asyncio.run(play())

@@ -10,7 +10,7 @@ Every message of the SOCK_SEQPACKET socket is one JSON object:
     agent → server   {"add": ID, "facts": {…}}, with the descriptors of its sockets, in order
     agent → server   {"change": ID, "facts": {…}}, when only the facts change
     agent → server   {"remove": ID}
-    agent → server   {"complete": true}, once all that existed at connection have been sent
+    agent → server   {"complete": true}, once all that existed at connection, or before a crash of the agent, are sent
 """
 
 from __future__ import annotations
@@ -80,17 +80,31 @@ class Giver:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._complete = True
         self._held: dict[str, dict[str, Handed]] = {}
         self._takers: dict[int, _Taker] = {}
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
 
-    async def start(self) -> None:
-        """Raises OSError when the path cannot be bound."""
+    async def start(self, *, complete: bool = True) -> None:
+        """Raises OSError when the path cannot be bound.
+
+        complete: False when sockets of before a crash are still to be added: until `completed` is called, servers keep
+        serving what they were given by the giver before.
+        """
+        self._complete = complete
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)
         self._listener.bind(self._path)
         self._listener.listen(16)
         asyncio.get_running_loop().add_reader(self._listener, self._accept)
+
+    def completed(self) -> None:
+        """All that there was before has been added again."""
+        if not self._complete:
+            self._complete = True
+            for taker in list(self._takers.values()):
+                if taker.role:
+                    self._send(taker, {"complete": True})
 
     def add(
         self, role: str, id_: str, sockets: Sequence[socket.socket], facts: Mapping[str, Any] | None = None
@@ -167,7 +181,8 @@ class Giver:
         taker.role = json.loads(message)["serve"]
         for handed in self._held.get(taker.role, {}).values():
             self._send(taker, _adding(handed), handed.sockets)
-        self._send(taker, {"complete": True})
+        if self._complete:
+            self._send(taker, {"complete": True})
 
     def _send(self, taker: _Taker, message: Mapping[str, Any], sockets: tuple[socket.socket, ...] = ()) -> None:
         taker.queue.append((json.dumps(message).encode(), sockets))

@@ -31,6 +31,7 @@ WRITERS = 16
 SETTLE_SECONDS = 0.5
 """A pod whose containers are starting waits this long for them, so that most pods cost one status write."""
 RETRY_SECONDS = 0.5
+COMPLETE_CHECKS = 200
 
 
 class PodRuntime:
@@ -88,6 +89,7 @@ class PodRuntime:
         recording = asyncio.create_task(self.around.recorder.run(), name="events")
         unsubscribe = self.around.sources.pods.subscribe(self._receive)
         self.ready.set()
+        self._task(self._complete(set(self._shells)), "complete")
         try:
             while True:
                 await self._wake.wait()
@@ -101,6 +103,17 @@ class PodRuntime:
             recording.cancel()
             for task in self._tasks:
                 task.cancel()
+
+    async def _complete(self, first: set[str]) -> None:
+        """Tells the servers when the pods of before a crash have their sockets again, so that they drop only the
+        others.
+        """
+        for _ in range(COMPLETE_CHECKS):
+            waiting = (self._shells[uid] for uid in first if uid in self._shells)
+            if all(shell.has_network() and not shell.settling() for shell in waiting):
+                break
+            await asyncio.sleep(SETTLE_SECONDS / 10)
+        self.around.giver.completed()
 
     async def _register(self, plan: NodePlan) -> None:
         while True:

@@ -142,6 +142,11 @@ class PodShell:
         if self.state is not before and not self._vanished:
             self._on_change(self)
 
+    def has_network(self) -> bool:
+        """It has one, or it was tried in vain."""
+        assert self.state is not None
+        return bool(self.state.ips or self.state.problem)
+
     def settling(self) -> bool:
         """A container is about to start: its status will change in a moment."""
         assert self.state is not None
