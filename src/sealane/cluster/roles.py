@@ -122,6 +122,7 @@ async def control_plane(folder: Folder, options: Options, sockets: list[socket.s
     from sealane.apiserver import http
     from sealane.apiserver.api import Api
     from sealane.apiserver.local import LocalClient
+    from sealane.apiserver.logs import agent_logs
     from sealane.apiserver.store import Store
     from sealane.cluster.bootstrap import bootstrap
     from sealane.controllers import gateways
@@ -131,10 +132,10 @@ async def control_plane(folder: Folder, options: Options, sockets: list[socket.s
 
     store = Store.open(folder.store)
     try:
-        api = Api(store)
+        credentials = pki.ensure(folder.pki)
+        api = Api(store, agent_logs(folder.agent_socket), root_ca=credentials.ca)
         client = LocalClient(api)
         await bootstrap(client, dns_replicas=min(2, options.nodes))
-        credentials = pki.ensure(folder.pki)
         serving = asyncio.create_task(
             http.serve(api, sockets, pki.server_context(credentials), frozenset({credentials.token}))
         )
