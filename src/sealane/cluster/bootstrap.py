@@ -171,6 +171,14 @@ def _dns_deployment(replicas: int) -> Raw:
             "template": {
                 "metadata": {"labels": _DNS_LABELS},
                 "spec": {
+                    # One node can go without a lost answer.
+                    "affinity": {
+                        "podAntiAffinity": {
+                            "requiredDuringSchedulingIgnoredDuringExecution": [
+                                {"labelSelector": {"matchLabels": _DNS_LABELS}, "topologyKey": "kubernetes.io/hostname"}
+                            ]
+                        }
+                    },
                     "containers": [
                         {
                             "name": "coredns",
