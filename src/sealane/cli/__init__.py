@@ -6,6 +6,9 @@
 
 def main() -> None:
     """The `sealane` command."""
-    from sealane.cli.app import app
+    try:
+        from sealane.cli.app import app
 
-    app()
+        app()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

@@ -34,18 +34,24 @@ Paths = Annotated[
     list[str] | None,
     typer.Argument(metavar="[PATH]...", help="Manifest files, folders of them, or - for standard input."),
 ]
-Nodes = Annotated[int, typer.Option("--nodes", min=1, max=200, help="How many nodes a new cluster has.")]
+Nodes = Annotated[
+    int | None,
+    typer.Option(
+        "--nodes", min=1, max=200, help="How many nodes; 3, or as many as a kept cluster had.", show_default=False
+    ),
+]
 Populate = Annotated[
     bool, typer.Option("--populate", help="Make a stand-in Deployment for each selector that matches no pod.")
 ]
 KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Apply what is right although some of it is wrong.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait until everything is ready.")]
 Upstream = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--dns-upstream",
         metavar="host|none|ADDRESS[:PORT]",
-        help="Who answers names outside the cluster: this machine's resolvers, nobody, or a server.",
+        help="Who answers names outside the cluster: this machine's resolvers (host), nobody, or a server.",
+        show_default=False,
     ),
 ]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace of names that have none.")]
@@ -68,12 +74,12 @@ def root(
 @app.command()
 def up(
     paths: Paths = None,
-    nodes: Nodes = 3,
+    nodes: Nodes = None,
     populate: Populate = False,
     keep_going: KeepGoing = False,
     name: Name = DEFAULT_NAME,
     timeout: Timeout = 60,
-    dns_upstream: Upstream = "host",
+    dns_upstream: Upstream = None,
     output: OutputOption = Output.table,
 ) -> None:
     """Start a cluster (or use the one that runs), apply the manifests, wait until they are ready, say what is where."""
@@ -106,11 +112,11 @@ def run(
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="[PATH]... -- CMD [ARG]...", help="Manifests, then the command.")
     ] = None,
-    nodes: Nodes = 3,
+    nodes: Nodes = None,
     populate: Populate = False,
     name: Annotated[str, typer.Option("--name", help="Use this running cluster and leave it running.")] = "",
     timeout: Timeout = 60,
-    dns_upstream: Upstream = "host",
+    dns_upstream: Upstream = None,
 ) -> None:
     """Start a cluster, run CMD outside of it (as on a user's laptop) with KUBECONFIG set, stop it. CMD's exit code."""
     from sealane.cli import run as command

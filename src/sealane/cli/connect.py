@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sealane.cli.say import NO_CLUSTER, Exit
-from sealane.cluster import state
+from sealane.cli.say import NO_CLUSTER, NOT, Exit
+from sealane.cluster import lifecycle, state
 from sealane.cluster.state import Folder, Record
 from sealane.kube import kinds
 from sealane.kube.client import Client
@@ -18,6 +18,8 @@ def running(name: str) -> tuple[Folder, Record]:
     if record is None or not record.running:
         others = [each.name for each in state.clusters() if (found := each.read()) is not None and found.running]
         hint = f"running: {', '.join(others)} (choose with --name)" if others else "start it with: sealane up"
+        if record is None and lifecycle.listening(folder) is not None:
+            raise Exit(NOT, f"{folder.record_path} is damaged; `sealane up --name {name}` writes it anew")
         what = "was killed or has ended" if record is not None else "does not run"
         raise Exit(NO_CLUSTER, f"cluster {name!r} {what}; {hint}")
     return folder, record

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from sealane.cli.say import BAD_INPUT, OK, Exit, guarded, progress
+from sealane.cli.say import BAD_INPUT, OK, Exit, guarded, progress, terminable
 from sealane.cli.up import UpOptions, bring_up
-from sealane.cluster import lifecycle
+from sealane.cluster import lifecycle, state
 from sealane.cluster.state import Folder
 
 
@@ -27,16 +27,18 @@ def split(arguments: list[str], command_line: list[str]) -> tuple[list[str], lis
 
 def _run(arguments: list[str], options: UpOptions, name: str) -> int:
     paths, command = split(arguments, sys.argv)
-    with progress(True) as say:
-        folder, code = bring_up(paths, options, name or f"run-{os.getpid()}", say)
-    try:
-        if code != OK:
-            return code
-        return outside(folder, command)
-    finally:
-        if not name:
-            with folder.lock():
-                lifecycle.stop(folder)
+    chosen = name or f"run-{os.getpid()}"
+    with terminable():
+        try:
+            with progress(True) as say:
+                folder, code = bring_up(paths, options, chosen, say)
+            return outside(folder, command) if code == OK else code
+        finally:
+            if not name:
+                mine = state.folder(chosen)
+                if mine.path.exists():
+                    with mine.lock():
+                        lifecycle.stop(mine)
 
 
 def outside(folder: Folder, command: list[str]) -> int:

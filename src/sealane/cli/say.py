@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 OK, NOT, BAD_INPUT, LACKING, NO_CLUSTER = 0, 1, 2, 3, 4
+INTERRUPTED = 130
 
 T = TypeVar("T")
 
@@ -43,10 +45,21 @@ def guarded(command: Callable[[], int]) -> int:
         complain(str(error))
         return BAD_INPUT
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return OK
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Makes SIGTERM and SIGHUP end a command as Ctrl-C does: with what it began undone."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def complain(message: str) -> None:

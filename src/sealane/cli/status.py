@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from sealane.cli.say import NO_CLUSTER, OK, complain, console, guarded, table
-from sealane.cluster import state
+from sealane.cluster import lifecycle, state
 from sealane.cluster.readiness import condition_is, pod_reason
 from sealane.cluster.state import Folder
 from sealane.kube import kinds
@@ -50,7 +50,8 @@ def _status(name: str, *, as_json: bool) -> int:
 def describe(folder: Folder) -> dict[str, Any]:
     """One cluster as JSON: {name, phase, api, kubeconfig, folder, processes, nodes, pods, reachable}.
 
-    phase: running, starting, stopping, or "dead" (its supervisor was killed: `up` starts it again, `down` clears it).
+    phase: running, starting, stopping, or "dead" (its supervisor was killed: `up` starts it again, `down` clears it),
+    "damaged" (it runs, but cluster.json cannot be read: `up` writes it anew).
     """
     record = folder.read()
     found: dict[str, Any] = {
@@ -64,6 +65,8 @@ def describe(folder: Folder) -> dict[str, Any]:
         "reachable": [],
     }
     if record is None:
+        if lifecycle.listening(folder) is not None:
+            found |= {"phase": "damaged", "error": f"{folder.record_path} is damaged; `sealane up` writes it anew"}
         return found
     found["api"] = f"https://127.0.0.1:{record.api_port}"
     found["options"] = {"nodes": record.options.nodes, "dns_upstream": record.options.dns_upstream}
@@ -188,6 +191,9 @@ def _print(found: dict[str, Any], out: Console) -> None:
         out.print(
             "  its processes were killed; `sealane up` starts it again with its objects, `sealane down` clears it\n"
         )
+        return
+    if found["phase"] == "damaged":
+        out.print(f"[red]{found['error']}[/red]")
         return
     processes = table("Process", "Pid", "Restarts")
     for each in found["processes"]:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sealane.cli.say import BAD_INPUT, NOT, OK, Exit, complain, console, guarded, progress
+from sealane.cli.say import BAD_INPUT, INTERRUPTED, NOT, OK, Exit, complain, console, guarded, progress, terminable
 from sealane.cluster import lifecycle, state
-from sealane.cluster.state import Folder, Options
+from sealane.cluster.state import Folder, Options, Record
 from sealane.kube.client import Client
 from sealane.kube.objects import Object
 
@@ -26,8 +26,10 @@ NEEDED = ("sealane.kube.http", "sealane.cluster.apply", "sealane.cluster.readine
 
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    nodes: int
-    dns_upstream: str
+    """What the user said; None is nothing."""
+
+    nodes: int | None
+    dns_upstream: str | None
     populate: bool
     keep_going: bool
     timeout: float
@@ -39,7 +41,7 @@ def up(paths: list[str], options: UpOptions, name: str, *, as_json: bool) -> int
 
 def _up(paths: list[str], options: UpOptions, name: str, *, as_json: bool) -> int:
     began = time.monotonic()
-    with progress(not as_json) as say:
+    with terminable(), progress(not as_json) as say:
         folder, code = bring_up(paths, options, name, say)
     if code == BAD_INPUT and not options.keep_going:
         return code
@@ -60,32 +62,72 @@ def _up(paths: list[str], options: UpOptions, name: str, *, as_json: bool) -> in
 def bring_up(paths: list[str], options: UpOptions, name: str, say: Callable[[str], None]) -> tuple[Folder, int]:
     """Starts (or finds) the cluster, applies `paths`, waits. Exit codes: OK, NOT (not ready in time), BAD_INPUT.
 
-    With bad input nothing is applied, and a cluster that this call started is stopped again.
+    With bad input nothing is applied, and a cluster that this call started is stopped again, with the objects that it
+    was started with.
     """
     folder = state.folder(name)
     with folder.lock():
-        started = lifecycle.start(folder, Options(options.nodes, options.dns_upstream))
+        kept, damaged = folder.store.exists(), folder.damaged
+        chosen = choose(folder.read(), options)
+        started = lifecycle.start(folder, chosen)
+        if started and damaged:
+            complain(
+                f"{folder.record_path} was damaged and is written anew, for {chosen.nodes} nodes; objects are kept"
+            )
         try:
             manifests, good = _load(paths, options)
         except BaseException:
             if started:
-                lifecycle.stop(folder)
+                lifecycle.stop(folder, keep=kept)
             raise
         if not good and not options.keep_going:
             if started:
-                lifecycle.stop(folder)
+                lifecycle.stop(folder, keep=kept)
             return folder, BAD_INPUT
         say("starting the API, nodes and DNS")
         for module in NEEDED:  # takes as long as the cluster needs to start
             importlib.import_module(module)
         try:
             lifecycle.wait(folder)
+        except KeyboardInterrupt:
+            if started:
+                lifecycle.stop(folder, keep=kept)
+            raise Exit(INTERRUPTED, "interrupted; " + ("stopped again" if started else "nothing was done")) from None
         except BaseException:
             if started:
-                lifecycle.stop(folder, keep=True)
+                lifecycle.stop(folder, keep=True)  # with its logs
             raise
-    code = asyncio.run(_apply_and_wait(folder, manifests, options, say))
+    try:
+        code = asyncio.run(_apply_and_wait(folder, manifests, options, say))
+    except KeyboardInterrupt:
+        raise Exit(
+            INTERRUPTED, f"interrupted; cluster {name!r} runs with what was applied so far (sealane down --name {name})"
+        ) from None
     return folder, code if good else BAD_INPUT
+
+
+def choose(record: Record | None, asked: UpOptions) -> Options:
+    """What to start with: what the user asked for, else what the cluster had, else the defaults.
+
+    Raises Exit when the cluster runs with something else: its nodes are made when it starts.
+    """
+    had = record.options if record is not None else Options()
+    chosen = Options(
+        had.nodes if asked.nodes is None else asked.nodes,
+        had.dns_upstream if asked.dns_upstream is None else asked.dns_upstream,
+    )
+    if record is not None and record.running and chosen != had:
+        option, has, wants = (
+            ("--nodes", had.nodes, chosen.nodes)
+            if chosen.nodes != had.nodes
+            else ("--dns-upstream", had.dns_upstream, chosen.dns_upstream)
+        )
+        raise Exit(
+            BAD_INPUT,
+            f"cluster {record.name!r} runs with {option} {has}; to have {wants}, first: "
+            f"sealane down --keep --name {record.name}",
+        )
+    return chosen
 
 
 def _load(paths: list[str], options: UpOptions) -> tuple[Manifests | None, bool]:
@@ -124,9 +166,10 @@ async def _apply_and_wait(
                     code = BAD_INPUT
                     where = result.object.origin.at() if result.object.origin else ""
                     complain(f"{where + ': ' if where else ''}{result.object.key}: {result.error.message}")
-        ready = await _wait(client, options.timeout, say)
+        ready = await _wait(folder, client, options.timeout, say)
         return code or ready
     except OSError as error:
+        _still_running(folder)
         raise Exit(NOT, f"the API of cluster {folder.name!r} cannot be reached: {error}; see {folder.logs}") from None
     finally:
         await client.close()
@@ -155,7 +198,12 @@ def remember_origins(folder: Folder, objects: Iterable[Object]) -> None:
     state.replace(folder.origins, json.dumps({**known, **origins(objects)}))
 
 
-async def _wait(client: Client, seconds: float, say: Callable[[str], None]) -> int:
+def _still_running(folder: Folder) -> None:
+    if lifecycle.listening(folder) is None:
+        raise Exit(NOT, f"cluster {folder.name!r} was stopped or killed while up waited for it")
+
+
+async def _wait(folder: Folder, client: Client, seconds: float, say: Callable[[str], None]) -> int:
     """Until nothing is waited for. Prints what is not ready when the time is over."""
     from sealane.cluster.readiness import WATCHED, waiting
 
@@ -172,10 +220,10 @@ async def _wait(client: Client, seconds: float, say: Callable[[str], None]) -> i
             for each in pending:
                 print(f"  {each.key}: {each.reason}", file=sys.stderr)
             return NOT
-        await _change(client, {each.key.kind for each in pending}, deadline)
+        await _change(folder, client, {each.key.kind for each in pending}, deadline)
 
 
-async def _change(client: Client, kinds: set[str], deadline: float) -> None:
+async def _change(folder: Folder, client: Client, kinds: set[str], deadline: float) -> None:
     """Returns when nothing of `kinds` is waited for any more, or when the time is over."""
     from sealane.cluster.readiness import WATCHED, waiting
     from sealane.reactive.collections import Graph
@@ -186,13 +234,21 @@ async def _change(client: Client, kinds: set[str], deadline: float) -> None:
     for source in informers.values():
         source.subscribe(lambda _changes: changed.set())
     informers.start()
+
+    def left() -> float:
+        return max(0.0, deadline - time.monotonic())
+
     try:
-        async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - time.monotonic()):
-            await informers.synced()
-            while waiting(each for source in informers.values() for each in source.values()):
-                changed.clear()
-                await changed.wait()
+        await asyncio.wait_for(informers.synced(), left())
+        while waiting(each for source in informers.values() for each in source.values()):
+            changed.clear()
+            try:
+                await asyncio.wait_for(changed.wait(), min(left(), 1.0))
+            except TimeoutError:
+                _still_running(folder)
+                if not left():
+                    return
     except TimeoutError:
-        pass
+        _still_running(folder)
     finally:
         await informers.stop()

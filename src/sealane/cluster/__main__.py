@@ -1,7 +1,8 @@
-"""The supervisor's entry point: python -m sealane.cluster FOLDER OPTIONS-AS-JSON (see `lifecycle.start`)."""
+"""The supervisor's entry point: python -m sealane.cluster FOLDER OPTIONS-AS-JSON LOCK-FD (see `lifecycle.start`)."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import json
@@ -19,6 +20,7 @@ from sealane.dataplane.linux.privileges import Unsupported
 
 def main() -> None:
     folder = Folder(Path(sys.argv[1]))
+    os.set_inheritable(int(sys.argv[3]), False)  # the lock of `Folder.claim`: for what is forked, not for pods
     sys.path[:] = [os.path.abspath(path) for path in sys.path]
     os.chdir("/")  # hold no folder of the user's
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -26,7 +28,8 @@ def main() -> None:
         _run(folder, Options(**json.loads(sys.argv[2])))
     except (OSError, Unsupported) as error:
         logging.exception("the supervisor ended")
-        folder.failure.write_text(f"{error}\n")
+        with contextlib.suppress(OSError):
+            folder.failure.write_text(f"{error}\n")
         raise SystemExit(1) from None
 
 

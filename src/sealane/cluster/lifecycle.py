@@ -7,9 +7,12 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 
 from sealane.cluster.state import Folder, Options, Process, StateError, start_time
 
@@ -24,27 +27,77 @@ def start(folder: Folder, options: Options) -> bool:
     Returns at once, while the cluster comes up: `wait` for it. Call it with the folder's lock held. Objects that an
     earlier run acknowledged are kept. Raises StartError or StateError.
     """
-    record = folder.read()
-    if record is not None and record.running:
-        if record.phase == "stopping":
-            raise StateError(f"cluster {folder.name!r} is stopping; try again in a moment")
-        return False
-    clear(folder)
     folder.make()
-    folder.supervisor_socket.unlink(missing_ok=True)
-    folder.failure.unlink(missing_ok=True)
-    log = os.open(folder.logs / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    life = _claim(folder)
+    if life is None:
+        return False
     try:
-        subprocess.Popen(
-            [sys.executable, "-m", "sealane.cluster", str(folder.path), json.dumps(_options(options))],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        clear(folder)
+        folder.supervisor_socket.unlink(missing_ok=True)
+        folder.failure.unlink(missing_ok=True)
+        log = os.open(folder.logs / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            subprocess.Popen(
+                [sys.executable, "-m", "sealane.cluster", str(folder.path), json.dumps(asdict(options)), str(life)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(life,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(log)
     finally:
-        os.close(log)
+        os.close(life)
     return True
+
+
+def _claim(folder: Folder, seconds: float = 10.0) -> int | None:
+    """The lock that says that nothing of the cluster runs; waits for what is ending. None when it runs.
+
+    Raises StateError when what holds it neither answers nor ends.
+    """
+    deadline = time.monotonic() + seconds
+    while (life := folder.claim()) is None:
+        record = folder.read()
+        stopping = record is not None and record.phase == "stopping"
+        if not stopping and listening(folder) is not None:
+            return None
+        if time.monotonic() > deadline:
+            raise StateError(
+                f"processes of cluster {folder.name!r} neither answer nor end: see fuser {folder.path}/alive"
+            )
+        time.sleep(0.005)
+    return life
+
+
+def _stuck(folder: Folder) -> StateError:
+    return StateError(f"processes of cluster {folder.name!r} neither answer nor end; see: fuser {folder.path}/alive")
+
+
+def _end(folder: Folder, supervisor: Process) -> None:
+    """Asks the supervisor to stop, by its socket or, where that is gone, by a signal; kills it when it hangs."""
+    if listening(folder) is not None:
+        with contextlib.suppress(StartError):
+            _ask(folder, "down", 8.0)
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(supervisor.pid, signal.SIGTERM)
+    with contextlib.suppress(StateError):
+        _await_end([supervisor], 1.0)
+    _kill([supervisor])  # its children die with it
+
+
+def listening(folder: Folder) -> Process | None:
+    """The supervisor that answers at the folder's socket, whatever cluster.json says."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        try:
+            sock.connect(bytes(folder.supervisor_socket))
+        except OSError:
+            return None
+        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid = struct.unpack("3i", credentials)[0]
+    return Process("supervisor", pid, start_time(pid)) if pid else None
 
 
 def wait(folder: Folder, seconds: float = 30.0) -> None:
@@ -61,12 +114,18 @@ def stop(folder: Folder, *, keep: bool = False) -> bool:
     """
     if not folder.path.exists():
         return False
-    record = folder.read()
-    supervisor = record.supervisor if record else None
-    if supervisor is not None and supervisor.alive:
-        with contextlib.suppress(StartError):
-            _ask(folder, "down", 15.0)
-        _await_end([supervisor], 2.0)
+    deadline = time.monotonic() + 10.0
+    while (life := folder.claim()) is None:
+        record = folder.read()
+        supervisor = listening(folder) or (record.supervisor if record else None)
+        if supervisor is not None and supervisor.alive:
+            _end(folder, supervisor)
+            deadline = time.monotonic() + 10.0
+        elif time.monotonic() > deadline:
+            raise _stuck(folder)
+        else:
+            time.sleep(0.005)  # it has not come far enough to answer, or its last child is ending
+    os.close(life)
     clear(folder)
     if not keep:
         folder.remove()
@@ -78,15 +137,15 @@ def clear(folder: Folder) -> None:
     record = folder.read()
     if record is None:
         return
-    left = [process for process in record.processes if process.alive]
+    _kill(record.processes)
+
+
+def _kill(processes: Sequence[Process]) -> None:
+    left = [process for process in processes if process.alive]
     for process in left:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
     _await_end(left, 5.0)
-
-
-def _options(options: Options) -> dict[str, object]:
-    return {"nodes": options.nodes, "dns_upstream": options.dns_upstream}
 
 
 def _await_end(processes: list[Process], seconds: float) -> None:
@@ -110,6 +169,11 @@ def _ask(folder: Folder, op: str, seconds: float) -> dict[str, object]:
             except (FileNotFoundError, ConnectionRefusedError):
                 with contextlib.suppress(FileNotFoundError):
                     raise StartError(folder.failure.read_text().strip()) from None
+                if (life := folder.claim()) is not None:
+                    os.close(life)
+                    with contextlib.suppress(FileNotFoundError):
+                        raise StartError(folder.failure.read_text().strip()) from None
+                    raise StartError(f"the supervisor ended; see {folder.logs / 'supervisor.log'}") from None
                 if time.monotonic() > deadline:
                     raise StartError(f"the supervisor does not answer; see {folder.logs / 'supervisor.log'}") from None
                 time.sleep(0.003)

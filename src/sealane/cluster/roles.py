@@ -118,19 +118,30 @@ def _serve(work: Work) -> None:
 
 async def control_plane(folder: Folder, options: Options, sockets: list[socket.socket], channel: Channel) -> None:
     """The API, every controller, and the xDS server for Envoy."""
+    import sqlite3
+
+    import msgspec
+
     from sealane import controllers
     from sealane.apiserver import http
     from sealane.apiserver.api import Api
     from sealane.apiserver.local import LocalClient
     from sealane.apiserver.logs import agent_logs
-    from sealane.apiserver.store import Store
+    from sealane.apiserver.store import StorageError, Store
     from sealane.cluster.bootstrap import bootstrap
     from sealane.controllers import gateways
     from sealane.dataplane.envoy import ads
     from sealane.reactive.collections import Graph
     from sealane.reactive.informer import inform
 
-    store = Store.open(folder.store)
+    try:
+        store = Store.open(folder.store)
+    except (sqlite3.Error, msgspec.DecodeError, StorageError, ValueError) as error:
+        channel.failed(
+            f"{folder.store} cannot be read ({error}). Nothing was changed; restore it from a copy, "
+            f"or start anew with: sealane down --name {folder.name}"
+        )
+        return
     try:
         credentials = pki.ensure(folder.pki)
         api = Api(store, agent_logs(folder.agent_socket), root_ca=credentials.ca)

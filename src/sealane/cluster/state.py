@@ -6,18 +6,25 @@ Layout: docs/architecture.md. Folders are 0700 and files 0600, owned by the user
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import re
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 DEFAULT_NAME = "sealane"
+LOCK_SECONDS = 30.0
+NEEDED_BYTES = 4 << 20
+"""Free space without which a cluster does not start: what an empty one writes, with room for a log."""
+SOCKET_PATH_BYTES = 107
+"""sockaddr_un.sun_path without its final zero, unix(7)."""
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 
@@ -165,9 +172,23 @@ class Folder:
         return self.run / "netns" / name
 
     def make(self) -> None:
-        """Creates what is missing. Raises StateError when the folder is not ours alone."""
-        for path in (self.path, self.pki, self.logs, self.logs / "pods", self.run):
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Creates what is missing. Raises StateError when the folder is not ours alone, or cannot hold a cluster."""
+        with _said(self.path):
+            self._own()
+        too_long = len(bytes(self.supervisor_socket)) - SOCKET_PATH_BYTES
+        if too_long > 0:
+            raise StateError(
+                f"{self.path}: {too_long} bytes too long for the path of a socket; set SEALANE_HOME to a shorter one"
+            )
+        space = os.statvfs(self.path)
+        if space.f_bavail * space.f_frsize < NEEDED_BYTES:
+            raise StateError(f"{self.path}: no space left on the disk; make room or set SEALANE_HOME to another")
+        with _said(self.path):
+            for path in (self.pki, self.logs, self.logs / "pods", self.run):
+                path.mkdir(mode=0o700, exist_ok=True)
+
+    def _own(self) -> None:
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = self.path.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
             raise StateError(
@@ -186,19 +207,51 @@ class Folder:
     def write(self, record: Record) -> None:
         replace(self.record_path, record.to_json())
 
+    @property
+    def damaged(self) -> bool:
+        """Whether there is a cluster.json that cannot be read."""
+        return self.record_path.exists() and self.read() is None
+
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Held while one command starts or stops this cluster. Raises StateError when another holds it."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def lock(self, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+        """Held while one command starts or stops this cluster; others wait, and raise StateError after `seconds`."""
+        deadline = time.monotonic() + seconds
+        with _said(self.path):
+            self._own()
+            while (fd := self._flock("lock")) is None:
+                if time.monotonic() > deadline:
+                    raise StateError(f"another sealane command is starting or stopping cluster {self.name!r}")
+                time.sleep(0.01)
         try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StateError(f"another sealane command is starting or stopping cluster {self.name!r}") from None
             yield
         finally:
+            with contextlib.suppress(OSError):
+                if os.listdir(self.path) == ["lock"]:
+                    self.remove()  # it was never started
             os.close(fd)
+
+    def claim(self) -> int | None:
+        """The lock that a supervisor, and what it forks, holds all its life: its file descriptor. None when held.
+
+        Unlike cluster.json it cannot be out of date: the kernel frees it when the last of them has ended.
+        """
+        with _said(self.path):
+            return self._flock("alive")
+
+    def _flock(self, name: str) -> int | None:
+        try:
+            fd = os.open(self.path / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:  # the folder was removed by who held the lock
+            self._own()
+            return None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(fd).st_ino == (self.path / name).stat().st_ino:
+                return fd
+        except (BlockingIOError, FileNotFoundError):
+            pass
+        os.close(fd)
+        return None
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
@@ -232,9 +285,21 @@ def folder(name: str) -> Folder:
 def clusters() -> list[Folder]:
     """Every cluster of this user, running or not."""
     try:
-        return sorted((Folder(path) for path in home().iterdir() if path.is_dir()), key=lambda each: each.name)
-    except (FileNotFoundError, PermissionError):
+        found = [Folder(path) for path in home().iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
+        return sorted(found, key=lambda each: each.name)
+    except (FileNotFoundError, PermissionError, NotADirectoryError):
         return []
+
+
+@contextlib.contextmanager
+def _said(path: Path) -> Iterator[None]:
+    """What the file system refuses, in one sentence."""
+    try:
+        yield
+    except OSError as error:
+        hint = "make room or " if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        reason = (error.strerror or str(error)).lower()
+        raise StateError(f"{path}: {reason}; {hint}set SEALANE_HOME to a folder you can write") from None
 
 
 def start_time(pid: int) -> int:

@@ -270,7 +270,8 @@ class Supervisor:
         answer: dict[str, object] = {"ok": not self.failure}
         if self.failure:
             answer["error"] = self.failure
-            replace_file(self.folder.failure, self.failure)  # for a caller who has not asked yet
+            with contextlib.suppress(OSError):
+                replace_file(self.folder.failure, self.failure)  # for a caller who has not asked yet
         for caller in self.callers.values():
             with contextlib.suppress(OSError):
                 caller.sock.setblocking(True)
@@ -283,7 +284,10 @@ class Supervisor:
             if child.pid:
                 processes.append(Process(child.role.name, child.pid, child.started, child.restarts))
         self.record = replace(self.record, processes=tuple(processes))
-        self.folder.write(self.record)
+        try:
+            self.folder.write(self.record)
+        except OSError as error:  # such as a full disk; the lock and the socket still say that this cluster runs
+            log.error("cluster.json is not written: %s", error)
 
     # Callers
 
@@ -326,6 +330,7 @@ class Supervisor:
                 op = None
             if op == "wait":
                 caller.waiting = True
+                self._write_record()  # whoever asks can read it, also when the last one was damaged
                 self._answer_waiting()
             elif op == "down":
                 self.stopping = True

@@ -38,6 +38,8 @@ def supervise(tmp_path: Path) -> Iterator[Callable[..., Folder]]:
 
     def start(*roles: Role) -> Folder:
         folder.make()
+        life = folder.claim()
+        assert life is not None
         pid = os.fork()
         if pid == 0:
             code = 1
@@ -47,6 +49,7 @@ def supervise(tmp_path: Path) -> Iterator[Callable[..., Folder]]:
                 code = 0
             finally:
                 os._exit(code)
+        os.close(life)
         pids.append(pid)
         return folder
 
