@@ -320,14 +320,15 @@ class Api:
         fields: str = "",
         options: Deletion = PLAIN,
     ) -> Sequence[Stored]:
-        """Deletes what is selected now; returns what that was."""
+        """Deletes what is selected now, all with the same commits; returns what that was."""
         found, _ = self.list(kind, namespace, labels=labels, fields=fields)
-        for stored in found:
-            try:
-                await self.delete(kind, stored.object.namespace, stored.object.name, options)
-            except ApiError as error:
-                if error.code not in (404, 409):
-                    raise
+        results = await asyncio.gather(
+            *(self.delete(kind, stored.object.namespace, stored.object.name, options) for stored in found),
+            return_exceptions=True,
+        )
+        for result in results:
+            if isinstance(result, BaseException) and not (isinstance(result, ApiError) and result.code in (404, 409)):
+                raise result
         return found
 
     # What follows from commits

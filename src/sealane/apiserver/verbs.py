@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 
 import msgspec
 from aiohttp import web
 
-from sealane.apiserver import errors, render
+from sealane.apiserver import errors, render, streaming
 from sealane.apiserver.api import Api, Write
 from sealane.apiserver.discovery import subresources
 from sealane.apiserver.render import PLAIN, Form
@@ -29,7 +29,6 @@ from sealane.apiserver.watch import Seen
 from sealane.kube.client import ApiError, PatchType
 from sealane.kube.objects import Object, Raw
 
-BOOKMARK_SECONDS = 60.0
 _PATCH_TYPES: dict[str, PatchType] = {
     "application/json-patch+json": "json",
     "application/merge-patch+json": "merge",
@@ -192,25 +191,12 @@ class Verbs:
         watch = api.watch(served.kind, target.namespace, resource_version=start, **selectors)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         response.enable_chunked_encoding()
-        loop = asyncio.get_running_loop()
-        end = loop.time() + timeout if timeout else float("inf")
-        bookmarks = flag(query, "allowWatchBookmarks")
+        bookmark = partial(render.bookmark, form, served) if flag(query, "allowWatchBookmarks") else None
         try:
             await response.prepare(request)
             if first:
                 await response.write(first)
-            while (left := end - loop.time()) > 0:
-                try:
-                    batches = await watch.next(min(left, BOOKMARK_SECONDS))
-                except ApiError as error:
-                    await response.write(msgspec.json.encode({"type": "ERROR", "object": error.status()}) + b"\n")
-                    break
-                if batches is None:
-                    break
-                if batches:
-                    await response.write(b"".join(batch.encoded(watch.selection, encoding) for batch in batches))
-                elif bookmarks:
-                    await response.write(render.bookmark(form, served, api.store.version))
+            await streaming.pour(request, response, watch, encoding, timeout, bookmark)
             await response.write_eof()
         except ConnectionError:
             pass  # the client is gone

@@ -6,6 +6,7 @@ The protocol: https://kubernetes.io/docs/reference/using-api/api-concepts/#effic
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
@@ -25,6 +26,9 @@ class Seen(NamedTuple):
     stored: Stored
 
 
+Sink = Callable[["Batch"], bool]
+"""Takes a batch at once; False when its reader is gone or too slow."""
+
 Encoding = Callable[[Seen], bytes]
 """Bytes of one event, newline included. The same function object for all watchers that share bytes."""
 
@@ -37,13 +41,14 @@ def line(seen: Seen) -> bytes:
 class Batch:
     """What one commit changed of one resource. Each selection is computed, and each encoding encoded, once."""
 
-    __slots__ = ("_encoded", "_seen", "events", "version")
+    __slots__ = ("_chunks", "_encoded", "_seen", "events", "version")
 
     def __init__(self, events: Sequence[Event]) -> None:
         self.events = events
         self.version = events[-1].stored.version
         self._seen: dict[Selection, Sequence[Seen]] = {}
         self._encoded: dict[tuple[Selection, Encoding], bytes] = {}
+        self._chunks: dict[tuple[Selection, Encoding], bytes] = {}
 
     def seen(self, selection: Selection) -> Sequence[Seen]:
         found = self._seen.get(selection)
@@ -56,6 +61,14 @@ class Batch:
         if found is None:
             found = b"".join(map(encoding, self.seen(selection)))
             self._encoded[(selection, encoding)] = found
+        return found
+
+    def chunk(self, selection: Selection, encoding: Encoding) -> bytes:
+        """The same as a chunk of a chunked HTTP/1.1 body (RFC 9112, section 7.1)."""
+        found = self._chunks.get((selection, encoding))
+        if found is None:
+            body = self.encoded(selection, encoding)
+            found = self._chunks[(selection, encoding)] = b"%x\r\n%s\r\n" % (len(body), body)
         return found
 
 
@@ -92,8 +105,28 @@ class Watch:
         self._count = 0
         self._waiter: asyncio.Future[None] | None = None
         self._ended = False
+        self._sink: Sink | None = None
+
+    @property
+    def version(self) -> int:
+        """The reader of this watch has been told of everything up to this version: what a bookmark may say."""
+        return self._hub.told
+
+    def pour(self, sink: Sink) -> None:
+        """From now on `sink` gets every batch as soon as it is there, first those that wait; `next` gets none.
+
+        So a commit costs each of many watchers one write, and no turn of a task. The watch ends when `sink` says so.
+        """
+        waiting, self._batches, self._count = self._batches, [], 0
+        self._sink = sink
+        for batch in waiting:
+            self.push(batch)
 
     def push(self, batch: Batch) -> None:
+        if self._sink is not None:
+            if not self._ended and not self._sink(batch):
+                self.close()
+            return
         self._batches.append(batch)
         self._count += len(batch.events)
         if self._count > BEHIND:
@@ -135,10 +168,18 @@ class Watch:
 
 
 class Hub:
-    """All watchers of a store, and the events that a watcher may still ask for."""
+    """All watchers of a store, and the events that a watcher may still ask for.
+
+    Telling hundreds of watchers takes longer than a commit. So that writers are not held up, telling never takes more
+    than half of the time: what is committed while it pauses is told together.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.told = store.version  # every watcher has been told of everything up to this version
+        self._untold: list[Event] = []
+        self._pause_ends = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._oldest = store.version  # events after this version are in the ring
         self._ring: deque[Event] = deque()
         self._watches: dict[Resource, set[Watch]] = {}
@@ -148,8 +189,23 @@ class Hub:
         self._ring.extend(events)
         while len(self._ring) > RING:
             self._oldest = self._ring.popleft().stored.version
+        self._untold.extend(events)
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            if loop.time() >= self._pause_ends:
+                self._tell()
+            else:
+                self._timer = loop.call_at(self._pause_ends, self._tell)
+
+    def _tell(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        began = time.monotonic()
+        untold, self._untold = self._untold, []
+        self.told = untold[-1].stored.version
         parts: dict[Resource, list[Event]] = {}
-        for event in events:
+        for event in untold:
             parts.setdefault(event.address.resource, []).append(event)
         for resource, part in parts.items():
             watches = self._watches.get(resource)
@@ -158,6 +214,8 @@ class Hub:
                 for watch in tuple(watches):
                     if watch.selection.everything or batch.seen(watch.selection):
                         watch.push(batch)
+        ended = time.monotonic()
+        self._pause_ends = asyncio.get_running_loop().time() + (ended - began)
 
     def watch(self, resource: Resource, selection: Selection, version: int) -> Watch:
         """What happens after `version`. Raises ApiError 410 when that is too long ago, or has not been yet."""
@@ -165,6 +223,8 @@ class Hub:
             raise expired(f"too old resource version: {version} ({self._oldest})")
         if version > self._store.version:
             raise expired(f"Too large resource version: {version}, current: {self._store.version}")
+        if self._untold:
+            self._tell()  # to the others; this watch finds it in the ring
         watch = Watch(self, resource, selection)
         missed: list[Event] = []
         for event in reversed(self._ring):
@@ -181,6 +241,9 @@ class Hub:
         self._watches.get(watch.resource, set()).discard(watch)
 
     def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         for watches in self._watches.values():
             for watch in tuple(watches):
                 watch.close()

@@ -1,0 +1,53 @@
+"""A real server on loopback, in the test's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+from sealane.apiserver import http, pki
+from sealane.apiserver.api import Api
+from sealane.kube.http import HttpClient
+from sealane.kube.kubeconfig import Access
+
+
+@lru_cache(maxsize=1)
+def credentials() -> pki.Credentials:
+    """One set for all tests of a process: making keys is not what they are about."""
+    return pki.ensure(Path(mkdtemp(prefix="sealane-pki-")))
+
+
+@dataclass(frozen=True)
+class Server:
+    port: int
+    access: Access
+
+
+@asynccontextmanager
+async def serving(api: Api) -> AsyncIterator[Server]:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen(128)
+        made = credentials()
+        port = sock.getsockname()[1]
+        context = pki.server_context(made)
+        task = asyncio.ensure_future(http.serve(api, [sock], context, frozenset({made.token})))
+        try:
+            yield Server(port, Access(server=f"https://127.0.0.1:{port}", ca=made.ca, token=made.token))
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+@asynccontextmanager
+async def over_http(api: Api) -> AsyncIterator[HttpClient]:
+    async with serving(api) as server, HttpClient(server.access) as client:
+        yield client
