@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sealane.apiserver.errors import immutable, invalid
-from sealane.apiserver.metadata import timestamp
+from sealane.apiserver import definitions
+from sealane.apiserver.errors import forbidden
+from sealane.apiserver.immutable import check_change
 from sealane.apiserver.resources import Served
 from sealane.apiserver.services import Allocated, allocate, without_former_type
 from sealane.apiserver.store import Store
@@ -18,25 +19,15 @@ from sealane.kube.problems import Part, Problem
 from sealane.kube.validation import as_api_error, validate
 from sealane.kube.validation.fields import check_fields
 
-IMMUTABLE: Mapping[Kind, tuple[tuple[str, ...], ...]] = {
-    kinds.DEPLOYMENT: (("spec", "selector"),),
-    kinds.REPLICASET: (("spec", "selector"),),
-    kinds.DAEMONSET: (("spec", "selector"),),
-    kinds.STATEFULSET: (("spec", "selector"), ("spec", "serviceName"), ("spec", "podManagementPolicy")),
-    kinds.SECRET: (("type",),),
-    kinds.ENDPOINTSLICE: (("addressType",),),
-    kinds.INGRESSCLASS: (("spec", "controller"),),
-}
-
-
-CUSTOM_RESOURCES = "customresourcecleanup.apiextensions.k8s.io"
-"""Finalizer of a CRD: its objects go before it does."""
+_DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
+_OLD_CLASS = "kubernetes.io/ingress.class"
 
 
 class Admission:
     """Admission of one API: it knows which addresses and ports its Services hold."""
 
     def __init__(self, store: Store) -> None:
+        self._store = store
         self._allocated = Allocated()
         for stored in store.items(("", "services")):
             self._allocated.hold(stored.object.raw)
@@ -50,6 +41,10 @@ class Admission:
         raw = _checked(served, _mutated(served, raw, None), strictness, warnings)
         if served.kind == kinds.SERVICE:
             raw = allocate(raw, None, self._allocated)
+        elif served.kind == kinds.INGRESS:
+            raw = self._with_default_class(raw)
+        elif served.kind == kinds.CRD:
+            raw = definitions.completed(raw)
         return born_status(served, raw)
 
     def update(self, served: Served, raw: Raw, old: Raw, subresource: str, strictness: str, warnings: list[str]) -> Raw:
@@ -57,10 +52,31 @@ class Admission:
         if subresource == "status":
             return _checked_status(served, raw, strictness, warnings)
         raw = _checked(served, _mutated(served, raw, old), strictness, warnings)
-        _check_change(served, raw, old)
+        check_change(served, raw, old)
+        if served.kind == kinds.CRD:
+            raw = definitions.completed(raw)
+            raw = {**raw, "status": definitions.followed(raw, old)}
         if served.kind == kinds.SERVICE:
             raw = allocate(raw, old, self._allocated)
         return raw
+
+    def _with_default_class(self, ingress: Raw) -> Raw:
+        """https://kubernetes.io/docs/concepts/services-networking/ingress/#default-ingress-class"""
+        spec = ingress.get("spec") or {}
+        metadata = ingress["metadata"]
+        if spec.get("ingressClassName") or _OLD_CLASS in (metadata.get("annotations") or {}):
+            return ingress
+        classes = [
+            stored.object.name
+            for stored in self._store.items((kinds.INGRESSCLASS.group, kinds.INGRESSCLASS.plural))
+            if stored.object.annotations.get(_DEFAULT_CLASS) == "true"
+        ]
+        if not classes:
+            return ingress
+        if len(classes) > 1:
+            why = f"{len(classes)} default IngressClasses were found, only 1 allowed"
+            raise forbidden(kinds.INGRESS, metadata["name"], why)
+        return {**ingress, "spec": {**spec, "ingressClassName": classes[0]}}
 
     def written(self, served: Served, new: Raw | None, old: Raw | None) -> None:
         """`new` (None: nothing any more) is on its way to the disk in place of `old`."""
@@ -97,8 +113,8 @@ def _mutated(served: Served, new: Raw, old: Raw | None) -> Raw:
         new = without_former_type(new, old)
     elif kind == kinds.CRD and old is None:
         metadata = new["metadata"]
-        finalizers = [each for each in metadata.get("finalizers") or () if each != CUSTOM_RESOURCES]
-        new = {**new, "metadata": {**metadata, "finalizers": [*finalizers, CUSTOM_RESOURCES]}}
+        finalizers = [each for each in metadata.get("finalizers") or () if each != definitions.CUSTOM_RESOURCES]
+        new = {**new, "metadata": {**metadata, "finalizers": [*finalizers, definitions.CUSTOM_RESOURCES]}}
     return defaulted(new)
 
 
@@ -152,24 +168,10 @@ def born_status(served: Served, raw: Raw) -> Raw:
     if kind in (kinds.SERVICE, kinds.INGRESS):
         return {**raw, "status": {"loadBalancer": {}}}
     if kind == kinds.CRD:
-        return {**raw, "status": _established(raw)}
+        return {**raw, "status": definitions.established(raw)}
     if kind.group == "apps":
         return {**raw, "status": {"replicas": 0} if kind != kinds.DEPLOYMENT else {}}
     return {key: value for key, value in raw.items() if key != "status"}
-
-
-def _check_change(served: Served, new: Raw, old: Raw) -> None:
-    """Raises ApiError 422 when a field changed that may not."""
-    name = new["metadata"]["name"]
-    for path in IMMUTABLE.get(served.kind, ()):
-        was, now = _at(old, path), _at(new, path)
-        if was != now and was is not None:
-            raise immutable(served.kind, name, ".".join(path), now)
-    if served.kind in (kinds.CONFIGMAP, kinds.SECRET) and old.get("immutable"):
-        for field in ("data", "binaryData", "immutable"):
-            if old.get(field) != new.get(field):
-                why = "Forbidden: field is immutable when `immutable` is set"
-                raise invalid(served.kind, name, (field, "FieldValueForbidden", why))
 
 
 def qos_class(spec: Mapping[str, Any]) -> str:
@@ -183,26 +185,3 @@ def qos_class(spec: Mapping[str, Any]) -> str:
         if any(not limits.get(name) or requests.get(name, limits[name]) != limits[name] for name in ("cpu", "memory")):
             return "Burstable"
     return "Guaranteed"
-
-
-def _established(crd: Raw) -> Raw:
-    spec = crd.get("spec") or {}
-    names = dict(spec.get("names") or {})
-    names.setdefault("singular", str(names.get("kind", "")).lower())
-    names.setdefault("listKind", f"{names.get('kind', '')}List")
-    now = timestamp()
-    conditions = [
-        {"type": type_, "status": "True", "reason": reason, "message": message, "lastTransitionTime": now}
-        for type_, reason, message in (
-            ("NamesAccepted", "NoConflicts", "no conflicts found"),
-            ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-        )
-    ]
-    stored = [version.get("name") for version in spec.get("versions") or () if version.get("storage")]
-    return {"conditions": conditions, "acceptedNames": names, "storedVersions": stored}
-
-
-def _at(raw: Any, path: tuple[str, ...]) -> Any:
-    for part in path:
-        raw = raw.get(part) if isinstance(raw, Mapping) else None
-    return raw

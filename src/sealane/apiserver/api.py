@@ -121,7 +121,7 @@ class Api:
 
     def _shown(self, served: Served, stored: Stored, subresource: str) -> Stored:
         if subresource == "scale":
-            scale = scale_of(stored.object.raw)
+            scale = scale_of(stored.object.raw, served.scale)
             return Stored(stored.version, Object(scale), encode(scale))
         return self.converted(served, stored)
 
@@ -237,7 +237,7 @@ class Api:
         if subresource == "binding":
             return change(old)
         if subresource == "scale":
-            new = scaled(served.kind, old, change(scale_of(old)))
+            new = scaled(served.kind, old, change(scale_of(old, served.scale)), served.scale)
         else:
             new = replacing(served, old, change(old), subresource)
         if subresource in ("", "status") and new != old:

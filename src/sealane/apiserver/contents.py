@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from sealane.apiserver.admission import CUSTOM_RESOURCES, namespace_objects
+from sealane.apiserver.admission import namespace_objects
+from sealane.apiserver.definitions import CUSTOM_RESOURCES
 from sealane.apiserver.deletion import Deletion
 from sealane.apiserver.resources import DEFINITIONS, NAMESPACES, Served
 from sealane.apiserver.store import Address, Event, Resource, StorageError, Stored

@@ -30,6 +30,22 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class ScalePaths:
+    """Where a custom kind keeps what its scale subresource shows; selector () when it shows none."""
+
+    replicas: tuple[str, ...]
+    status_replicas: tuple[str, ...]
+    selector: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> ScalePaths:
+        """spec.versions[].subresources.scale of a CustomResourceDefinition; the paths are simple: .spec.replicas"""
+        names = ("specReplicasPath", "statusReplicasPath", "labelSelectorPath")
+        paths = [tuple(str(raw.get(name) or "").strip(".").split(".")) for name in names]
+        return cls(paths[0], paths[1], () if paths[2] == ("",) else paths[2])
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
     """One served version of a kind. storage: the version in which its objects are kept. custom: it comes from a CRD."""
 
@@ -37,6 +53,7 @@ class Served:
     storage: Kind
     custom: bool = False
     columns: tuple[Column, ...] = ()
+    scale: ScalePaths | None = None
     singular: str = ""
 
     @property
@@ -150,6 +167,7 @@ def definitions(crd: Raw) -> list[Served]:
                 )
                 for column in version.get("additionalPrinterColumns") or ()
             ),
+            ScalePaths.of(scale) if (scale := (version.get("subresources") or {}).get("scale")) else None,
             str(names.get("singular") or ""),
         )
         for kind, version in found

@@ -10,29 +10,34 @@ from typing import Any
 
 from sealane.apiserver import errors
 from sealane.apiserver.metadata import timestamp
+from sealane.apiserver.resources import ScalePaths
 from sealane.kube.kinds import POD, Kind
 from sealane.kube.objects import Raw
 from sealane.kube.selectors import LabelSelector
 
+WORKLOAD = ScalePaths(("spec", "replicas"), ("status", "replicas"))
 
-def scale_of(raw: Raw) -> Raw:
-    """The autoscaling/v1 Scale of a workload."""
-    metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
+
+def scale_of(raw: Raw, paths: ScalePaths | None = None) -> Raw:
+    """The autoscaling/v1 Scale of an object. paths None: of a workload, whose selector is a LabelSelector."""
+    metadata = raw["metadata"]
     shown = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    selector = LabelSelector.of(spec.get("selector") or {})
+    if paths is None:
+        requirements = LabelSelector.of((raw.get("spec") or {}).get("selector") or {})
+        selector = str(requirements) if requirements.requirements else ""
+    else:
+        selector = str(_at(raw, paths.selector) or "") if paths.selector else ""
+    replicas, ready = (_at(raw, path) for path in ((paths or WORKLOAD).replicas, (paths or WORKLOAD).status_replicas))
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {key: metadata[key] for key in shown if key in metadata},
-        "spec": {"replicas": spec.get("replicas", 1)},
-        "status": {
-            "replicas": status.get("replicas", 0),
-            **({"selector": str(selector)} if selector.requirements else {}),
-        },
+        "spec": {"replicas": replicas or 0},
+        "status": {"replicas": ready or 0, **({"selector": selector} if selector else {})},
     }
 
 
-def scaled(kind: Kind, raw: Raw, scale: Any) -> Raw:
+def scaled(kind: Kind, raw: Raw, scale: Any, paths: ScalePaths | None = None) -> Raw:
     """`raw` with the replicas that `scale` wants. Raises ApiError 400, 409 or 422."""
     if not isinstance(scale, dict) or not isinstance(scale.get("spec") or {}, dict):
         raise errors.bad_request("the body of the request is not an autoscaling/v1 Scale")
@@ -46,7 +51,20 @@ def scaled(kind: Kind, raw: Raw, scale: Any) -> Raw:
     if replicas < 0:
         why = f"Invalid value: {replicas}: must be greater than or equal to 0"
         raise errors.invalid(kind, name, ("spec.replicas", "FieldValueInvalid", why))
-    return {**raw, "spec": {**(raw.get("spec") or {}), "replicas": replicas}}
+    return _with(raw, (paths or WORKLOAD).replicas, replicas)
+
+
+def _at(value: Any, path: tuple[str, ...]) -> Any:
+    for part in path:
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _with(raw: Any, path: tuple[str, ...], value: Any) -> Raw:
+    """`raw` with `value` at `path`; only the way there is copied."""
+    first, *rest = path
+    raw = raw if isinstance(raw, dict) else {}
+    return {**raw, first: _with(raw.get(first), tuple(rest), value) if rest else value}
 
 
 def bound(raw: Raw, binding: Any) -> Raw:

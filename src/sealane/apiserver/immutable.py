@@ -1,0 +1,109 @@
+"""What may not change once it is there.
+
+Sources: the API reference ("immutable", "cannot be updated" of each field),
+https://kubernetes.io/docs/concepts/workloads/pods/#pod-update-and-replacement and, for ConfigMaps and Secrets,
+https://kubernetes.io/docs/concepts/configuration/secret/#secret-immutable
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sealane.apiserver import definitions
+from sealane.apiserver.errors import immutable, invalid
+from sealane.apiserver.resources import Served
+from sealane.kube import kinds
+from sealane.kube.client import ApiError
+from sealane.kube.kinds import Kind
+from sealane.kube.objects import Raw
+
+FIELDS: Mapping[Kind, tuple[tuple[str, ...], ...]] = {
+    kinds.DEPLOYMENT: (("spec", "selector"),),
+    kinds.REPLICASET: (("spec", "selector"),),
+    kinds.DAEMONSET: (("spec", "selector"),),
+    kinds.SECRET: (("type",),),
+    kinds.ENDPOINTSLICE: (("addressType",),),
+    kinds.INGRESSCLASS: (("spec", "controller"),),
+}
+
+_STATEFULSET_MAY_CHANGE = frozenset(
+    {
+        "replicas",
+        "ordinals",
+        "template",
+        "updateStrategy",
+        "revisionHistoryLimit",
+        "persistentVolumeClaimRetentionPolicy",
+        "minReadySeconds",
+    }
+)
+_STATEFULSET_SAYS = (
+    "Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
+    "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are "
+    "forbidden"
+)
+_POD_MAY_CHANGE = frozenset(
+    {"activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "schedulingGates"}
+)
+_POD_SAYS = (
+    "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
+    "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
+    "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+)
+_TOLERATIONS_SAY = "Forbidden: existing toleration can not be modified except its tolerationSeconds"
+
+
+def check_change(served: Served, new: Raw, old: Raw) -> None:
+    """Raises ApiError 422 when a field changed that may not."""
+    kind, name = served.kind, new["metadata"]["name"]
+    for path in FIELDS.get(kind, ()):
+        was, now = _at(old, path), _at(new, path)
+        if was != now and was is not None:
+            raise immutable(kind, name, ".".join(path), now)
+    if kind in (kinds.CONFIGMAP, kinds.SECRET) and old.get("immutable"):
+        for field in ("data", "binaryData", "immutable"):
+            if old.get(field) != new.get(field):
+                raise _forbidden(kind, name, field, "Forbidden: field is immutable when `immutable` is set")
+    elif kind == kinds.POD:
+        _check_pod(new, old)
+    elif kind == kinds.STATEFULSET:
+        if _without(new.get("spec"), _STATEFULSET_MAY_CHANGE) != _without(old.get("spec"), _STATEFULSET_MAY_CHANGE):
+            raise _forbidden(kind, name, "spec", _STATEFULSET_SAYS)
+    elif kind == kinds.CRD:
+        definitions.check_change(new, old)
+
+
+def _check_pod(new: Raw, old: Raw) -> None:
+    name, now, was = new["metadata"]["name"], new.get("spec") or {}, old.get("spec") or {}
+    if now == was:
+        return
+    # A node may be written once into a pod that has none: our scheduler does. Upstream takes only `binding` for it.
+    placed = _fixed({**was, "nodeName": now["nodeName"]} if now.get("nodeName") and not was.get("nodeName") else was)
+    if _fixed(now) != placed:
+        raise _forbidden(kinds.POD, name, "spec", _POD_SAYS)
+    left = [_without(each, {"tolerationSeconds"}) for each in now.get("tolerations") or ()]
+    if any(_without(each, {"tolerationSeconds"}) not in left for each in was.get("tolerations") or ()):
+        raise _forbidden(kinds.POD, name, "spec.tolerations", _TOLERATIONS_SAY)
+
+
+def _fixed(spec: Raw) -> Raw:
+    """The part of a pod's spec that never changes. Scheduling gates only go, which their own rule holds."""
+    found = _without(spec, _POD_MAY_CHANGE)
+    for key in ("containers", "initContainers"):
+        found[key] = [_without(each, {"image"}) for each in spec.get(key) or ()]
+    return found
+
+
+def _without(raw: Raw | None, names: frozenset[str] | set[str]) -> Raw:
+    return {key: value for key, value in (raw or {}).items() if key not in names}
+
+
+def _forbidden(kind: Kind, name: str, field: str, why: str) -> ApiError:
+    return invalid(kind, name, (field, "FieldValueForbidden", why))
+
+
+def _at(raw: Any, path: tuple[str, ...]) -> Any:
+    for part in path:
+        raw = raw.get(part) if isinstance(raw, Mapping) else None
+    return raw

@@ -1,0 +1,201 @@
+"""What may not change, what definitions must say, and what the server adds on its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from tests.unit.apiserver.conftest import Cluster
+
+from sealane.apiserver.local import LocalClient
+from sealane.kube import kinds
+from sealane.kube.client import ApiError
+from sealane.kube.kinds import Kind
+from sealane.kube.objects import Raw
+
+WIDGET = Kind("example.com", "v1", "Widget", "widgets", subresources=("scale", "status"))
+LABELS = {"app": "web"}
+TEMPLATE = {"metadata": {"labels": LABELS}, "spec": {"containers": [{"name": "c", "image": "nginx"}]}}
+
+
+def run(cluster: Cluster, test: Callable[[LocalClient], Awaitable[None]]) -> None:
+    async def inside() -> None:
+        async with cluster.client() as client:
+            await asyncio.wait_for(test(client), 10)
+
+    asyncio.run(inside())
+
+
+def named(name: str, **fields: Any) -> Raw:
+    return {"metadata": {"name": name, "namespace": "default"}, **fields}
+
+
+def definition(**changes: Any) -> Raw:
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+        "subresources": {
+            "status": {},
+            "scale": {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size"},
+        },
+    }
+    spec = {
+        "group": "example.com",
+        "names": {"kind": "Widget", "plural": "widgets"},
+        "scope": "Namespaced",
+        "versions": [version],
+        **changes,
+    }
+    return {"metadata": {"name": "widgets.example.com"}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("patch", "allowed"),
+    [
+        ({"spec": {"containers": [{"name": "c", "image": "nginx:2"}]}}, True),
+        ({"spec": {"tolerations": [{"key": "new", "operator": "Exists"}]}}, True),
+        ({"spec": {"activeDeadlineSeconds": 5}}, True),
+        ({"metadata": {"labels": {"a": "b"}}}, True),
+        ({"spec": {"hostname": "other"}}, False),
+        ({"spec": {"containers": [{"name": "c", "image": "nginx", "args": ["x"]}]}}, False),
+        ({"spec": {"containers": [{"name": "d", "image": "nginx"}]}}, False),
+        ({"spec": {"nodeName": "node-1"}}, True),
+    ],
+)
+def test_few_fields_of_a_pod_may_change(cluster: Cluster, patch: Raw, allowed: bool) -> None:
+    async def test(client: LocalClient) -> None:
+        await client.create(kinds.POD, named("p", spec=TEMPLATE["spec"]))
+        change = client.patch(kinds.POD, "default", "p", patch, type="strategic")
+        if allowed:
+            await change
+            return
+        with pytest.raises(ApiError, match="pod updates may not change fields other than") as refused:
+            await change
+        assert (refused.value.code, refused.value.reason) == (422, "Invalid")
+
+    run(cluster, test)
+
+
+def test_a_pod_that_has_a_node_stays_there(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        await client.create(kinds.POD, named("p", spec={**TEMPLATE["spec"], "nodeName": "node-1"}))
+        for node in ("node-2", None):
+            with pytest.raises(ApiError, match="pod updates may not change fields other than"):
+                await client.patch(kinds.POD, "default", "p", {"spec": {"nodeName": node}})
+
+    run(cluster, test)
+
+
+def test_a_toleration_of_a_pod_stays(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        toleration = {"key": "a", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}
+        await client.create(kinds.POD, named("p", spec={**TEMPLATE["spec"], "tolerations": [toleration]}))
+        shorter = {"spec": {"tolerations": [{**toleration, "tolerationSeconds": 1}]}}
+        await client.patch(kinds.POD, "default", "p", shorter)
+        with pytest.raises(ApiError, match="existing toleration can not be modified"):
+            await client.patch(kinds.POD, "default", "p", {"spec": {"tolerations": [{**toleration, "key": "b"}]}})
+
+    run(cluster, test)
+
+
+def test_a_statefulset_keeps_its_service_name(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        spec = {"selector": {"matchLabels": LABELS}, "template": TEMPLATE, "serviceName": "db"}
+        await client.create(kinds.STATEFULSET, named("db", spec=spec))
+        await client.patch(kinds.STATEFULSET, "default", "db", {"spec": {"replicas": 3, "minReadySeconds": 1}})
+        with pytest.raises(ApiError, match="updates to statefulset spec for fields other than 'replicas'"):
+            await client.patch(kinds.STATEFULSET, "default", "db", {"spec": {"serviceName": "other"}})
+
+    run(cluster, test)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scope": "Everywhere"}, 'spec.scope: Unsupported value: "Everywhere"'),
+        ({"group": "example.org"}, 'must be spec.names.plural+"."+spec.group'),
+        ({"versions": []}, "spec.versions"),
+        ({"versions": [{"name": "v1", "served": True, "storage": True}]}, "schemas are required"),
+        (
+            {"versions": [{**definition()["spec"]["versions"][0], "storage": False}]},
+            "must have exactly one version marked as storage version",
+        ),
+    ],
+)
+def test_a_definition_that_cannot_be_served_is_refused(cluster: Cluster, changes: Raw, message: str) -> None:
+    async def test(client: LocalClient) -> None:
+        with pytest.raises(ApiError) as refused:
+            await client.create(kinds.CRD, definition(**changes))
+        assert refused.value.code == 422
+        assert message in refused.value.message
+
+    run(cluster, test)
+
+
+def test_a_definition_is_established_and_served_at_once(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        made = await client.create(kinds.CRD, definition())
+        assert made.status["acceptedNames"] == {
+            "kind": "Widget",
+            "plural": "widgets",
+            "singular": "widget",
+            "listKind": "WidgetList",
+        }
+        assert [(each["type"], each["status"]) for each in made.status["conditions"]] == [
+            ("NamesAccepted", "True"),
+            ("Established", "True"),
+        ]
+        await client.create(WIDGET, named("w", spec={"size": 2}))
+        with pytest.raises(ApiError, match="field is immutable"):
+            await client.patch(kinds.CRD, "", "widgets.example.com", {"spec": {"scope": "Cluster"}})
+        second = {**definition()["spec"]["versions"][0], "name": "v2"}
+        first = {**definition()["spec"]["versions"][0], "storage": False}
+        patch = {"spec": {"versions": [second, first]}}
+        changed = await client.patch(kinds.CRD, "", "widgets.example.com", patch)
+        assert changed.status["storedVersions"] == ["v1", "v2"]
+        newer = Kind("example.com", "v2", "Widget", "widgets")
+        assert (await client.get(newer, "default", "w")).raw["apiVersion"] == "example.com/v2"
+
+    run(cluster, test)
+
+
+def test_scaling_a_custom_object_changes_the_field_that_its_definition_names(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        await client.create(kinds.CRD, definition())
+        await client.create(WIDGET, named("w", spec={"size": 2, "other": 1}))
+        scale = await client.patch(WIDGET, "default", "w", {"spec": {"replicas": 5}}, subresource="scale")
+        assert (scale.kind, scale.spec) == ("Scale", {"replicas": 5})
+        assert (await client.get(WIDGET, "default", "w")).spec == {"size": 5, "other": 1}
+
+    run(cluster, test)
+
+
+def test_an_ingress_without_a_class_gets_the_default_one(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        backend = {"service": {"name": "web", "port": {"number": 80}}}
+        plain = await client.create(kinds.INGRESS, named("before", spec={"defaultBackend": backend}))
+        assert "ingressClassName" not in plain.spec
+        annotations = {"ingressclass.kubernetes.io/is-default-class": "true"}
+        for name in ("one", "two"):
+            metadata = {"name": name, "annotations": annotations}
+            await client.create(kinds.INGRESSCLASS, {"metadata": metadata, "spec": {"controller": "example.com/c"}})
+            if name == "one":
+                made = await client.create(kinds.INGRESS, named("after", spec={"defaultBackend": backend}))
+                assert made.spec["ingressClassName"] == "one"
+        with pytest.raises(ApiError, match="2 default IngressClasses were found, only 1 allowed"):
+            await client.create(kinds.INGRESS, named("third", spec={"defaultBackend": backend}))
+
+    run(cluster, test)
+
+
+def test_a_field_that_cannot_be_selected_is_named_once(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        with pytest.raises(ApiError) as refused:
+            await client.list(kinds.POD, fields="spec.foo=1")
+        assert (refused.value.code, refused.value.message) == (400, "field label not supported: spec.foo")
+
+    run(cluster, test)
