@@ -15,10 +15,11 @@ from typing import Any
 
 from sealane.apiserver import errors
 from sealane.apiserver.admission import Admission, namespace_objects
+from sealane.apiserver.apply import applied, updated
 from sealane.apiserver.contents import Contents
 from sealane.apiserver.deletion import PLAIN, Deletion, check_preconditions, finished, marked
 from sealane.apiserver.gc import Collector
-from sealane.apiserver.metadata import check_envelope, check_name, generated_name
+from sealane.apiserver.metadata import check_envelope, check_name, generated_name, timestamp, with_metadata
 from sealane.apiserver.resources import DEFINITIONS, NAMESPACES, Resources, Served
 from sealane.apiserver.selection import Selection, select
 from sealane.apiserver.states import born, counted, new_metadata, replacing
@@ -177,6 +178,36 @@ class Api:
 
         return await self.change(self.resources.of(kind), namespace, name, patched, subresource, options)
 
+    async def apply(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        config: Raw,
+        *,
+        subresource: str = "",
+        options: Write = Write(),
+    ) -> tuple[Stored, bool]:
+        """Server-side apply by options.manager; whether this made the object. Raises ApiError 409 for a conflict."""
+        served = self.resources.of(kind)
+        check_envelope(kind, config)
+        metadata = {**(config.get("metadata") or {})}
+        if metadata.setdefault("name", name) != name:
+            why = f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
+            raise errors.bad_request(why)
+        config = {"apiVersion": kind.api_version, "kind": kind.kind, **config, "metadata": metadata}
+
+        def applied_to(live: Raw | None) -> Raw:
+            return applied(live, config, options.manager, force=options.force, subresource=subresource, now=timestamp())
+
+        address = Address(served.resource, namespace if kind.namespaced else "", name)
+        if self.store.head(*address) is None and not subresource:
+            if metadata.get("resourceVersion"):
+                raise errors.conflict(kind, name, "the object to apply to does not exist")
+            return await self.create(kind, namespace, applied_to(None), options), True
+        stored = await self.change(served, namespace, name, applied_to, subresource, options, applies=True)
+        return stored, False
+
     async def bind(self, namespace: str, name: str, binding: Raw, options: Write = Write()) -> None:
         """Assigns a pod to a node: POST pods/NAME/binding."""
         served = self.resources.of(kinds.POD)
@@ -190,10 +221,11 @@ class Api:
         change: Callable[[Raw], Raw],
         subresource: str = "",
         options: Write = Write(),
+        applies: bool = False,
     ) -> Stored:
         """Writes what `change` makes of the newest state, in one step.
 
-        "binding" as subresource: whatever `change` makes, unchecked.
+        "binding" as subresource: whatever `change` makes, unchecked. applies: `change` says who manages what.
         """
         address = Address(served.resource, namespace if served.kind.namespaced else "", name)
         try:
@@ -201,7 +233,7 @@ class Api:
             if old is None:
                 raise errors.not_found(served.kind, name)
             before = self.converted(served, old).object.raw
-            new = self._next(served, before, change, subresource, options)
+            new = self._next(served, before, change, subresource, options, applies)
         except ApiError:
             await self.store.flush()
             raise
@@ -233,15 +265,29 @@ class Api:
             raise errors.already_exists(kind, name)
         return self.admission.create(served, born(served, raw, metadata), options.field_validation, options.warnings)
 
-    def _next(self, served: Served, old: Raw, change: Callable[[Raw], Raw], subresource: str, options: Write) -> Raw:
+    def _next(
+        self,
+        served: Served,
+        old: Raw,
+        change: Callable[[Raw], Raw],
+        subresource: str,
+        options: Write,
+        applies: bool,
+    ) -> Raw:
         if subresource == "binding":
             return change(old)
         if subresource == "scale":
             new = scaled(served.kind, old, change(scale_of(old, served.scale)), served.scale)
         else:
-            new = replacing(served, old, change(old), subresource)
+            wanted = change(old)
+            new = replacing(served, old, wanted, subresource)
+            if applies:
+                new = with_metadata(new, managedFields=wanted["metadata"].get("managedFields"))
         if subresource in ("", "status") and new != old:
             new = self.admission.update(served, new, old, subresource, options.field_validation, options.warnings)
+        if not applies and new != old:
+            manager = options.manager or "unknown"
+            new = updated(old, new, manager, subresource=subresource, now=timestamp())
         return counted(old, new)
 
     async def _put(self, served: Served, address: Address, old: Stored | None, raw: Raw, options: Write) -> Stored:

@@ -34,6 +34,7 @@ _PATCH_TYPES: dict[str, PatchType] = {
     "application/merge-patch+json": "merge",
     "application/strategic-merge-patch+json": "strategic",
 }
+_APPLY_TYPES = ("application/apply-patch+yaml",)
 
 
 class Verbs:
@@ -79,13 +80,15 @@ class Verbs:
 
     async def _patch(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         form, patch = form_of(request), await body_of(request)
+        if request.content_type in _APPLY_TYPES:
+            return await self._apply(request, served, target, form, object_in(patch))
         patch_type = _PATCH_TYPES.get(request.content_type)
         if patch_type is None:
             raise ApiError(
                 415,
                 "UnsupportedMediaType",
                 f"the body of the request was in an unknown format - accepted media types include: "
-                f"{', '.join(_PATCH_TYPES)}",
+                f"{', '.join((*_PATCH_TYPES, *_APPLY_TYPES))}",
             )
         options = write_options(request.query)
         stored = await self._api.patch(
@@ -98,6 +101,20 @@ class Verbs:
             options=options,
         )
         return _object(form, served, stored, options)
+
+    async def _apply(
+        self, request: web.BaseRequest, served: Served, target: Target, form: Form, config: Raw
+    ) -> web.StreamResponse:
+        options = write_options(request.query)
+        stored, new = await self._api.apply(
+            served.kind,
+            target.namespace or "",
+            target.name,
+            config,
+            subresource=target.subresource,
+            options=options,
+        )
+        return _object(form, served, stored, options, 201 if new else 200)
 
     async def _delete(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         options = deletion_options(request.query, await body_of(request))

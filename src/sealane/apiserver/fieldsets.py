@@ -1,0 +1,230 @@
+"""Sets of fields: which fields an object has, as metadata.managedFields writes them (FieldsV1).
+
+A path is the tuple of its FieldsV1 keys, e.g. ("f:spec", "f:ports", 'k:{"port":80,"protocol":"TCP"}', "f:name"). Lists
+are one field (atomic), sets of values, or told apart by keys, as the schema says; without a schema a list is one field.
+Source: KEP-555 and sigs.k8s.io/structured-merge-diff (the meaning of x-kubernetes-list-type and map-type)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from sealane.kube import schema
+from sealane.kube.objects import Raw
+
+Path = tuple[str, ...]
+FieldSet = frozenset[Path]
+
+_ATOMIC_TYPES = frozenset(  # x-kubernetes-map-type: atomic
+    {
+        "meta.v1.LabelSelector",
+        *(
+            f"core.v1.{name}"
+            for name in (
+                "ConfigMapKeySelector",
+                "LocalObjectReference",
+                "NodeSelector",
+                "NodeSelectorTerm",
+                "ObjectFieldSelector",
+                "ObjectReference",
+                "ResourceFieldSelector",
+                "ScopeSelector",
+                "SecretKeySelector",
+                "SecretReference",
+                "TopologySelectorTerm",
+                "TypedLocalObjectReference",
+            )
+        ),
+        "networking.v1.IngressClassParametersReference",
+        "networking.v1.ServiceBackendPort",
+    }
+)
+_ATOMIC_FIELDS = frozenset(
+    {
+        ("core.v1.ServiceSpec", "selector"),
+        ("core.v1.PodSpec", "nodeSelector"),
+        ("core.v1.ReplicationController", "selector"),
+    }
+)
+_KEY_DEFAULTS = {"protocol": "TCP"}
+_key = msgspec.json.Encoder(order="sorted").encode
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the value at one place is merged. type: "" where nothing is known (maps merge, lists are one field).
+
+    custom: an object of a kind without a schema, of which only the metadata is known.
+    """
+
+    type: str = ""
+    atomic: bool = False
+    list_type: str = ""
+    keys: tuple[str, ...] = ()
+    custom: bool = False
+
+    def field(self, name: str) -> Shape:
+        """The shape of a field of an object, or of the values of a map."""
+        if self.type.startswith("{}"):
+            return Shape(self.type[2:], self.type[2:] in _ATOMIC_TYPES)
+        if self.custom and name == "metadata":
+            return Shape("meta.v1.ObjectMeta")
+        if not self.type or self.type in schema.PLAIN:
+            return UNKNOWN
+        found = schema.named(self.type).fields.get(name)
+        if found is None:
+            return UNKNOWN
+        atomic = found.type in _ATOMIC_TYPES or (self.type, name) in _ATOMIC_FIELDS
+        return Shape(found.type, atomic, found.list_type, found.list_keys)
+
+    @property
+    def element(self) -> Shape:
+        """The shape of a list's elements."""
+        return Shape(self.type[2:])
+
+    def divisible(self, value: Any) -> bool:
+        """Whether parts of `value` can have different owners."""
+        if self.atomic or not value:
+            return False
+        if isinstance(value, Mapping):
+            return True
+        return isinstance(value, list) and (self.list_type == "set" or bool(self.keys))
+
+    def identity(self, element: Any) -> str:
+        """The FieldsV1 key of a list's element."""
+        if not self.keys:
+            return "v:" + _key(element).decode()
+        given = element if isinstance(element, Mapping) else {}
+        found = {key: given.get(key, _KEY_DEFAULTS.get(key)) for key in self.keys}
+        return "k:" + _key({key: value for key, value in found.items() if value is not None}).decode()
+
+
+UNKNOWN = Shape()
+CUSTOM = Shape(custom=True)
+
+
+def shape_of(api_version: str, kind: str) -> Shape:
+    found = schema.root(api_version, kind)
+    return Shape(found.name) if found is not None else CUSTOM
+
+
+def parts(shape: Shape, value: Any) -> Iterator[tuple[str, Shape, Any]]:
+    """FieldsV1 key, shape and value of each part of a divisible value."""
+    if isinstance(value, Mapping):
+        for name, each in value.items():
+            yield f"f:{name}", shape.field(name), each
+    else:
+        for each in value:
+            yield shape.identity(each), shape.element, each
+
+
+def fields_of(shape: Shape, value: Any) -> dict[Path, Any]:
+    """Every field of `value` and what it holds; an element of a list counts also as itself, holding None."""
+    found: dict[Path, Any] = {}
+    _collect(shape, value, (), found)
+    return found
+
+
+def _collect(shape: Shape, value: Any, path: Path, found: dict[Path, Any]) -> None:
+    if not shape.divisible(value):
+        if path:
+            found[path] = value
+        return
+    for key, inner, each in parts(shape, value):
+        below = (*path, key)
+        if key.startswith("k:"):
+            found[below] = None
+        _collect(inner, each, below, found)
+
+
+def encode(fields: FieldSet) -> Raw:
+    """As FieldsV1: a tree whose inner nodes are marked "." where they are members themselves."""
+    tree: Raw = {}
+    for path in sorted(fields):
+        node = tree
+        for key in path:
+            node = node.setdefault(key, {})
+        node["."] = {}
+    return _without_needless_marks(tree)
+
+
+def _without_needless_marks(node: Raw) -> Raw:
+    return {key: {} if list(each) == ["."] else _without_needless_marks(each) for key, each in node.items()}
+
+
+def decode(tree: Any) -> FieldSet:
+    """Raises ValueError for what is no FieldsV1."""
+    found: set[Path] = set()
+
+    def walk(node: Any, path: Path) -> None:
+        if not isinstance(node, Mapping):
+            raise ValueError(f"fieldsV1 at {dotted(path)}: expected an object")
+        inner = [key for key in node if key != "."]
+        if path and ("." in node or not inner):
+            found.add(path)
+        for key in inner:
+            if key[:2] not in ("f:", "k:", "v:", "i:"):
+                raise ValueError(f"fieldsV1 at {dotted(path)}: {key!r} is no field")
+            walk(node[key], (*path, key))
+
+    walk(tree, ())
+    return frozenset(found)
+
+
+def dotted(path: Path) -> str:
+    """As messages name it: .spec.ports[port=80,protocol="TCP"].name"""
+    text = ""
+    for key in path:
+        sort, rest = key[:2], key[2:]
+        if sort == "f:":
+            text += f".{rest}"
+        elif sort == "k:":
+            pairs = msgspec.json.decode(rest)
+            text += "[" + ",".join(f"{name}={_key(value).decode()}" for name, value in sorted(pairs.items())) + "]"
+        else:
+            text += f"[{'=' if sort == 'v:' else ''}{rest}]"
+    return text
+
+
+def without(shape: Shape, value: Any, removed: FieldSet, path: Path = ()) -> Any:
+    """`value` without the fields in `removed`; maps and lists that this empties go too. None when nothing is left."""
+    if not shape.divisible(value) or not any(each[: len(path)] == path for each in removed):
+        return value
+    if isinstance(value, Mapping):
+        kept: dict[str, Any] = {}
+        for name, each in value.items():
+            below = (*path, f"f:{name}")
+            if below not in removed:
+                left = without(shape.field(name), each, removed, below)
+                if left is not None:
+                    kept[name] = left
+        return kept or None
+    left_items = []
+    for each in value:
+        below = (*path, shape.identity(each))
+        if below not in removed:
+            left = without(shape.element, each, removed, below)
+            if left is not None:
+                left_items.append(left)
+    return left_items or None
+
+
+def merged(shape: Shape, live: Any, wanted: Any) -> Any:
+    """`live` with all that `wanted` says. Elements of a list keep their order in `live`; new ones follow."""
+    if isinstance(wanted, Mapping) and isinstance(live, Mapping) and not shape.atomic:
+        result = dict(live)
+        for name, each in wanted.items():
+            result[name] = merged(shape.field(name), live[name], each) if name in live else each
+        return result
+    if isinstance(wanted, list) and isinstance(live, list) and shape.divisible(wanted):
+        new = {shape.identity(each): each for each in wanted}
+        items = []
+        for each in live:
+            update = new.pop(shape.identity(each), None)
+            items.append(each if update is None else merged(shape.element, each, update))
+        return items + list(new.values())
+    return wanted
