@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
 from collections import OrderedDict, deque
 from contextlib import suppress
@@ -56,6 +55,7 @@ class Recorder:
         self._similar: OrderedDict[tuple[str, ...], _Similar] = OrderedDict()
         self._queue: deque[_Kept] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._serial = 0
 
     def record(self, about: Object, type_: str, reason: str, message: str, *, field_path: str = "") -> None:
         """Says `message` about an object. type_: "Normal" or "Warning". Returns at once; needs a running event loop."""
@@ -129,6 +129,7 @@ class Recorder:
                 await self._write(kept)
 
     def _event(self, about: Object, type_: str, reason: str, message: str, field_path: str, now: float) -> Raw:
+        self._serial = max(self._serial + 1, time.time_ns())  # as in client-go: the names of its Events sort by time
         involved: Raw = {
             "kind": about.kind,
             "name": about.name,
@@ -144,7 +145,7 @@ class Recorder:
             "apiVersion": "v1",
             "kind": "Event",
             "metadata": {
-                "name": f"{about.name[:230]}.{secrets.token_hex(8)}",
+                "name": f"{about.name[:230]}.{self._serial:x}",
                 "namespace": about.namespace or "default",
             },
             "involvedObject": involved,

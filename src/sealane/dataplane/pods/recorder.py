@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import time
 from collections.abc import Mapping
@@ -37,7 +36,7 @@ class Recorder:
         self._component = component
         self._queue: asyncio.Queue[tuple[tuple[str, str, str], Raw]] = asyncio.Queue(MAX_WAITING)
         self._known: dict[tuple[str, str, str], _Known] = {}
-        self._serial = itertools.count(time.time_ns())
+        self._serial = 0
 
     def tell(self, about: Object, type_: str, reason: str, message: str, *, host: str = "", field: str = "") -> None:
         """field: the part of the object it is about, e.g. "spec.containers{web}"."""
@@ -51,11 +50,12 @@ class Recorder:
         }
         if field:
             reference["fieldPath"] = field
+        self._serial = max(self._serial + 1, time.time_ns())  # as in client-go: the names of its Events sort by time
         raw: Raw = {
             "apiVersion": EVENT.api_version,
             "kind": EVENT.kind,
             "metadata": {
-                "name": f"{about.name[:220]}.{next(self._serial):x}",
+                "name": f"{about.name[:220]}.{self._serial:x}",
                 "namespace": about.namespace or "default",
             },
             "involvedObject": reference,

@@ -1,0 +1,45 @@
+"""kubectl on a whole cluster: what only the joint of the API and the nodes can answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from sealane.testing.cluster import Cluster, eventually
+
+PODS = """
+apiVersion: v1
+kind: Pod
+metadata: {name: talker}
+spec:
+  containers:
+  - {name: one, image: busybox, command: [sh, -c, 'echo first; echo second; exec sleep infinity']}
+  - {name: two, image: busybox, command: [sh, -c, 'echo other; exec sleep infinity']}
+"""
+pytestmark = pytest.mark.sealane(nodes=2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def pods(sealane: Cluster) -> None:
+    sealane.apply(PODS)
+
+
+def test_logs_of_a_container(sealane: Cluster) -> None:
+    eventually(lambda: sealane.kubectl("logs", "talker", "-c", "one").check().out == "first\nsecond\n")
+    assert sealane.kubectl("logs", "talker", "-c", "one", "--tail", "1").check().out == "second\n"
+    everything = sealane.kubectl("logs", "talker", "--all-containers", "--prefix").check().out
+    assert "[pod/talker/one] first" in everything and "[pod/talker/two] other" in everything
+
+
+def test_logs_that_are_not_there_are_refused_in_one_line(sealane: Cluster) -> None:
+    done = sealane.kubectl("logs", "talker", "-c", "one", "--previous")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert 'previous terminated container "one" in pod "talker" not found' in done.err.replace("'", '"')
+
+
+def test_events_of_a_pod_are_told_in_the_order_in_which_they_happened(sealane: Cluster) -> None:
+    def reasons() -> list[str]:
+        described = sealane.kubectl("describe", "pod", "talker").check().out
+        return [line.split()[1] for line in described.partition("Events:")[2].splitlines()[3:]]
+
+    assert eventually(lambda: reasons() if len(reasons()) >= 5 else [])[0] == "Scheduled"
+    assert reasons()[-1] == "Started"
