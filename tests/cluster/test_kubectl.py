@@ -27,7 +27,8 @@ def test_logs_of_a_container(sealane: Cluster) -> None:
     eventually(lambda: sealane.kubectl("logs", "talker", "-c", "one").check().out == "first\nsecond\n")
     assert sealane.kubectl("logs", "talker", "-c", "one", "--tail", "1").check().out == "second\n"
     everything = sealane.kubectl("logs", "talker", "--all-containers", "--prefix").check().out
-    assert "[pod/talker/one] first" in everything and "[pod/talker/two] other" in everything
+    assert "[pod/talker/one] first" in everything
+    assert "[pod/talker/two] other" in everything
 
 
 def test_logs_that_are_not_there_are_refused_in_one_line(sealane: Cluster) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sealane.kube.client import ApiError
 from sealane.kube.kinds import Kind
+from sealane.kube.problems import quoted
 
 
 def qualified(kind: Kind) -> str:
@@ -63,8 +64,7 @@ def required(kind: Kind, name: str, field: str, why: str = "") -> ApiError:
 
 
 def immutable(kind: Kind, name: str, field: str, value: Any) -> ApiError:
-    shown = f'"{value}"' if isinstance(value, str) else value
-    return invalid(kind, name, (field, "FieldValueInvalid", f"Invalid value: {shown}: field is immutable"))
+    return invalid(kind, name, (field, "FieldValueInvalid", f"Invalid value: {quoted(value)}: field is immutable"))
 
 
 def bad_request(message: str) -> ApiError:

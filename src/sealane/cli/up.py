@@ -15,7 +15,7 @@ from sealane.cli.say import BAD_INPUT, INTERRUPTED, NOT, OK, Exit, complain, con
 from sealane.cluster import lifecycle, state
 from sealane.cluster.state import Folder, Options, Record
 from sealane.kube.client import Client
-from sealane.kube.objects import Object
+from sealane.kube.objects import Key, Object
 
 if TYPE_CHECKING:
     from sealane.kube.manifests import Manifests
@@ -155,10 +155,12 @@ async def _apply_and_wait(
     client = HttpClient.from_kubeconfig(folder.local_kubeconfig)
     try:
         code = OK
+        applied: set[Key] | None = None
         if manifests is not None:
             objects = list(manifests.objects)
             if options.populate:
                 objects += await _populated(client, objects)
+            applied = {each.key._replace(namespace=each.namespace or "default") for each in objects}
             say(f"applying {len(objects)} objects")
             remember_origins(folder, objects)
             for result in await apply(client, objects, manifests.kind_of):
@@ -166,7 +168,7 @@ async def _apply_and_wait(
                     code = BAD_INPUT
                     where = result.object.origin.at() if result.object.origin else ""
                     complain(f"{where + ': ' if where else ''}{result.object.key}: {result.error.message}")
-        ready = await _wait(folder, client, options.timeout, say)
+        ready = await _wait(folder, client, options.timeout, say, applied)
         return code or ready
     except OSError as error:
         _still_running(folder)
@@ -180,11 +182,13 @@ async def _populated(client: Client, objects: list[Object]) -> list[Object]:
     from sealane.controllers.populate import populate
     from sealane.kube import kinds
 
+    grown = (kinds.DEPLOYMENT, kinds.STATEFULSET, kinds.DAEMONSET, kinds.POD)
+    pods = [each for kind in grown for each in (await client.list(kind)).items]
     there = {each.name for each in (await client.list(kinds.NAMESPACE)).items}
     there |= {each.name for each in objects if each.kind == kinds.NAMESPACE.kind}
     missing = sorted({each.namespace for each in objects} - there - {""})
     namespaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in missing]
-    return [Object(raw) for raw in [*namespaces, *populate(objects)]]
+    return [Object(raw) for raw in [*namespaces, *populate(objects, pods)]]
 
 
 def remember_origins(folder: Folder, objects: Iterable[Object]) -> None:
@@ -203,32 +207,41 @@ def _still_running(folder: Folder) -> None:
         raise Exit(NOT, f"cluster {folder.name!r} was stopped or killed while up waited for it")
 
 
-async def _wait(folder: Folder, client: Client, seconds: float, say: Callable[[str], None]) -> int:
-    """Until nothing is waited for. Prints what is not ready when the time is over."""
-    from sealane.cluster.readiness import WATCHED, waiting
+async def _wait(
+    folder: Folder, client: Client, seconds: float, say: Callable[[str], None], applied: set[Key] | None
+) -> int:
+    """Until nothing is waited for. Prints what is not ready when the time is over, or when waiting would not help.
+
+    applied: wait for these (and the cluster's own parts) only; None is for all.
+    """
+    from sealane.cluster.readiness import WATCHED, Waiting, waiting
+
+    def concerns(each: Waiting) -> bool:
+        return applied is None or each.key in applied or each.key.namespace in ("", "kube-system")
 
     deadline = time.monotonic() + seconds
     while True:
         lists = [await client.list(kind) for kind in WATCHED]
-        pending = waiting(each for found in lists for each in found.items)
+        pending = [each for each in waiting(each for found in lists for each in found.items) if concerns(each)]
         if not pending:
             return OK
-        first = pending[0]
+        first = min(pending, key=lambda each: each.final)
         say(f"waiting for {len(pending)}: {first.key} ({first.reason})")
-        if time.monotonic() >= deadline:
-            complain(f"not ready after {seconds:g} s:")
+        if first.final or time.monotonic() >= deadline:
+            complain("not ready:" if first.final else f"not ready after {seconds:g} s:")
             for each in pending:
                 print(f"  {each.key}: {each.reason}", file=sys.stderr)
             return NOT
-        await _change(folder, client, {each.key.kind for each in pending}, deadline)
+        await _change(folder, client, {each.key for each in pending if not each.final}, deadline)
 
 
-async def _change(folder: Folder, client: Client, kinds: set[str], deadline: float) -> None:
-    """Returns when nothing of `kinds` is waited for any more, or when the time is over."""
+async def _change(folder: Folder, client: Client, keys: set[Key], deadline: float) -> None:
+    """Returns when none of `keys` is waited for any more, or when the time is over."""
     from sealane.cluster.readiness import WATCHED, waiting
     from sealane.reactive.collections import Graph
     from sealane.reactive.informer import inform
 
+    kinds = {key.kind for key in keys}
     informers = inform(client, Graph(), [kind for kind in WATCHED if kind.kind in kinds])
     changed = asyncio.Event()
     for source in informers.values():
@@ -240,7 +253,9 @@ async def _change(folder: Folder, client: Client, kinds: set[str], deadline: flo
 
     try:
         await asyncio.wait_for(informers.synced(), left())
-        while waiting(each for source in informers.values() for each in source.values()):
+        while any(
+            each.key in keys for each in waiting(each for source in informers.values() for each in source.values())
+        ):
             changed.clear()
             try:
                 await asyncio.wait_for(changed.wait(), min(left(), 1.0))

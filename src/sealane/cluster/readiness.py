@@ -9,6 +9,7 @@ from typing import Any
 from sealane.kube import kinds
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Key, Object
+from sealane.network.routes.gateway import CONTROLLER
 
 WATCHED: tuple[Kind, ...] = (
     kinds.NODE,
@@ -18,6 +19,7 @@ WATCHED: tuple[Kind, ...] = (
     kinds.STATEFULSET,
     kinds.DAEMONSET,
     kinds.GATEWAY,
+    kinds.GATEWAYCLASS,
 )
 
 
@@ -32,11 +34,13 @@ class Waiting:
 
 def waiting(objects: Iterable[Object]) -> list[Waiting]:
     """What is not ready, in the terms of `kubectl rollout status` and of each kind's conditions."""
+    every = list(objects)
+    classes = {each.name: each for each in every if each.kind == kinds.GATEWAYCLASS.kind}
     found = []
-    for each in objects:
-        reason = _reason(each)
-        if reason:
-            found.append(Waiting(each.key, reason))
+    for each in every:
+        if reason := _reason(each):
+            nobody = _unserved(each, classes) if each.kind == kinds.GATEWAY.kind else ""
+            found.append(Waiting(each.key, nobody or reason, final=bool(nobody)))
     return found
 
 
@@ -84,6 +88,19 @@ def _reason(each: Object) -> str:
             return _unless(status, "Programmed")
         case _:
             return ""
+
+
+def _unserved(gateway: Object, classes: Mapping[str, Object]) -> str:
+    """Why no controller of this cluster will ever program a Gateway, or ""."""
+    name = gateway.spec.get("gatewayClassName", "")
+    found = classes.get(name)
+    served = [each.name for each in classes.values() if each.spec.get("controllerName") == CONTROLLER]
+    here = f"; this cluster serves gatewayClassName: {' or '.join(sorted(served))}" if served else ""
+    if found is None:
+        return f"there is no GatewayClass {name!r}{here}"
+    if found.spec.get("controllerName") != CONTROLLER:
+        return f"GatewayClass {name!r} belongs to controller {found.spec.get('controllerName')!r}{here}"
+    return ""
 
 
 def condition_is(status: Mapping[str, Any], kind: str, value: str) -> bool:

@@ -32,20 +32,24 @@ class _StandIn:
     ports: dict[tuple[str, int], str] = field(default_factory=dict)
 
 
-def populate(objects: Iterable[Object]) -> list[Raw]:
+def populate(objects: Iterable[Object], there: Iterable[Object] = ()) -> list[Raw]:
     """Deployments for the selectors of Services and NetworkPolicies that match no pod template among `objects`.
 
+    there: what the cluster has already. Its pods count too; its stand-ins are made again with what is wanted now, and a
+    name that one of other labels has is not taken from it.
     Namespaces that a policy's namespaceSelector wants and that no object brings are not invented. Selectors by
     expression are met where a pod can meet them: `In` with its first value, `Exists` with "true".
     """
     all_ = sorted(objects, key=lambda each: each.key)
-    labelled = [(each.namespace, labels) for each in all_ if (labels := _pod_labels(each)) is not None]
+    there = list(there)
+    grown = [each for each in there if LABEL not in each.labels and not each.metadata.get("ownerReferences")]
+    labelled = [(_home(each), labels) for each in [*all_, *grown] if (labels := _pod_labels(each)) is not None]
     namespaces = [each for each in all_ if each.kind == "Namespace"]
     made: dict[tuple[str, tuple[tuple[str, str], ...]], _StandIn] = {}
 
     def wanted(namespace: str, selector: LabelSelector, name: str) -> _StandIn | None:
         """The stand-in that meets `selector`, or None when a pod of the manifests does, or no pod can."""
-        if any(there == namespace and selector.matches(labels) for there, labels in labelled):
+        if any(home == (namespace or "default") and selector.matches(labels) for home, labels in labelled):
             return None
         for each in made.values():
             if each.namespace == namespace and selector.matches(each.labels) and selector.requirements:
@@ -69,8 +73,14 @@ def populate(objects: Iterable[Object]) -> list[Raw]:
             stand_in = wanted(namespace, LabelSelector.of(raw), _name_of(raw))
             if stand_in is not None:
                 _allow(stand_in, ports)
-    taken = {(each.namespace, each.name) for each in all_ if each.kind == "Deployment"}
+    deployments = [each for each in [*all_, *there] if each.kind == "Deployment"]
+    taken: dict[tuple[str, str], Object | None] = {(_home(each), each.name): each for each in deployments}
     return [_deployment(each, taken) for each in made.values()]
+
+
+def _is(there: Object | None, stand_in: _StandIn) -> bool:
+    """Whether a Deployment is what an earlier `populate` made for the same labels."""
+    return there is not None and LABEL in there.labels and _pod_labels(there) == stand_in.labels
 
 
 def example(selector: LabelSelector) -> dict[str, str]:
@@ -145,6 +155,10 @@ def _pod_labels(each: Object) -> Mapping[str, str] | None:
     return (template.get("metadata") or {}).get("labels") or {}
 
 
+def _home(each: Object) -> str:
+    return each.namespace or "default"
+
+
 def _name_of(selector: Mapping[str, Any]) -> str:
     """The most telling label value of a selector, or one of its keys."""
     labels = example(LabelSelector.of(selector))
@@ -154,12 +168,12 @@ def _name_of(selector: Mapping[str, Any]) -> str:
     return next((value for value in labels.values() if value and value != "true"), next(iter(labels), "pod"))
 
 
-def _deployment(stand_in: _StandIn, taken: set[tuple[str, str]]) -> Raw:
+def _deployment(stand_in: _StandIn, taken: dict[tuple[str, str], Object | None]) -> Raw:
     base = "".join(char if char.isalnum() else "-" for char in stand_in.name.lower()).strip("-")[:50] or "pod"
-    name = base
-    if (stand_in.namespace, name) in taken:
+    name, home = base, stand_in.namespace or "default"
+    if (home, name) in taken and not _is(taken[home, name], stand_in):
         name = f"{base}-{template_hash(stand_in.labels)[:5]}"
-    taken.add((stand_in.namespace, name))
+    taken[home, name] = None
     ports = [
         {**({"name": port_name} if port_name else {}), "containerPort": number, "protocol": protocol}
         for (protocol, number), port_name in sorted(stand_in.ports.items())

@@ -112,3 +112,16 @@ spec: {template: {metadata: {labels: {app: other}}}}
 """
     (made,) = populate(objects(SERVICE, other))
     assert made["metadata"]["name"].startswith("checkout-")
+
+
+def test_pods_of_the_cluster_count_and_its_stand_ins_are_made_again() -> None:
+    (first,) = populate(objects(SERVICE))
+    assert populate(objects(SERVICE), [Object(first)]) == [first]
+    grown = {**first, "metadata": {"name": "by-hand", "namespace": "shop"}}
+    assert populate(objects(SERVICE), [Object(grown)]) == []
+
+
+def test_the_name_of_a_stand_in_for_other_labels_is_left_to_it() -> None:
+    (first,) = populate(objects(SERVICE))
+    (second,) = populate(objects(SERVICE.replace("tier: web", "tier: api")), [Object(first)])
+    assert second["metadata"]["name"].startswith("checkout-")
