@@ -25,11 +25,18 @@ KINDS = (
     (
         "core/v1",
         "v1",
-        "Binding ConfigMap Endpoints Event Namespace Node Pod Secret Service ServiceAccount",
+        "Binding ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolume PersistentVolumeClaim Pod "
+        "ResourceQuota Secret Service ServiceAccount",
     ),
     ("apps/v1", "apps/v1", "ControllerRevision DaemonSet Deployment ReplicaSet StatefulSet"),
     ("autoscaling/v1", "autoscaling/v1", "Scale"),
-    ("policy/v1", "policy/v1", "Eviction"),
+    ("autoscaling/v2", "autoscaling/v2", "HorizontalPodAutoscaler"),
+    ("batch/v1", "batch/v1", "CronJob Job"),
+    ("policy/v1", "policy/v1", "Eviction PodDisruptionBudget"),
+    ("node/v1", "node.k8s.io/v1", "RuntimeClass"),
+    ("rbac/v1", "rbac.authorization.k8s.io/v1", "ClusterRole ClusterRoleBinding Role RoleBinding"),
+    ("scheduling/v1", "scheduling.k8s.io/v1", "PriorityClass"),
+    ("storage/v1", "storage.k8s.io/v1", "StorageClass"),
     ("coordination/v1", "coordination.k8s.io/v1", "Lease"),
     ("discovery/v1", "discovery.k8s.io/v1", "EndpointSlice"),
     ("networking/v1", "networking.k8s.io/v1", "Ingress IngressClass NetworkPolicy"),
@@ -41,6 +48,8 @@ KINDS = (
     ("authentication/v1", "authentication.k8s.io/v1", "SelfSubjectReview"),
     ("meta/v1", "meta.k8s.io/v1", "DeleteOptions"),
 )
+REFERRED = ("scheduling/v1alpha3",)
+"""Packages of which only parts of others are used."""
 PLAIN = {
     "meta/v1.Time": "time",
     "meta/v1.MicroTime": "micro-time",
@@ -62,9 +71,7 @@ PLAIN = {
 _IMPORT = re.compile(r'^\t(?:(\w+) )?"k8s\.io/(?:api/|apimachinery/pkg/(?:apis/|api/|util/)?)([\w/]+)"', re.M)
 _STRUCT = re.compile(r"^type (\w+) struct \{\n(.*?)^\}", re.M | re.S)
 _ALIAS = re.compile(r"^type (\w+) ([\w.\[\]*]+)$", re.M)
-_FIELD = re.compile(
-    r'^\t(?:(\w+) )?([\w.\[\]*]+) `[^`]*?json:"([^"]*)"[^`]*?protobuf:"\w+,(\d+),(?:opt|rep|req)[^"]*"', re.M
-)
+_FIELD = re.compile(r'^\t(?:(\w+) )?([\w.\[\]*]+) `[^`]*?json:"([^"]*)"[^`]*?protobuf:"\w+,(\d+),[^"]*"', re.M)
 
 
 class Package:
@@ -77,6 +84,7 @@ class Package:
 
 def load(api: Path, machinery: Path) -> dict[str, Package]:
     folders = {name: api / name for name, _, _ in KINDS if name != "meta/v1"}
+    folders |= {name: api / name for name in REFERRED}
     folders["meta/v1"] = machinery / "pkg/apis/meta/v1"
     return {
         name: Package(name, "\n".join(path.read_text() for path in sorted(folder.glob("types*.go"))))

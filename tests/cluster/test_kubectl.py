@@ -44,3 +44,25 @@ def test_events_of_a_pod_are_told_in_the_order_in_which_they_happened(sealane: C
 
     assert eventually(lambda: reasons() if len(reasons()) >= 5 else [])[0] == "Scheduled"
     assert reasons()[-1] == "Started"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "namespace n1",
+        "deployment d --image nginx --port 80",
+        "job j --image busybox -- true",
+        "role r --verb get --resource pods",
+        "poddisruptionbudget p --selector app=web --min-available 1",
+        "quota q --hard pods=3",
+    ],
+)
+def test_generators(sealane: Cluster, words: str) -> None:
+    assert sealane.kubectl("create", *words.split()).check().out.endswith(" created\n")
+
+
+def test_a_generated_autoscaler_says_what_was_asked_for(sealane: Cluster) -> None:
+    sealane.kubectl("autoscale", "deployment", "d", "--max", "3", "--cpu-percent", "50").check()
+    spec = sealane.get("hpa", "d", "default")["spec"]
+    assert (spec["maxReplicas"], spec["scaleTargetRef"]["name"]) == (3, "d")
+    assert spec["metrics"][0]["resource"]["target"] == {"type": "Utilization", "averageUtilization": 50}

@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sealane.kube import kinds, names, schema
@@ -226,6 +226,7 @@ def shaped(found: Type, depth: int) -> st.SearchStrategy[Any]:
     return build()
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a large first input on a busy machine
 @given(st.data())
 def test_whatever_comes_in_problems_come_out(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(kinds.BUILTIN))
