@@ -28,7 +28,10 @@ check: ## format, lint, types, layers, unit tests: what every commit passes
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/unit
 
+test-all: setup ## unit tests and tests on real clusters with every Python of 3.11, 3.12, 3.13 that is here
+	@scripts/test-all $(PYTHONS)
+
 bench: setup ## every performance claim, measured on this machine
 	$(BIN)/python -m benchmarks
 
-.PHONY: help setup demo test check bench
+.PHONY: help setup demo test test-all check bench

@@ -14,6 +14,9 @@ from sealane.cluster.state import Folder, Options, Process, Record, start_time
 from sealane.cluster.supervisor import Channel, Role, Supervisor
 from sealane.testing.cluster import eventually
 
+# Other tests may have left threads in this process; the child only uses what it makes itself.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+
 
 def idle(channel: Channel) -> None:
     channel.ready()
