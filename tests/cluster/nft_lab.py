@@ -146,6 +146,26 @@ class Lab:
         many: Callable[[], list[str]] = lambda: [_ask(address, port, "TCP")[0] for _ in range(count)]  # noqa: E731
         return Counter(await asyncio.to_thread(namespaces.inside, path, many))
 
+    def udp_client(self, where: str, address: str, port: int = 80) -> Callable[[], str]:
+        """Asks from one and the same socket each time it is called; who answered."""
+        name = topology.pod_namespace(where) if where in PODS else where
+        kind = socket.AF_INET6 if ":" in address else socket.AF_INET
+        path = namespaces.path_of(self.run_dir, name)
+        client = namespaces.inside(path, lambda: socket.socket(kind, socket.SOCK_DGRAM))
+        client.settimeout(0.4)
+        client.connect((address, port))
+
+        def ask() -> str:
+            try:
+                client.send(b"?")
+                return client.recv(100).decode().partition(" ")[0]
+            except TimeoutError:
+                return "silent"
+            except ConnectionRefusedError:
+                return "refused"
+
+        return ask
+
     async def consistent(self) -> None:
         """Every node's kernel holds what the ledgers say."""
         for node in self.threads:

@@ -65,6 +65,40 @@ async def udp_and_hairpin(lab: Lab) -> None:
 
 
 @scenario
+async def udp_flows_leave_an_endpoint_that_is_gone(lab: Lab) -> None:
+    service = lab.service(protocol="UDP", type="LoadBalancer", ingress=LB, externalIPs=["172.18.0.9"])
+    port = [{"name": "web", "port": 80, "protocol": "UDP"}]
+    other = lab.service("other", clusterIP="10.96.0.8", clusterIPs=["10.96.0.8"], ports=port)
+    lab.put(service, *lab.slices("b", protocol="UDP"), other, *lab.slices("b", service="other", protocol="UDP"))
+    await lab.programmer.synced()
+    clients = [lab.udp_client("a", address) for address in (CLUSTER_IP, CLUSTER_IP6, LB)]
+    clients += [lab.udp_client("outside", NODE_1, 30080), lab.udp_client("node-1", NODE_2, 30080)]
+    bystander = lab.udp_client("a", "10.96.0.8")
+    assert [client() for client in (*clients, bystander)] == ["b"] * 6
+    lab.put(*lab.slices("b", "c", protocol="UDP"))  # one more endpoint moves nobody
+    await lab.programmer.synced()
+    assert [client() for client in (*clients, bystander)] == ["b"] * 6
+    lab.put(*lab.slices("c", protocol="UDP"))  # the pod b still answers whoever reaches it
+    await lab.programmer.synced()
+    found = [client() for client in (*clients, bystander)]
+    assert found == ["c"] * 5 + ["b"], found
+    lab.remove(service)  # the Service loses its addresses
+    await lab.programmer.synced()
+    found = [client() for client in (*clients, bystander)]
+    assert set(found[:5]) <= {"silent", "refused"}, found
+    assert found[5] == "b"
+    lab.put(service)  # the first endpoint of a NodePort that was asked before there was one
+    await lab.programmer.synced()
+    assert [client() for client in clients[3:]] == ["c"] * 2
+    lab.put(*lab.slices("c", protocol="UDP", ready=False, serving=True, terminating=True))  # who serves keeps them
+    await lab.programmer.synced()
+    assert {client() for client in clients[3:]} == {"c"}
+    lab.programmer.resync("node-1")  # written anew: what serves keeps its flows, the rest goes
+    await lab.programmer.synced()
+    assert [client() for client in (clients[3], bystander)] == ["c", "b"]
+
+
+@scenario
 async def nobody_there_is_refused_at_once(lab: Lab) -> None:
     lab.put(lab.service(type="LoadBalancer", ingress=LB), *lab.slices("b", ready=False, serving=False))
     await lab.programmer.synced()

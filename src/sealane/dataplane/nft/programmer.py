@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.nft import dump, policies, services
 from sealane.dataplane.nft.elements import ElementSocket
+from sealane.dataplane.nft.flows import Endpoint, FlowSocket, Target, outdated, serving
 from sealane.dataplane.nft.ledger import NOTHING, Facts, Ledger, transaction
 from sealane.dataplane.nft.libnftables import Nftables, NftError
 from sealane.dataplane.nft.steps import Step
@@ -50,7 +51,8 @@ class NftProgrammer:
         self._policy = policy
         self._shared = Ledger()
         self._whole: str | None = None  # all of `_shared` as text, as long as it holds
-        self._nodes = {name: _Node(Place(name), thread, log_group) for name, (_, thread) in nodes.items()}
+        self._nodes = {name: _Node(Place(name), plan, thread, log_group) for name, (plan, thread) in nodes.items()}
+        self._flows: dict[Target, frozenset[Endpoint]] = {}
         self._arranged: dict[tuple[Key, str], services.Arrangement] = {}
         self._differing: set[Key] = set()
         self._on_error = on_error
@@ -121,6 +123,7 @@ class NftProgrammer:
     def _services_changed(self, changes: Sequence[Change[Key, ServiceModel]]) -> None:
         for change in changes:
             self._put_service(change.key, change.new)
+        self._flows_changed(changes)
         self._arouse()
 
     def _put_service(self, key: Key, service: ServiceModel | None) -> None:
@@ -143,6 +146,19 @@ class NftProgrammer:
                 node.ledger.put(key, Facts(facts.elements))
                 # Chains are the same on every node, whichever of them needs it.
                 self._shared.put((key, name), Facts(shared=facts.shared, chains=facts.chains, sets=facts.sets))
+
+    def _flows_changed(self, changes: Sequence[Change[Key, ServiceModel]]) -> None:
+        before: dict[Target, frozenset[Endpoint]] = {}
+        after: dict[Target, frozenset[Endpoint]] = {}
+        for change in changes:
+            before |= serving(change.old)
+            after |= serving(change.new)
+        for target in before.keys() - after.keys():
+            self._flows.pop(target, None)
+        self._flows |= after
+        old = outdated(before, after)
+        for node in self._nodes.values() if old else ():
+            node.flows |= old
 
     def _facts(self, key: Key, service: ServiceModel, place: Place) -> Facts:
         before = self._arranged.get((key, place.node), {})
@@ -207,9 +223,12 @@ class NftProgrammer:
             node.wake.clear()
             whole, node.stale = node.stale, False
             work = self._everything(node) if whole else node.waiting
-            node.waiting = []
+            flows = dict(self._flows) if whole else {each: self._flows.get(each, frozenset()) for each in node.flows}
+            node.waiting, node.flows = [], set()
             try:
                 await node.thread.run(node.apply, work)
+                if flows or whole:  # after the rules: a packet that comes at once must not be translated as before
+                    await node.thread.run(node.forget, flows, whole)
                 failures = 0
             except (NftError, OSError) as error:
                 failures += 1
@@ -227,11 +246,13 @@ class NftProgrammer:
 class _Node:
     """A node's ledger, what waits to be written, and which policies and peers its pods need."""
 
-    def __init__(self, place: Place, thread: NamespaceThread, log_group: int | None) -> None:
+    def __init__(self, place: Place, plan: NodePlan, thread: NamespaceThread, log_group: int | None) -> None:
         self.place = place
+        self.addresses = frozenset(map(str, plan.addresses))
         self.thread = thread
         self.ledger = Ledger()
         self.waiting: list[Step] = []
+        self.flows: set[Target] = set()
         self.stale = True  # written from nothing the first time
         self.wake = asyncio.Event()
         self.wake.set()
@@ -242,6 +263,7 @@ class _Node:
         self._log_group = log_group
         self._context: Nftables | None = None
         self._elements: ElementSocket | None = None
+        self._flows: FlowSocket | None = None
 
     def put_pod(self, pod: Key, isolation: Isolation | None, policy: Policies) -> None:
         before = self._pods.pop(pod, ())
@@ -319,7 +341,16 @@ class _Node:
                 self._elements = ElementSocket()
             self._elements.apply(messages)
 
+    def forget(self, flows: Mapping[Target, frozenset[Endpoint]], complete: bool) -> None:
+        """UDP flows that go where no endpoint serves any more. complete: `flows` holds all targets there are."""
+        if self._flows is None:
+            self._flows = FlowSocket()
+        self._flows.forget(flows, self.addresses, complete=complete)
+
     def close(self) -> None:
+        if self._flows is not None:
+            self._flows.close()
+            self._flows = None
         if self._context is not None:
             self._context.close()
             self._context = None
