@@ -109,13 +109,20 @@ def _mutated(served: Served, new: Raw, old: Raw | None) -> Raw:
     kind = served.kind
     if kind == kinds.NAMESPACE and old is not None:
         new = {**new, "spec": old.get("spec") or {}}  # only the subresource finalize writes it
-    elif kind == kinds.SERVICE and old is not None:
-        new = without_former_type(new, old)
     elif kind == kinds.CRD and old is None:
         metadata = new["metadata"]
         finalizers = [each for each in metadata.get("finalizers") or () if each != definitions.CUSTOM_RESOURCES]
         new = {**new, "metadata": {**metadata, "finalizers": [*finalizers, definitions.CUSTOM_RESOURCES]}}
-    return defaulted(new)
+    try:
+        if kind == kinds.SERVICE and old is not None:
+            new = without_former_type(new, old)
+        return defaulted(new)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        # This goes by the types that the schema says. Checking them first would cost every write; so only now.
+        problems = validate(new, namespaced=kind.namespaced)
+        if problems:
+            raise as_api_error(new, problems) from None
+        raise
 
 
 def _checked(served: Served, raw: Raw, strictness: str, warnings: list[str]) -> Raw:

@@ -73,8 +73,8 @@ class Shape:
             return Shape(self.type[2:], self.type[2:] in _ATOMIC_TYPES)
         if self.custom and name == "metadata":
             return Shape("meta.v1.ObjectMeta")
-        if not self.type or self.type in schema.PLAIN:
-            return UNKNOWN
+        if not self.type or self.type in schema.PLAIN or self.type.startswith("[]"):
+            return UNKNOWN  # also where the value is not of the type that the schema says
         found = schema.named(self.type).fields.get(name)
         if found is None:
             return UNKNOWN

@@ -167,6 +167,8 @@ def _identity(place: _Place) -> Identity:
         if not isinstance(item, dict) or item.get(key) is None:
             raise _unfit(f"{place}: an element lacks {key!r}, the key by which this list is merged")
         found: Hashable = item[key]
+        if isinstance(found, dict | list):
+            raise _unfit(f"{place}: {key!r}, the key by which this list is merged, must be a plain value")
         return found
 
     return of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -149,7 +148,7 @@ def _check_value(part: Part, type_name: str, field: Field) -> Iterator[Problem]:
     elif type_name == "bytes":
         try:
             base64.b64decode(value, validate=True)
-        except binascii.Error:
+        except ValueError:  # binascii.Error, or letters beyond ASCII
             yield part.invalid("illegal base64 data (plain text goes into stringData)")
     if field.enum and value not in field.enum:
         near = nearest(value, [str(each) for each in field.enum]) if isinstance(value, str) else ""
