@@ -19,7 +19,7 @@ demo: setup ## start examples/shop, show it working, stop it
 	@$(BIN)/python examples/demo.py
 
 test: setup ## unit tests and tests on real clusters
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: ## format, lint, types, layers, unit tests: what every commit passes
 	$(BIN)/ruff format --check .
