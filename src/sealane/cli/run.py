@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from sealane.cli.say import BAD_INPUT, OK, Exit, guarded, progress, terminable
+from sealane.cli.say import BAD_INPUT, NOT, OK, Exit, guarded, progress, terminable
 from sealane.cli.up import UpOptions, bring_up
 from sealane.cluster import lifecycle, state
 from sealane.cluster.state import Folder
@@ -43,7 +43,10 @@ def _run(arguments: list[str], options: UpOptions, name: str) -> int:
 
 def outside(folder: Folder, command: list[str]) -> int:
     """Runs `command` in the namespace `outside`, with this terminal, KUBECONFIG and this working directory."""
-    from sealane.dataplane.pods.exec import run_outside
+    from sealane.dataplane.pods.exec import AgentError, run_outside
 
     env = {**os.environ, "KUBECONFIG": str(folder.outside_kubeconfig)}
-    return run_outside(folder.agent_socket, command, env=env, terminal=all(os.isatty(fd) for fd in (0, 1, 2)))
+    try:
+        return run_outside(folder.agent_socket, command, env=env, terminal=all(os.isatty(fd) for fd in (0, 1, 2)))
+    except AgentError as error:
+        raise Exit(NOT, f"run: {error}") from None

@@ -66,6 +66,7 @@ def bring_up(paths: list[str], options: UpOptions, name: str, say: Callable[[str
     was started with.
     """
     folder = state.folder(name)
+    _check_upstream(options.dns_upstream)
     with folder.lock():
         kept, damaged = folder.store.exists(), folder.damaged
         chosen = choose(folder.read(), options)
@@ -104,6 +105,16 @@ def bring_up(paths: list[str], options: UpOptions, name: str, say: Callable[[str
             INTERRUPTED, f"interrupted; cluster {name!r} runs with what was applied so far (sealane down --name {name})"
         ) from None
     return folder, code if good else BAD_INPUT
+
+
+def _check_upstream(text: str | None) -> None:
+    if text not in (None, "host", "none"):
+        from sealane.dataplane.dns.upstream import parse_upstream
+
+        try:
+            parse_upstream(text)
+        except ValueError as error:
+            raise Exit(BAD_INPUT, f"--dns-upstream: {error}") from None
 
 
 def choose(record: Record | None, asked: UpOptions) -> Options:

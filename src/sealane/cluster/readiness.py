@@ -49,7 +49,8 @@ def pod_reason(pod: Object) -> str:
     for status in pod.status.get("containerStatuses") or ():
         state: Mapping[str, Any] = (status.get("state") or {}).get("waiting") or {}
         if state.get("reason"):
-            return f"{state['reason']}: {state.get('message', '')}".rstrip(": ")
+            message = str(state.get("message", "")).removeprefix(f"{state['reason']}: ")
+            return f"{state['reason']}: {message}".rstrip(": ")
     for condition in pod.status.get("conditions") or ():
         if condition.get("status") == "False" and condition.get("message"):
             return str(condition["message"])

@@ -242,12 +242,12 @@ class Scheduler:
 
     async def _explain(self, pod: Object, reason: str) -> None:
         """The Event, and the condition PodScheduled with reason Unschedulable."""
-        self._recorder.record(pod, "Warning", "FailedScheduling", reason)
         condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": reason}
         others = [each for each in pod.status.get("conditions") or () if each["type"] != "PodScheduled"]
         conditions = [*others, condition]
         if difference(pod.status.get("conditions"), conditions) is None:
-            return
+            return  # said already, and tried again because something else changed
+        self._recorder.record(pod, "Warning", "FailedScheduling", reason)
         with suppress(ApiError, OSError):
             async with self._slots:
                 patch = {"status": {"phase": "Pending", "conditions": conditions}}
