@@ -21,6 +21,8 @@ from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.nft.programmer import NftProgrammer
 from sealane.kube.objects import Key, Object
 from sealane.network.addresses import plan_node
+from sealane.network.endpoints import endpoint_slices, pod_endpoint
+from sealane.network.hints import node_share, zone_capacity
 from sealane.reactive.collections import Graph, Source
 
 PODS = {"a": (0, 2), "b": (0, 3), "c": (1, 2), "d": (1, 3)}
@@ -43,12 +45,13 @@ class Lab:
             links = self.threads[node.name].call(topology.NodeLinks, run, node)
             self._serve(name, links, topology.PodLink(name, (node.pod_cidrs[0][host], node.pod_cidrs[1][host])))
         self.graph = Graph(on_error=self._failed)
-        kinds = ("Service", "EndpointSlice", "Pod", "Namespace", "NetworkPolicy")
+        kinds = ("Service", "EndpointSlice", "Pod", "Namespace", "NetworkPolicy", "Node")
         self.sources: dict[str, Source[Key, Object]] = {kind: Source(self.graph, kind) for kind in kinds}
         self.errors: list[Any] = []
         self.programmer = NftProgrammer.of_objects(
-            *self.sources.values(),
+            *(self.sources[kind] for kind in kinds[:-1]),
             {node.name: (node, self.threads[node.name]) for node in self.nodes},
+            node_objects=self.sources["Node"],
             on_error=lambda node, error: self.errors.append((node, error)),
         )
         self.put(
@@ -94,6 +97,24 @@ class Lab:
         spec = {"nodeName": node, "containers": [{"name": "c", "ports": ports}]}
         status = {"phase": "Running", "podIPs": ips}
         return Object({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec, "status": status})
+
+    def node(self, index: int, zone: str) -> Object:
+        labels = {"topology.kubernetes.io/zone": zone} if zone else {}
+        meta = {"name": self.nodes[index].name, "labels": labels}
+        return Object({"apiVersion": "v1", "kind": "Node", "metadata": meta, "status": {"allocatable": {"cpu": "2"}}})
+
+    def made_slices(self, service: Object, *pods: str) -> list[Object]:
+        """The slices that the cluster itself makes of these pods and the nodes' zones."""
+        found = [pod_endpoint(with_condition(self.pod(pod))) for pod in pods]
+        shares = {node.name: node_share(node) for node in self.sources["Node"].values()}
+        made = endpoint_slices(
+            service,
+            [pod for pod in found if pod is not None],
+            (),
+            lambda node: shares[node].zone if node in shares else "",
+            lambda: zone_capacity(shares.values()),
+        )
+        return [Object(raw) for raw in made.values()]
 
     def service(self, name: str = "web", ingress: str = "", protocol: str = "TCP", **spec: Any) -> Object:
         port = {"name": "web", "port": 80, "protocol": protocol, "nodePort": 30080}
@@ -172,6 +193,11 @@ class Lab:
             found = await self.programmer.differences(node)
             assert not found, found
         assert not self.errors, self.errors
+
+
+def with_condition(pod: Object) -> Object:
+    conditions = [{"type": "Ready", "status": "True"}]
+    return Object({**pod.raw, "status": {**pod.status, "conditions": conditions}})
 
 
 def _serve_tcp(listening: socket.socket, name: str) -> None:

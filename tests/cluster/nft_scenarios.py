@@ -202,6 +202,43 @@ async def session_affinity(lab: Lab) -> None:
 
 
 @scenario
+async def traffic_stays_in_its_zone_or_on_its_node(lab: Lab) -> None:
+    async def seen(service: Object, *pods: str) -> list[set[str]]:
+        """Who answers pod a (on node-1) and pod c (on node-2)."""
+        lab.remove(*lab.sources["EndpointSlice"].values())
+        lab.put(service, *lab.made_slices(service, *pods))
+        await lab.programmer.synced()
+        return [set(await lab.spread(where, CLUSTER_IP, count=24)) for where in "ac"]
+
+    port = {"name": "web", "port": 80, "targetPort": 8080}
+    plain, close, near = (
+        lab.service(selector={"x": "y"}, ports=[port], **more)
+        for more in ({}, {"trafficDistribution": "PreferClose"}, {"trafficDistribution": "PreferSameNode"})
+    )
+    meta = {**plain.metadata, "annotations": {"service.kubernetes.io/topology-mode": "Auto"}}
+    auto = Object({**plain.raw, "metadata": meta})
+    everybody = [set("abcd")] * 2
+    assert await seen(close, *"abcd") == everybody  # no node has a zone
+    lab.put(lab.node(0, "east"), lab.node(1, "west"))
+    assert await seen(plain, *"abcd") == everybody
+    assert await seen(close, *"abcd") == [set("ab"), set("cd")]
+    assert await seen(close, *"cd") == [set("cd")] * 2  # nobody in the east: better far than nowhere
+    assert await seen(near, *"abcd") == [set("ab"), set("cd")]
+    assert await seen(auto, *"abcd") == [set("ab"), set("cd")]
+    assert await seen(auto, *"acd") == [set("acd")] * 2  # one of three for half of the CPUs would bear too much
+    assert await seen(close, *"abcd") == [set("ab"), set("cd")]
+    lab.put(lab.node(1, "east"))  # kubectl label node node-2 topology.kubernetes.io/zone=east
+    assert await seen(close, *"abcd") == everybody
+    assert await seen(near, *"abcd") == [set("ab"), set("cd")]
+    assert await seen(near, *"cd") == [set("cd")] * 2
+    lab.put(lab.node(1, "west"))
+    assert await seen(close, *"abcd") == [set("ab"), set("cd")]
+    lab.put(lab.node(1, "east"))  # a label alone, before any slice follows it
+    await lab.programmer.synced()
+    assert set(await lab.spread("c", CLUSTER_IP, count=24)) == set("ab")
+
+
+@scenario
 async def session_affinity_on_local_endpoints(lab: Lab) -> None:
     lab.put(
         lab.service(type="NodePort", sessionAffinity="ClientIP", externalTrafficPolicy="Local"),

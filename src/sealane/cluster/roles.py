@@ -31,6 +31,7 @@ AGENT_KINDS = (
     kinds.POD,
     kinds.NAMESPACE,
     kinds.NETWORKPOLICY,
+    kinds.NODE,
     kinds.CONFIGMAP,
     kinds.SECRET,
 )
@@ -198,6 +199,7 @@ async def nodes(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socke
             sources[kinds.NAMESPACE],
             sources[kinds.NETWORKPOLICY],
             {plan.name: (plan, threads[plan.name]) for plan in plans},
+            node_objects=sources[kinds.NODE],
         )
         credentials = pki.ensure(folder.pki)
         runtime = PodRuntime(

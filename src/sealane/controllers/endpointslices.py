@@ -19,10 +19,9 @@ from sealane.network.endpoints import (
     pod_endpoint,
     pod_selector,
 )
+from sealane.network.hints import NodeShare, node_share, zone_capacity
 from sealane.reactive.collections import Collection, Derived, Fetch, derive, derive_many
 from sealane.reactive.writer import Writer
-
-ZONE = "topology.kubernetes.io/zone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +41,11 @@ def derive_endpoints(
     def endpoint(_key: Key, pod: Object, _fetch: Fetch) -> PodEndpoint | None:
         return pod_endpoint(pod)
 
-    def zone(_key: Key, node: Object, _fetch: Fetch) -> str | None:
-        return node.labels.get(ZONE)
+    def share(_key: Key, node: Object, _fetch: Fetch) -> NodeShare:
+        return node_share(node)
 
     members = derive("pod-endpoints", pods, endpoint)
-    zones = derive("zones", nodes, zone)
+    shares = derive("node-shares", nodes, share)
 
     def selected(service: Object, fetch: Fetch) -> list[PodEndpoint] | None:
         selector = pod_selector(service)
@@ -57,9 +56,12 @@ def derive_endpoints(
         if found is None:
             return {}
         existing = fetch(slices, index=_made_for, value=(service.namespace, service.name))
-        wanted = endpoint_slices(
-            service, found, existing, lambda node: fetch.get(zones, Key("", "Node", "", node)) or ""
-        )
+
+        def zone(node: str) -> str:
+            known = fetch.get(shares, Key("", "Node", "", node))
+            return known.zone if known is not None else ""
+
+        wanted = endpoint_slices(service, found, existing, zone, lambda: zone_capacity(fetch(shares)))
         return {
             Key(ENDPOINTSLICE.group, ENDPOINTSLICE.kind, service.namespace, name): raw for name, raw in wanted.items()
         }

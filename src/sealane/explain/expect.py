@@ -15,6 +15,7 @@ from sealane.kube.objects import Object, Origin, Raw
 from sealane.kube.selectors import LabelSelector
 from sealane.network.addresses import LOAD_BALANCERS, SERVICES, plan_node
 from sealane.network.endpoints import PodEndpoint, endpoint_slices, pod_endpoint, pod_selector
+from sealane.network.hints import node_share, zone_capacity
 from sealane.network.routes import gateway, ingress, proxies
 from sealane.network.routes.model import INGRESS_PROXY
 from sealane.network.services.compile import slice_service
@@ -202,6 +203,14 @@ def _with_addresses(objects: list[Object]) -> list[Object]:
 def _slices(objects: list[Object]) -> list[Object]:
     given = {owner for item in _of(objects, "EndpointSlice") for owner in slice_service(item)}
     pods = [found for found in map(pod_endpoint, _of(objects, "Pod")) if found is not None]
+    shares = {node.name: node_share(node) for node in _of(objects, "Node")}
+
+    def zone(node: str) -> str:
+        return shares[node].zone if node in shares else ""
+
+    def capacity() -> Mapping[str, float]:
+        return zone_capacity(shares.values())
+
     made: list[Object] = []
     for service in _of(objects, "Service"):
         selector = pod_selector(service)
@@ -210,7 +219,7 @@ def _slices(objects: list[Object]) -> list[Object]:
         selected: list[PodEndpoint] = [
             pod for pod in pods if pod.namespace == service.namespace and selector.matches(pod.labels)
         ]
-        made += [Object(raw, service.origin) for raw in endpoint_slices(service, selected).values()]
+        made += [Object(raw, service.origin) for raw in endpoint_slices(service, selected, (), zone, capacity).values()]
     return made
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from sealane.kube.objects import Object, Raw
 from sealane.kube.selectors import LabelSelector
+from sealane.network.hints import add_hints, nearness
 
 SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
@@ -121,8 +122,10 @@ def endpoint_slices(
     pods: Sequence[PodEndpoint],
     existing: Sequence[Object] = (),
     zone_of: Callable[[str], str] = lambda node: "",
+    capacity: Callable[[], Mapping[str, float]] = dict,
 ) -> dict[str, Raw]:
-    """The slices of a Service by name. pods: those it selects. zone_of: a node's zone, or "".
+    """The slices of a Service by name. pods: those it selects. zone_of: a node's zone, or "". capacity: CPUs of each
+    zone, asked only for a Service that shares its endpoints out among zones.
 
     existing: its slices as they are. An endpoint stays in the slice that holds it, and a slice whose ports nobody has
     any more is used again. Names of new slices follow from the Service and the contents: same input, same names.
@@ -148,6 +151,8 @@ def endpoint_slices(
             free = _names(service, family, ports, spare, {each.name for each in known})
             for name, held in _distribute(endpoints, known, free):
                 slices[name] = _slice(service, name, family, ports, held)
+    near = nearness(service)
+    add_hints(near, slices.values(), capacity() if near == "auto" else {})
     return slices
 
 
@@ -242,7 +247,7 @@ def _distribute(
             kept = homeless.pop(target.get("uid") or target.get("name") or "", None)
             if kept is not None:
                 held.setdefault(each.name, []).append(kept)
-            if kept != endpoint:
+            if kept != {field: value for field, value in endpoint.items() if field != "hints"}:
                 changes.add(each.name)
     if not held and existing:
         held[min(each.name for each in existing)] = []

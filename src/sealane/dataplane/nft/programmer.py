@@ -22,10 +22,11 @@ from sealane.dataplane.nft.libnftables import Nftables, NftError
 from sealane.dataplane.nft.steps import Step
 from sealane.kube.objects import Key, Object
 from sealane.network.addresses import NodePlan
+from sealane.network.hints import node_share
 from sealane.network.policies import Isolation, PodPeer, Policies, ResolvedPolicy, derive_policies
 from sealane.network.services import Place, ServiceModel, derive_services
 from sealane.reactive.backoff import Backoff
-from sealane.reactive.collections import Change, Collection
+from sealane.reactive.collections import Change, Collection, derive
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +46,12 @@ class NftProgrammer:
         policy: Policies,
         nodes: Nodes,
         *,
+        zones: Collection[Key, str] | None = None,
         log_group: int | None = None,
         on_error: Callable[[str, Exception], None] | None = None,
     ) -> None:
         self._policy = policy
+        self._models = models
         self._shared = Ledger()
         self._whole: str | None = None  # all of `_shared` as text, as long as it holds
         self._nodes = {name: _Node(Place(name), plan, thread, log_group) for name, (plan, thread) in nodes.items()}
@@ -59,6 +62,7 @@ class NftProgrammer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._gathering = False
         self._unsubscribe = [
+            *([zones.subscribe(self._zones_changed)] if zones is not None else []),
             models.subscribe(self._services_changed),
             policy.isolation.subscribe(self._isolation_changed),
             policy.resolved.subscribe(self._policies_changed),
@@ -75,13 +79,17 @@ class NftProgrammer:
         policies: Collection[Key, Object],
         nodes: Nodes,
         *,
+        node_objects: Collection[Key, Object] | None = None,
         log_group: int | None = None,
         on_error: Callable[[str, Exception], None] | None = None,
     ) -> NftProgrammer:
-        """From collections of API objects; all of one graph."""
+        """From collections of API objects; all of one graph. node_objects: whose labels say the zones."""
         models = derive_services(services, slices)
         policy = derive_policies(policies, pods, namespaces)
-        return cls(models, policy, nodes, log_group=log_group, on_error=on_error)
+        zones = None
+        if node_objects is not None:
+            zones = derive("node zones", node_objects, lambda _key, node, _fetch: node_share(node).zone)
+        return cls(models, policy, nodes, zones=zones, log_group=log_group, on_error=on_error)
 
     async def run(self) -> None:
         """Writes every node's tables, then each change, until cancelled."""
@@ -146,6 +154,15 @@ class NftProgrammer:
                 node.ledger.put(key, Facts(facts.elements))
                 # Chains are the same on every node, whichever of them needs it.
                 self._shared.put((key, name), Facts(shared=facts.shared, chains=facts.chains, sets=facts.sets))
+
+    def _zones_changed(self, changes: Sequence[Change[Key, str]]) -> None:
+        for change in changes:
+            node = self._nodes.get(change.key.name)
+            if node is not None:
+                node.place = Place(change.key.name, change.new or "")
+        for key in list(self._differing):
+            self._put_service(key, self._models.get(key))
+        self._arouse()
 
     def _flows_changed(self, changes: Sequence[Change[Key, ServiceModel]]) -> None:
         before: dict[Target, frozenset[Endpoint]] = {}

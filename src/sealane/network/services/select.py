@@ -65,6 +65,9 @@ def cluster_backends(port: ServicePort, family: Family, place: Place | None = No
         near = tuple(backend for backend in ready if place.zone in backend.zones)
         if near:
             return near, f"ready endpoints hinted for zone {place.zone}"
+    if place is not None and any(backend.nodes or backend.zones for backend in ready):
+        where = f"zone {place.zone}" if place.zone else f"{place.node}, which has no zone label"
+        return ready, f"all ready endpoints: their hints are not for {where}, or not all have one"
     return ready, "all ready endpoints"
 
 
