@@ -45,5 +45,6 @@ def test_signals_reach_the_command_and_the_cluster_stops(home: dict[str, str], t
         time.sleep(0.02)
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
-    assert (process.returncode, out, err) == (9, b"got it\n", b"")
+    assert (process.returncode, out) == (9, b"got it\n")
+    assert b"sealane" not in err  # the shell may say "Terminated" about its own sleep
     assert not list(tmp_path.glob("home/*"))

@@ -32,16 +32,12 @@ class Resolved:
 def resolve(world: World, source: Place, name: str) -> Resolved:
     """What `name` means to `source`. Only pods that use the cluster's DNS know cluster names."""
     if source.pod is None:
-        outcome = world.zone.lookup(name.rstrip(".").lower(), "A").outcome
-        if outcome == "not ours":
-            return Resolved(Step("name", "note", f"{name} is no name of the cluster"), foreign=True)
-        text = f"{source.text} does not ask the cluster's DNS, so it does not know {name}"
-        return Resolved(Step("name", "stop", text))
+        return _without_cluster_dns(world, source, name, Step("name", "note", f"{name} is no name of the cluster"))
     resolver = pod_resolver(source.pod)
     where = world.where(source.pod.key, "spec", "dnsPolicy")
     if not resolver.nameservers:
         text = f"dnsPolicy {source.pod.spec.get('dnsPolicy')}: {source.text} asks its node's DNS, not the cluster's"
-        return Resolved(Step("name", "note", text, where), foreign=True)
+        return _without_cluster_dns(world, source, name, Step("name", "note", text, where))
     refused = _server_out_of_reach(world, source, resolver.nameservers[0])
     if refused is not None:
         return Resolved(refused)
@@ -67,6 +63,15 @@ def resolve(world: World, source: Place, name: str) -> Resolved:
         word = "NXDOMAIN" if answers[0].outcome == "no such name" else "exists without an address"
         asked.append(Step("name", "note", f"{query}: {word}"))
     return Resolved(_step(name, "", (), asked, "stop", _why_unknown(world, source, name)))
+
+
+def _without_cluster_dns(world: World, source: Place, name: str, note: Step) -> Resolved:
+    """To whom only other DNS servers answer. `note` is the step when these may know the name."""
+    absolute = name.rstrip(".").lower()
+    if world.zone.lookup(absolute, "A").outcome == "not ours" and "." in absolute:
+        return Resolved(note, foreign=True)
+    text = f"{source.text} does not ask the cluster's DNS, so it does not know {name}"
+    return Resolved(Step("name", "stop", text, note.at))
 
 
 def _step(name: str, answered: str, addresses: tuple[str, ...], asked: list[Step], mark: str, result: str) -> Step:

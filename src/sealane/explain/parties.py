@@ -167,13 +167,15 @@ def _address_target(world: World, text: str, address: str, port: int | str | Non
 
 def _split_port(text: str, port: str | None) -> tuple[str, int | str | None, str]:
     """ "10.0.0.1:53/UDP" -> ("10.0.0.1", 53, "UDP")."""
-    host = text
-    if port is None:
-        if text.startswith("["):
-            host, _, rest = text[1:].partition("]")
-            port = rest.removeprefix(":") or None
-        elif text.count(":") == 1:
-            host, _, port = text.partition(":")
+    host, within = text, ""
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        within = rest.removeprefix(":")
+    elif text.count(":") == 1:
+        host, _, within = text.partition(":")
+    if port and within and port.partition("/")[0] != within.partition("/")[0]:
+        raise Unknown(f"{text} names port {within}, and --port {port} another one: give one of them")
+    port = port or within
     if not port:
         return host, None, "TCP"
     name, _, protocol = port.partition("/")
