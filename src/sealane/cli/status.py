@@ -48,7 +48,7 @@ def _status(name: str, *, as_json: bool) -> int:
 
 
 def describe(folder: Folder) -> dict[str, Any]:
-    """One cluster as JSON: {name, phase, api, kubeconfig, folder, processes, nodes, pods, reachable}.
+    """One cluster as JSON: {name, phase, api, kubeconfig, folder, processes, nodes, pods, reachable, proxy}.
 
     phase: running, starting, stopping, or "dead" (its supervisor was killed: `up` starts it again, `down` clears it),
     "damaged" (it runs, but cluster.json cannot be read: `up` writes it anew).
@@ -107,6 +107,7 @@ async def _objects(folder: Folder) -> dict[str, Any]:
         ],
         "pods": [_pod(pod) for pod in pods.items],
         "reachable": reachable(folder, services.items, routes.items, ingresses.items),
+        "proxy": f"socks5h://{folder.proxy.read_text()}" if folder.proxy.exists() else "",
     }
 
 
@@ -217,3 +218,5 @@ def _print(found: dict[str, Any], out: Console) -> None:
         pods.add_row(each["namespace"], each["name"], each["node"], each["ips"][0] if each["ips"] else "", state_text)
     out.print(pods)
     _print_reachable(found, out)
+    if proxy := found.get("proxy"):
+        out.print(f"Everything else through a proxy: curl -x {proxy} http://SERVICE.NAMESPACE.svc.cluster.local")

@@ -1,8 +1,9 @@
-"""Mirrors of load-balancer addresses on the host's loopback.
+"""Mirrors of load-balancer and NodePort addresses on the host's loopback.
 
-Besides the API, the only way from the host into the cluster that is open without being asked for: for each TCP port of
-each LoadBalancer Service (a Gateway's is one) a listening socket on 127.0.0.0/8, whose connections are made anew from
-the namespace `outside`. Nothing is added to the host's own network namespace but listening sockets.
+Besides the API and the SOCKS proxy, the only way from the host into the cluster that is open without being asked for:
+for each TCP port of each LoadBalancer Service (a Gateway's is one), and for the NodePorts of each NodePort Service on
+each of the first nodes, a listening socket on 127.0.0.0/8, whose connections are made anew from the namespace
+`outside`. Nothing is added to the host's own network namespace but listening sockets.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import json
 import logging
 import socket
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Network, ip_address
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +24,8 @@ from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.kube.objects import Object
 
 log = logging.getLogger(__name__)
+
+_NODES = IPv4Network("172.18.1.0/24")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,10 +40,23 @@ class Mirror:
     host_port: int = 0
 
 
-def wanted(services: Iterable[Object]) -> set[Mirror]:
-    """What should be mirrored: each address and TCP port of each LoadBalancer Service that has one (IPv4)."""
+MIRRORED_NODES = 5
+"""NodePorts are mirrored on so many nodes at most: a socket for each port and node."""
+
+
+def wanted(services: Iterable[Object], nodes: Sequence[str] = ()) -> set[Mirror]:
+    """What should be mirrored: each address and TCP port of each LoadBalancer Service that has one (IPv4), each TCP
+    NodePort of each NodePort Service at each of `nodes` (their addresses)."""
     found = set()
     for service in services:
+        if service.spec.get("type") == "NodePort":
+            found |= {
+                Mirror(service.namespace, service.name, node, port["nodePort"])
+                for port in service.spec.get("ports") or ()
+                if port.get("protocol", "TCP") == "TCP" and port.get("nodePort")
+                for node in nodes[:MIRRORED_NODES]
+            }
+            continue
         if service.spec.get("type") != "LoadBalancer":
             continue
         for ingress in (service.status.get("loadBalancer") or {}).get("ingress") or ():
@@ -54,9 +70,11 @@ def wanted(services: Iterable[Object]) -> set[Mirror]:
 
 
 def loopback(cluster: str, address: str) -> str:
-    """The loopback address for 172.18.255.N of `cluster`: 127.18.X.N, with X from the cluster's name."""
+    """The loopback address for a load balancer 172.18.255.N of `cluster`: 127.18.X.N, with X from the cluster's name;
+    for node N: 127.19.X.N."""
     last = address.rpartition(".")[2]
-    return f"127.18.{zlib.crc32(cluster.encode()) % 254 + 1}.{last}"
+    block = 19 if ip_address(address) in _NODES else 18
+    return f"127.{block}.{zlib.crc32(cluster.encode()) % 254 + 1}.{last}"
 
 
 def bind(host: str, port: int) -> socket.socket:

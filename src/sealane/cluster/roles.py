@@ -65,7 +65,7 @@ def prepare(folder: Folder, options: Options, api: socket.socket) -> list[Role]:
         Role("nodes", lambda channel: _nodes(folder, plans, channel)),
         role("dns", lambda channel: dns(folder, options, channel)),
         Role("stand-ins", lambda channel: standins.main(str(folder.handoff_socket), channel.ready)),
-        role("host-access", lambda channel: host_access(folder, channel)),
+        role("host-access", lambda channel: host_access(folder, plans, channel)),
         Role("envoy", lambda _channel: envoy(folder), on_demand=True),
     ]
 
@@ -240,9 +240,11 @@ async def dns(folder: Folder, options: Options, channel: Channel) -> None:
         await process.serve(client, str(folder.handoff_socket), options.dns_upstream)
 
 
-async def host_access(folder: Folder, channel: Channel) -> None:
-    """Mirrors of load-balancer addresses on loopback."""
-    from sealane.cluster.host_access import Mirrors, wanted
+async def host_access(folder: Folder, plans: Sequence[NodePlan], channel: Channel) -> None:
+    """Mirrors of load-balancer and NodePort addresses on loopback, and a SOCKS proxy."""
+    from sealane.cluster import socks
+    from sealane.cluster.host_access import Mirrors, bind, loopback, wanted
+    from sealane.cluster.state import replace
     from sealane.dataplane.linux.threads import NamespaceThread
     from sealane.kube.http import HttpClient
     from sealane.reactive.collections import Graph
@@ -256,11 +258,18 @@ async def host_access(folder: Folder, channel: Channel) -> None:
         sources.start()
         outside = NamespaceThread(str(folder.netns(topology.OUTSIDE_NAMESPACE)), "outside")
         mirrors = Mirrors(folder.name, outside, folder.mirrors)
+        proxy = socks.Proxy(NamespaceThread(str(folder.netns(plans[0].name)), plans[0].name))
+        listening = bind(loopback(folder.name, socks.ADDRESS), socks.PORT)
+        host, port = listening.getsockname()
+        served = await proxy.serve(listening)
+        replace(folder.proxy, f"{host}:{port}")
         channel.ready()
-        while True:
-            await changed.wait()
-            changed.clear()
-            await mirrors.update(wanted(sources[kinds.SERVICE].values()))
+        nodes = [str(plan.addresses[0]) for plan in plans]
+        async with served:
+            while True:
+                await changed.wait()
+                changed.clear()
+                await mirrors.update(wanted(sources[kinds.SERVICE].values(), nodes))
 
 
 def envoy(folder: Folder) -> None:

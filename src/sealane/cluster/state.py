@@ -145,6 +145,11 @@ class Folder:
         return self.path / "mirrors.json"
 
     @property
+    def proxy(self) -> Path:
+        """Where the SOCKS proxy listens, as ADDRESS:PORT."""
+        return self.path / "proxy"
+
+    @property
     def supervisor_socket(self) -> Path:
         return self.path / "supervisor.sock"
 

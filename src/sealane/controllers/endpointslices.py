@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sealane.kube.client import Client
-from sealane.kube.kinds import ENDPOINTS, ENDPOINTSLICE
+from sealane.kube.kinds import ENDPOINTS, ENDPOINTSLICE, SERVICE
 from sealane.kube.objects import Key, Object, Raw
 from sealane.network.endpoints import (
     ENDPOINTS_CONTROLLER,
@@ -20,6 +20,7 @@ from sealane.network.endpoints import (
     pod_selector,
 )
 from sealane.network.hints import NodeShare, node_share, zone_capacity
+from sealane.network.mirroring import MIRRORING_CONTROLLER, is_mirrored, mirrored_slices
 from sealane.reactive.collections import Collection, Derived, Fetch, derive, derive_many
 from sealane.reactive.writer import Writer
 
@@ -28,6 +29,7 @@ from sealane.reactive.writer import Writer
 class EndpointModel:
     slices: Derived[Key, Object, Key, Raw]
     endpoints: Derived[Key, Object, Key, Raw]
+    mirrored: Derived[Key, Object, Key, Raw]
 
 
 def derive_endpoints(
@@ -35,8 +37,9 @@ def derive_endpoints(
     pods: Collection[Key, Object],
     nodes: Collection[Key, Object],
     slices: Collection[Key, Object],
+    endpoints: Collection[Key, Object],
 ) -> EndpointModel:
-    """What the EndpointSlices and Endpoints of all Services should be. slices: as they are."""
+    """What the EndpointSlices and Endpoints of all Services should be. slices, endpoints: as they are."""
 
     def endpoint(_key: Key, pod: Object, _fetch: Fetch) -> PodEndpoint | None:
         return pod_endpoint(pod)
@@ -73,9 +76,17 @@ def derive_endpoints(
         key = Key(ENDPOINTS.group, ENDPOINTS.kind, service.namespace, service.name)
         return {key: endpoints_object(service, found)}
 
+    def mirrored(_key: Key, written: Object, fetch: Fetch) -> dict[Key, Raw]:
+        service = fetch.get(services, Key(SERVICE.group, SERVICE.kind, written.namespace, written.name))
+        made = mirrored_slices(written) if is_mirrored(written, service) else {}
+        return {
+            Key(ENDPOINTSLICE.group, ENDPOINTSLICE.kind, written.namespace, name): raw for name, raw in made.items()
+        }
+
     return EndpointModel(
         derive_many("endpoint-slices", services, slices_of),
         derive_many("endpoints", services, endpoints_of),
+        derive_many("mirrored-slices", endpoints, mirrored),
     )
 
 
@@ -92,6 +103,15 @@ def endpoint_writers(
             slices,
             fields=(*labelled, "metadata.ownerReferences", "endpoints", "ports"),
             owns=lambda each: each.labels.get(MANAGED_BY) == SLICE_CONTROLLER,
+            whole=True,
+        ),
+        Writer(
+            client,
+            ENDPOINTSLICE,
+            model.mirrored,
+            slices,
+            fields=(*labelled, "metadata.ownerReferences", "endpoints", "ports"),
+            owns=lambda each: each.labels.get(MANAGED_BY) == MIRRORING_CONTROLLER,
             whole=True,
         ),
         Writer(

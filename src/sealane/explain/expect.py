@@ -16,6 +16,7 @@ from sealane.kube.selectors import LabelSelector
 from sealane.network.addresses import LOAD_BALANCERS, SERVICES, plan_node
 from sealane.network.endpoints import PodEndpoint, endpoint_slices, pod_endpoint, pod_selector
 from sealane.network.hints import node_share, zone_capacity
+from sealane.network.mirroring import is_mirrored, mirrored_slices
 from sealane.network.routes import gateway, ingress, proxies
 from sealane.network.routes.model import INGRESS_PROXY
 from sealane.network.services.compile import slice_service
@@ -211,8 +212,14 @@ def _slices(objects: list[Object]) -> list[Object]:
     def capacity() -> Mapping[str, float]:
         return zone_capacity(shares.values())
 
-    made: list[Object] = []
-    for service in _of(objects, "Service"):
+    services = {item.key.namespace + "/" + item.name: item for item in _of(objects, "Service")}
+    made: list[Object] = [
+        Object(raw, written.origin)
+        for written in _of(objects, "Endpoints")
+        if is_mirrored(written, services.get(f"{written.namespace}/{written.name}"))
+        for raw in mirrored_slices(written).values()
+    ]
+    for service in services.values():
         selector = pod_selector(service)
         if selector is None or (service.namespace, service.name) in given:
             continue

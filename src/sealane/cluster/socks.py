@@ -1,0 +1,180 @@
+"""A SOCKS5 proxy into the cluster, on the host's loopback (RFC 1928: CONNECT, no authentication).
+
+Connections start on a node, so cluster addresses, pods and node ports can all be reached; names are asked of the
+cluster's DNS Service from there: `curl -x socks5h://ADDRESS http://cart-service.shop.svc.cluster.local`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import struct
+from ipaddress import ip_address
+
+from sealane.dataplane.dns import wire
+from sealane.dataplane.linux.threads import NamespaceThread
+from sealane.network.addresses import CLUSTER_DOMAIN, DNS_SERVICE
+
+log = logging.getLogger(__name__)
+
+ADDRESS = "172.18.1.254"
+"""In the node's range, held by no node: so the proxy's loopback address is nobody else's."""
+PORT = 1080
+PATIENCE = 10.0
+"""Seconds for a connection to be made."""
+_ASK_AGAIN = 2.0
+_CHUNK = 1 << 16
+_VERSION, _CONNECT = 5, 1
+_IPV4, _NAME, _IPV6 = 1, 3, 4
+_DONE, _FAILED, _UNREACHABLE, _REFUSED, _NO_COMMAND, _NO_ADDRESS = 0, 1, 4, 5, 7, 8
+
+
+class Refusal(Exception):
+    """The request cannot be carried out. code: of RFC 1928, section 6."""
+
+    def __init__(self, code: int, why: str) -> None:
+        super().__init__(why)
+        self.code = code
+
+
+class Proxy:
+    """Serves on `sock`, which listens on loopback; connects from the namespace of `node`."""
+
+    def __init__(self, node: NamespaceThread) -> None:
+        self._node = node
+
+    async def serve(self, sock: socket.socket) -> asyncio.Server:
+        return await asyncio.start_server(self._client, sock=sock)
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await self._converse(reader, writer)
+        finally:
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        version, count = await reader.readexactly(2)
+        methods = await reader.readexactly(count)
+        if version != _VERSION or 0 not in methods:
+            writer.write(bytes([_VERSION, 0xFF]))
+            return
+        writer.write(bytes([_VERSION, 0]))
+        try:
+            host, port = await _request(reader)
+            far_reader, far_writer = await self._connect(host, port)
+        except Refusal as refusal:
+            log.info("%s", refusal)
+            writer.write(_reply(refusal.code))
+            return
+        writer.write(_reply(_DONE))
+        try:
+            await asyncio.gather(_pass(reader, far_writer), _pass(far_reader, writer))
+        finally:
+            far_writer.close()
+
+    async def _connect(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        code, why = _UNREACHABLE, f"{host}: no such name in the cluster"
+        for address in await self._addresses(host):
+            kind = socket.AF_INET6 if ":" in address else socket.AF_INET
+            sock = await self._node.run(socket.socket, kind)
+            try:
+                sock.setblocking(False)
+                await asyncio.wait_for(asyncio.get_running_loop().sock_connect(sock, (address, port)), PATIENCE)
+                return await asyncio.open_connection(sock=sock)
+            except OSError as error:  # a TimeoutError is one
+                sock.close()
+                code = _REFUSED if isinstance(error, ConnectionRefusedError) else _UNREACHABLE
+                why = f"{host} ({address}) port {port}: {error or 'no answer'}"
+        raise Refusal(code, why)
+
+    async def _addresses(self, host: str) -> list[str]:
+        try:
+            return [str(ip_address(host))]
+        except ValueError:
+            pass
+        name = host.rstrip(".")
+        # Short names as a pod of namespace default would write them: NAME, NAME.NAMESPACE, NAME.NAMESPACE.svc.
+        searched = ["", f"svc.{CLUSTER_DOMAIN}", CLUSTER_DOMAIN, f"default.svc.{CLUSTER_DOMAIN}"]
+        for suffix in [""] if host.endswith(".") or name.endswith(CLUSTER_DOMAIN) else searched:
+            for type_ in ("A", "AAAA"):
+                found = await self._ask(f"{name}.{suffix}" if suffix else name, type_)
+                if found:
+                    return found
+        return []
+
+    async def _ask(self, name: str, type_: str) -> list[str]:
+        """Addresses of `name`, as the cluster's DNS Service answers; [] also when it does not answer."""
+        try:
+            question = wire.name_bytes(name.lower())
+        except ValueError:
+            return []
+        identity = os.urandom(2)
+        query = identity + struct.pack(">HHHHH", wire.RD, 1, 0, 0, 0) + question
+        query += struct.pack(">HH", wire.TYPES[type_], wire.IN)
+        loop = asyncio.get_running_loop()
+        sock = await self._node.run(socket.socket, socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            sock.setblocking(False)
+            await loop.sock_connect(sock, (str(DNS_SERVICE[0]), 53))
+            for _ in range(2):
+                await loop.sock_sendall(sock, query)
+                with contextlib.suppress(TimeoutError):
+                    answer = await asyncio.wait_for(loop.sock_recv(sock, 4096), _ASK_AGAIN)
+                    if answer[:2] == identity:
+                        return _answers(answer, wire.TYPES[type_])
+        except OSError as error:
+            log.info("DNS: %s", error)
+        finally:
+            sock.close()
+        return []
+
+
+async def _request(reader: asyncio.StreamReader) -> tuple[str, int]:
+    _version, command, _, kind = await reader.readexactly(4)
+    if kind == _NAME:
+        (size,) = await reader.readexactly(1)
+        host = (await reader.readexactly(size)).decode("ascii", "replace")
+    elif kind in (_IPV4, _IPV6):
+        host = str(ip_address(await reader.readexactly(4 if kind == _IPV4 else 16)))
+    else:
+        raise Refusal(_NO_ADDRESS, f"address type {kind} is not known")
+    (port,) = struct.unpack(">H", await reader.readexactly(2))
+    if command != _CONNECT:
+        raise Refusal(_NO_COMMAND, f"{host}: only CONNECT is served")
+    return host, port
+
+
+def _reply(code: int) -> bytes:
+    return bytes([_VERSION, code, 0, _IPV4]) + bytes(6)
+
+
+def _answers(packet: bytes, wanted: int) -> list[str]:
+    """Addresses in an answer, also those at the end of a chain of CNAMEs."""
+    found = []
+    try:
+        (count,) = struct.unpack_from(">H", packet, 6)
+        _, position = wire.read_name(packet, wire.QUESTION)
+        position += 4
+        for _ in range(count):
+            _, position = wire.read_name(packet, position)
+            kind, _, _, size = struct.unpack_from(">HHIH", packet, position)
+            position += 10
+            if kind == wanted:
+                found.append(str(ip_address(packet[position : position + size])))
+            position += size
+    except (ValueError, struct.error):
+        return found
+    return found
+
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Until the end, which is passed on as well: the other direction may go on."""
+    while data := await reader.read(_CHUNK):
+        writer.write(data)
+        await writer.drain()
+    if writer.can_write_eof():
+        writer.write_eof()
