@@ -2,8 +2,17 @@
 
 from hypothesis import HealthCheck, settings
 
+import os
+
+from hypothesis import settings
+
 pytest_plugins = ["sealane.testing.plugin"]
 
 # How fast a busy machine draws examples says nothing about the code.
 settings.register_profile("sealane", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sealane")
+
+# CI judges a commit, so it draws the same examples each time; a developer's runs go on looking for new ones.
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")

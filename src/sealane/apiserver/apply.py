@@ -171,8 +171,13 @@ def _mergeable(config: Raw) -> Raw:
 
 
 def _changed(shape: Shape, live: Raw, result: Raw) -> FieldSet:
+    """What is other in `result`. An empty map or list in place of none at all is no change: the API leaves both out."""
     had = fields_of(shape, live)
-    return frozenset(path for path, value in fields_of(shape, result).items() if path not in had or had[path] != value)
+    return frozenset(
+        path
+        for path, value in fields_of(shape, result).items()
+        if (had[path] != value if path in had else value not in ({}, []))
+    )
 
 
 def _with_entries(raw: Raw, entries: Sequence[Entry]) -> Raw:

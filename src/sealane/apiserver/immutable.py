@@ -78,9 +78,7 @@ def _check_pod(new: Raw, old: Raw) -> None:
     name, now, was = new["metadata"]["name"], new.get("spec") or {}, old.get("spec") or {}
     if now == was:
         return
-    # A node may be written once into a pod that has none: our scheduler does. Upstream takes only `binding` for it.
-    placed = _fixed({**was, "nodeName": now["nodeName"]} if now.get("nodeName") and not was.get("nodeName") else was)
-    if _fixed(now) != placed:
+    if _fixed(now) != _fixed(was):
         raise _forbidden(kinds.POD, name, "spec", _POD_SAYS)
     left = [_without(each, {"tolerationSeconds"}) for each in now.get("tolerations") or ()]
     if any(_without(each, {"tolerationSeconds"}) not in left for each in was.get("tolerations") or ()):

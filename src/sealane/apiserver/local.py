@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from sealane.apiserver.api import Api
 from sealane.apiserver.deletion import Deletion
-from sealane.kube.client import ObjectList, PatchType, WatchEvent
+from sealane.kube.client import ObjectList, PatchType, WatchEvent, binding
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object, Raw
 
@@ -54,6 +54,9 @@ class LocalClient:
     async def create(self, kind: Kind, raw: Raw) -> Object:
         namespace = (raw.get("metadata") or {}).get("namespace") or "default"
         return (await self._api.create(kind, namespace, raw)).object
+
+    async def bind(self, pod: Object, node: str) -> None:
+        await self._api.bind(pod.namespace, pod.name, binding(pod, node))
 
     async def update(self, kind: Kind, raw: Raw, *, subresource: str = "") -> Object:
         metadata = raw.get("metadata") or {}

@@ -75,6 +75,11 @@ def bound(raw: Raw, binding: Any) -> Raw:
     if not isinstance(node, str) or not node:
         raise errors.required(POD, name, "target.name")
     spec, status = raw.get("spec") or {}, raw.get("status") or {}
+    uid = (binding.get("metadata") or {}).get("uid")
+    if uid and uid != raw["metadata"]["uid"]:
+        raise errors.conflict(
+            POD, name, f"Precondition failed: UID in precondition: {uid}, UID in object meta: {raw['metadata']['uid']}"
+        )
     if "deletionTimestamp" in raw["metadata"]:
         raise errors.conflict(POD, name, f"pod {name} is being deleted, cannot be assigned to a host")
     if spec.get("nodeName"):

@@ -223,10 +223,9 @@ class Scheduler:
         return lambda fit: peer_obstacles(pod, fit, self._nodes.values(), placed, namespaces, keepers)
 
     async def _bind(self, pod: Object, node: str) -> None:
-        patch = {"metadata": {"uid": pod.uid}, "spec": {"nodeName": node}}
         try:
             async with self._slots:
-                await self._client.patch(POD, pod.namespace, pod.name, patch)
+                await self._client.bind(pod, node)
         except (ApiError, OSError) as error:
             self._release(pod.key)
             if isinstance(error, ApiError) and error.code in (404, 409):

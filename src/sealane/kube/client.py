@@ -81,6 +81,10 @@ class Client(Protocol):
 
     async def create(self, kind: Kind, raw: Raw) -> Object: ...
 
+    async def bind(self, pod: Object, node: str) -> None:
+        """Assigns a pod that has no node: POST pods/NAME/binding. 409 Conflict when it has one, or is another pod."""
+        ...
+
     async def update(self, kind: Kind, raw: Raw, *, subresource: str = "") -> Object:
         """Replaces the object; 409 Conflict when raw's resourceVersion is set and not the stored one."""
         ...
@@ -106,3 +110,13 @@ class Client(Protocol):
         propagation: Literal["Background", "Foreground", "Orphan"] | None = None,
         uid: str | None = None,
     ) -> None: ...
+
+
+def binding(pod: Object, node: str) -> Raw:
+    """The Binding that `Client.bind` sends (core/v1)."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {"name": pod.name, "namespace": pod.namespace, "uid": pod.uid},
+        "target": {"apiVersion": "v1", "kind": "Node", "name": node},
+    }

@@ -16,8 +16,8 @@ import aiohttp
 import msgspec
 
 from sealane.kube import kubeconfig
-from sealane.kube.client import ApiError, Client, ObjectList, PatchType, WatchEvent
-from sealane.kube.kinds import Kind
+from sealane.kube.client import ApiError, Client, ObjectList, PatchType, WatchEvent, binding
+from sealane.kube.kinds import POD, Kind
 from sealane.kube.kubeconfig import Access
 from sealane.kube.objects import Object, Raw
 
@@ -118,6 +118,9 @@ class HttpClient:
     async def create(self, kind: Kind, raw: Raw) -> Object:
         path = kind.path((raw.get("metadata") or {}).get("namespace") or self.access.namespace)
         return self._object(kind, await self.request("POST", path, body=raw))
+
+    async def bind(self, pod: Object, node: str) -> None:
+        await self.request("POST", POD.path(pod.namespace, pod.name, "binding"), body=binding(pod, node))
 
     async def update(self, kind: Kind, raw: Raw, *, subresource: str = "") -> Object:
         metadata = raw.get("metadata") or {}

@@ -204,6 +204,14 @@ class Model:
                 self.data[key] = value
 
 
+def test_an_empty_map_takes_nothing_from_anybody() -> None:
+    def config(**data: str) -> Raw:
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": data}
+
+    live = apply(apply(None, config(x="1"), "alice"), config(), "alice")
+    assert not apply(live, config(), "bob").get("data")
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.booleans(), st.lists(STEP, max_size=12))
 def test_any_sequence_of_applies_and_edits_does_what_the_model_says(untracked: bool, steps: list[Any]) -> None:

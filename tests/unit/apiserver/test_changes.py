@@ -63,7 +63,7 @@ def definition(**changes: Any) -> Raw:
         ({"spec": {"hostname": "other"}}, False),
         ({"spec": {"containers": [{"name": "c", "image": "nginx", "args": ["x"]}]}}, False),
         ({"spec": {"containers": [{"name": "d", "image": "nginx"}]}}, False),
-        ({"spec": {"nodeName": "node-1"}}, True),
+        ({"spec": {"nodeName": "node-1"}}, False),
     ],
 )
 def test_few_fields_of_a_pod_may_change(cluster: Cluster, patch: Raw, allowed: bool) -> None:
