@@ -1,18 +1,13 @@
 """For all tests: the plugin, also where Sealane is not installed (PYTHONPATH=src), and the profile of Hypothesis."""
 
-from hypothesis import HealthCheck, settings
-
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["sealane.testing.plugin"]
 
 # How fast a busy machine draws examples says nothing about the code.
 settings.register_profile("sealane", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("sealane")
-
 # CI judges a commit, so it draws the same examples each time; a developer's runs go on looking for new ones.
-settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+settings.register_profile("ci", settings.get_profile("sealane"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "sealane")
