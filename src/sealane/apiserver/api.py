@@ -24,6 +24,7 @@ from sealane.apiserver.resources import DEFINITIONS, NAMESPACES, Resources, Serv
 from sealane.apiserver.selection import Selection, select
 from sealane.apiserver.states import born, counted, new_metadata, replacing
 from sealane.apiserver.store import Address, Event, Store, Stored, encode
+from sealane.apiserver.streams.pods import Streams
 from sealane.apiserver.subresources import bound, scale_of, scaled
 from sealane.apiserver.watch import Hub, Watch
 from sealane.kube import kinds
@@ -58,9 +59,12 @@ class Api:
     root_ca: PEM text of the CA for the ConfigMap kube-root-ca.crt of every namespace; "" for none.
     """
 
-    def __init__(self, store: Store, log_reader: LogReader | None = None, root_ca: str = "") -> None:
+    def __init__(
+        self, store: Store, log_reader: LogReader | None = None, root_ca: str = "", streams: Streams | None = None
+    ) -> None:
         self.store = store
         self.log_reader = log_reader
+        self.streams = streams
         self.root_ca = root_ca
         self.resources = Resources()
         self.hub = Hub(store)

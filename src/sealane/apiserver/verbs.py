@@ -25,6 +25,7 @@ from sealane.apiserver.requests import (
 )
 from sealane.apiserver.resources import Served
 from sealane.apiserver.store import Stored
+from sealane.apiserver.streams import commands, ports
 from sealane.apiserver.watch import Seen
 from sealane.kube.client import ApiError, PatchType
 from sealane.kube.objects import Object, Raw
@@ -166,13 +167,15 @@ class Verbs:
         return response
 
     async def _stream(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
-        name = f"{target.namespace}/{target.name}"
-        raise ApiError(
-            501,
-            "NotImplemented",
-            f"{target.subresource} is not served over the API: "
-            f"use `sealane exec -n {target.namespace} {target.name} -- COMMAND` for pod {name}",
-        )
+        pod = (await self._api.get(served.kind, target.namespace or "", target.name)).object
+        if self._api.streams is None:
+            raise ApiError(501, "NotImplemented", "this server has no streams into pods")
+        if not pod.spec.get("nodeName"):
+            raise errors.bad_request(f"pod {pod.name} does not have a host assigned")
+        if target.subresource == "portforward":
+            return await ports.serve(request, self._api.streams, pod)
+        container = container_of(pod, request.query.get("container", ""))
+        return await commands.serve(request, self._api.streams, target.subresource, pod, container)
 
     # Collections
 

@@ -130,6 +130,7 @@ async def control_plane(folder: Folder, options: Options, sockets: list[socket.s
     from sealane.apiserver.logs import agent_logs
     from sealane.apiserver.store import StorageError, Store
     from sealane.cluster.bootstrap import bootstrap
+    from sealane.cluster.pod_streams import AgentStreams
     from sealane.controllers import gateways
     from sealane.dataplane.envoy import ads
     from sealane.reactive.collections import Graph
@@ -145,7 +146,9 @@ async def control_plane(folder: Folder, options: Options, sockets: list[socket.s
         return
     try:
         credentials = pki.ensure(folder.pki)
-        api = Api(store, agent_logs(folder.agent_socket), root_ca=credentials.ca)
+        api = Api(
+            store, agent_logs(folder.agent_socket), root_ca=credentials.ca, streams=AgentStreams(folder.agent_socket)
+        )
         client = LocalClient(api)
         await bootstrap(client, dns_replicas=min(2, options.nodes))
         serving = asyncio.create_task(

@@ -7,6 +7,8 @@ stderr as descriptors for those that start a program.
     {"op": "run_outside", "argv", "env", "cwd", "tty"?}                              → {"exit": N}
     {"op": "logs", "namespace", "pod", "container"?, "follow"?, "tail"?, "previous"?} → {"ok": true}, then the bytes
     {"op": "probe", "probes": […]} (see `linux.probe`)                               → {"outcomes": […]}
+    {"op": "attach", "namespace", "pod", "container"?}       → {"ok": true}, then what it prints until it ends
+    {"op": "connect", "namespace", "pod", "port"}            → {"ok": true} with a TCP connection to the pod's loopback
     any of them                                                                      → {"error": "what is wrong"}
 
 While a program runs, {"signal": N} lines are sent on to it; it gets SIGHUP when the caller goes away.
@@ -21,6 +23,7 @@ import logging
 import os
 import signal
 import socket
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -28,6 +31,7 @@ import msgspec
 from sealane.dataplane.linux import namespaces
 from sealane.dataplane.linux.probe import ProbeRequest, probe, requested
 from sealane.dataplane.linux.topology import OUTSIDE_NAMESPACE
+from sealane.dataplane.pods.container import Container
 from sealane.dataplane.pods.files import MissingReference
 from sealane.dataplane.pods.runtime import PodRuntime
 from sealane.dataplane.pods.shell import PodShell
@@ -39,6 +43,7 @@ log = logging.getLogger(__name__)
 MAX_REQUEST = 160_000
 FOLLOW_SECONDS = 0.1
 CHUNK = 65536
+CONNECT_SECONDS = 5.0
 
 
 class Exec(msgspec.Struct, tag="exec", tag_field="op"):
@@ -67,11 +72,24 @@ class Logs(msgspec.Struct, tag="logs", tag_field="op"):
     previous: bool = False
 
 
+class Attach(msgspec.Struct, tag="attach", tag_field="op"):
+    namespace: str
+    pod: str
+    container: str = ""
+
+
+class Connect(msgspec.Struct, tag="connect", tag_field="op"):
+    namespace: str
+    pod: str
+    port: int
+
+
 class Probes(msgspec.Struct, tag="probe", tag_field="op"):
     probes: list[ProbeRequest]
 
 
-_decode = msgspec.json.Decoder(Exec | RunOutside | Logs | Probes).decode
+Request = Exec | RunOutside | Logs | Attach | Connect | Probes
+_decode = msgspec.json.Decoder(Request).decode
 
 
 class Refused(Exception):
@@ -122,6 +140,12 @@ class AgentSocket:
                     await _answer(connection, {"exit": code})
                 case Logs():
                     await self._logs(connection, request)
+                case Attach():
+                    await self._attach(connection, request)
+                case Connect():
+                    with await self._connect(request) as found:
+                        answer = msgspec.json.encode({"ok": True}) + b"\n"
+                        socket.send_fds(connection, [answer], [found.fileno()])
                 case Probes():
                     wanted = requested(self._runtime.around.run_dir, request.probes)
                     await _answer(connection, {"outcomes": await asyncio.to_thread(probe, wanted)})
@@ -146,13 +170,16 @@ class AgentSocket:
             raise Refused(f"pod {namespace}/{name} does not run on a node of this cluster")
         return shell
 
-    async def _exec(self, request: Exec, fds: list[int]) -> Process:
-        shell = self._shell(request.namespace, request.pod)
-        container = shell.container(request.container)
+    def _container(self, request: Exec | Attach) -> Container:
+        container = self._shell(request.namespace, request.pod).container(request.container)
         if container is None:
             if request.container:
                 raise Refused(f"pod {request.namespace}/{request.pod} has no running container {request.container!r}")
             raise Refused(f"pod {request.namespace}/{request.pod} is not running yet")
+        return container
+
+    async def _exec(self, request: Exec, fds: list[int]) -> Process:
+        container = self._container(request)
         env = {"TERM": "xterm", **request.env} if request.tty else request.env
         process = await container.spawn(request.argv, _three(fds), env=env, cwd=request.cwd, terminal=request.tty)
         _close(fds)
@@ -172,6 +199,49 @@ class AgentSocket:
             return (await process.wait()).code
         finally:
             listening.cancel()
+
+    async def _connect(self, request: Connect) -> socket.socket:
+        """To the pod's loopback, IPv4 first, as container runtimes do for a kubelet."""
+        shell = self._shell(request.namespace, request.pod)
+        if shell.state is None or not shell.state.ips:
+            raise Refused(f"pod {request.namespace}/{request.pod} has no network yet")
+        net = namespaces.path_of(self._runtime.around.run_dir, shell.network)
+        loop = asyncio.get_running_loop()
+        refused = ""
+        for family, loopback in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            found = await asyncio.to_thread(namespaces.inside, net, partial(socket.socket, family))
+            found.setblocking(False)
+            try:
+                await asyncio.wait_for(loop.sock_connect(found, (loopback, request.port)), CONNECT_SECONDS)
+            except (OSError, TimeoutError) as error:
+                found.close()
+                refused = refused or f"connecting to {loopback}:{request.port} inside the pod: {error or 'timed out'}"
+            except BaseException:
+                found.close()
+                raise
+            else:
+                return found
+        raise Refused(refused)
+
+    async def _attach(self, connection: socket.socket, request: Attach) -> None:
+        """From now on; from its start for a container with stdin, which waits for someone to attach."""
+        container = self._container(request)
+        path = self._runtime.around.log_path(self._shell(request.namespace, request.pod).uid, container.name)
+        position = 0 if container.interactive or not path.exists() else path.stat().st_size
+        await _answer(connection, {"ok": True})
+        loop = asyncio.get_running_loop()
+        ended = loop.create_task(container.ended())
+        try:
+            while not _is_closed(connection):
+                over = ended.done()
+                while data := _read(path, position):
+                    position += len(data)
+                    await loop.sock_sendall(connection, data)
+                if over:
+                    return
+                await asyncio.wait((ended,), timeout=FOLLOW_SECONDS)
+        finally:
+            ended.cancel()
 
     async def _logs(self, connection: socket.socket, request: Logs) -> None:
         shell = self._shell(request.namespace, request.pod)
@@ -202,7 +272,7 @@ class AgentSocket:
                     return
 
 
-async def _read_request(connection: socket.socket) -> tuple[Exec | RunOutside | Logs | Probes, list[int]]:
+async def _read_request(connection: socket.socket) -> tuple[Request, list[int]]:
     connection.setblocking(False)
     loop = asyncio.get_running_loop()
     fds = array.array("i")

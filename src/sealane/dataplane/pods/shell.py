@@ -77,6 +77,11 @@ class PodShell:
     def on_host_network(self) -> bool:
         return bool(self.pod.spec.get("hostNetwork"))
 
+    @property
+    def network(self) -> str:
+        """The name of its network namespace."""
+        return self.node.name if self.on_host_network else pod_namespace(self.uid)
+
     def container(self, name: str) -> Container | None:
         """By name; "" is the first of the spec, or the one of the kubectl.kubernetes.io/default-container
         annotation.
@@ -235,8 +240,7 @@ class PodShell:
         inits: list[Raw] = self.pod.spec.get("initContainers") or []
         raw = next(one for one in [*inits, *self.pod.spec["containers"]] if one["name"] == name)
         role = next(plan.role for plan in self.state.plans if plan.name == name)
-        space = self.node.name if self.on_host_network else pod_namespace(self.uid)
-        net = namespaces.path_of(self._around.run_dir, space)
+        net = namespaces.path_of(self._around.run_dir, self.network)
         return Container(self._around, self.node, self.pod, raw, net, self.state.ips, self._ports, init=role == "init")
 
     async def _await_end(self, name: str, container: Container) -> None:

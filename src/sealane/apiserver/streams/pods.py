@@ -1,0 +1,62 @@
+"""What the API needs of whoever runs the pods, to carry streams into them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program to start in a pod's container. stdin: the client sends some. tty: give it a terminal."""
+
+    namespace: str
+    pod: str
+    container: str
+    argv: Sequence[str]
+    stdin: bool = False
+    tty: bool = False
+
+
+class Program(Protocol):
+    """A program whose standard streams are at hand. Use it in one event loop, and `close` it."""
+
+    async def read(self, number: int) -> bytes:
+        """The next bytes of stdout (1) or stderr (2); b"" when there will be none."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """To its stdin; nothing happens when it does not listen any more."""
+        ...
+
+    def end_input(self) -> None:
+        """Its stdin is at an end."""
+        ...
+
+    def resize(self, width: int, height: int) -> None:
+        """Of its terminal, in characters."""
+        ...
+
+    async def exit_code(self) -> int:
+        """Awaits its end: exit status, or 128 + signal. Raises ApiError when it could not be started."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of it; when it still runs it gets SIGHUP."""
+        ...
+
+
+class Streams(Protocol):
+    """Streams into running pods. Each raises ApiError when the pod's node cannot do it."""
+
+    async def execute(self, command: Command) -> Program: ...
+
+    async def attach(self, command: Command) -> Program:
+        """To the container's own first process; `argv` is empty."""
+        ...
+
+    async def connect(self, namespace: str, pod: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A TCP connection to a port on the pod's loopback, as a kubelet makes for port-forward."""
+        ...
