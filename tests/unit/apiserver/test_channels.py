@@ -29,6 +29,7 @@ V5, V4 = channels.BINARY
         (channels.TEXT, "0not base64", None),
         (channels.TEXT, "", None),
         (V5, "text", None),
+        (V4, "\0hi", channels.Input(b"hi")),
     ],
 )
 def test_what_a_client_says(subprotocol: str, message: bytes | str, means: object) -> None:

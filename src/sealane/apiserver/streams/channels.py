@@ -56,10 +56,11 @@ def received(subprotocol: str, message: bytes | str) -> Input | EndOfInput | Res
             channel, data = int(text[:1]), base64.b64decode(text[1:], validate=True)
         except (ValueError, binascii.Error):
             return None
-    elif isinstance(message, str) or not message:
+    elif not message:
         return None
     else:
-        channel, data = message[0], message[1:]
+        binary = message.encode() if isinstance(message, str) else message  # some clients send both kinds
+        channel, data = binary[0], binary[1:]
     if channel == STDIN and data:
         return Input(data)
     if channel == RESIZE:

@@ -11,7 +11,8 @@ stderr as descriptors for those that start a program.
     {"op": "connect", "namespace", "pod", "port"}            → {"ok": true} with a TCP connection to the pod's loopback
     any of them                                                                      → {"error": "what is wrong"}
 
-While a program runs, {"signal": N} lines are sent on to it; it gets SIGHUP when the caller goes away.
+While a program runs, {"signal": N} lines are sent on to it; it gets SIGHUP, and a second later
+SIGKILL, when the caller goes away.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ MAX_REQUEST = 160_000
 FOLLOW_SECONDS = 0.1
 CHUNK = 65536
 CONNECT_SECONDS = 5.0
+HANGUP_SECONDS = 1.0
+"""How long a program whose caller is gone may take to end. Process 1 of a PID namespace does not even hear SIGHUP."""
 
 
 class Exec(msgspec.Struct, tag="exec", tag_field="op"):
@@ -224,10 +227,10 @@ class AgentSocket:
         raise Refused(refused)
 
     async def _attach(self, connection: socket.socket, request: Attach) -> None:
-        """From now on; from its start for a container with stdin, which waits for someone to attach."""
+        """From now on; kubectl run shows what came before from the log."""
         container = self._container(request)
         path = self._runtime.around.log_path(self._shell(request.namespace, request.pod).uid, container.name)
-        position = 0 if container.interactive or not path.exists() else path.stat().st_size
+        position = _start_of_tail(path, 0)
         await _answer(connection, {"ok": True})
         loop = asyncio.get_running_loop()
         ended = loop.create_task(container.ended())
@@ -316,6 +319,8 @@ async def _forward(connection: socket.socket, process: Process) -> None:
             data = b""
         if not data:
             process.send_signal(signal.SIGHUP, group=True)
+            await asyncio.sleep(HANGUP_SECONDS)
+            process.send_signal(signal.SIGKILL, group=True)
             return
         *lines, buffer = (buffer + data).split(b"\n")
         for line in lines:

@@ -84,11 +84,6 @@ class Container:
         return isinstance(self.answer, images.StandIn)
 
     @property
-    def interactive(self) -> bool:
-        """Made to be attached to."""
-        return bool(self._raw.get("stdin"))
-
-    @property
     def named_ports(self) -> dict[str, int]:
         return {port["name"]: port["containerPort"] for port in self._raw.get("ports") or () if port.get("name")}
 
