@@ -11,8 +11,8 @@ stderr as descriptors for those that start a program.
     {"op": "connect", "namespace", "pod", "port"}            → {"ok": true} with a TCP connection to the pod's loopback
     any of them                                                                      → {"error": "what is wrong"}
 
-While a program runs, {"signal": N} lines are sent on to it; it gets SIGHUP, and a second later
-SIGKILL, when the caller goes away.
+While a program runs, {"signal": N} lines are sent on to it; when the caller goes away it gets SIGHUP,
+and SIGKILL a second later.
 """
 
 from __future__ import annotations
