@@ -15,10 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.report import Row, percentile
+from sealane.cluster.bootstrap import COREFILE
 from sealane.dataplane.dns import wire
+from sealane.dataplane.dns.corefile import parse
+from sealane.dataplane.dns.plugins.chain import configuration
+from sealane.dataplane.dns.route import routes
 from sealane.dataplane.dns.server import Server
 from sealane.dataplane.dns.table import Table
-from sealane.dataplane.dns.upstream import Upstream
 from sealane.dataplane.linux.netlink import Netlink, link_up
 from sealane.kube.objects import Key, Object
 from sealane.network.names import Zone, cluster_names
@@ -102,7 +105,7 @@ async def _serve() -> None:
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.bind(("127.0.0.1", PORT))
     udp.setblocking(False)
-    Server(table, Upstream([])).serve([udp])
+    Server(*routes(configuration(parse(COREFILE)), (), lambda _: table)).serve([udp])
     control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     control.bind(("127.0.0.1", PORT + 1))
     control.setblocking(False)

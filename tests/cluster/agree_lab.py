@@ -22,9 +22,9 @@ from typing import Any
 import yaml
 
 from sealane.cluster import bootstrap
+from sealane.dataplane.dns.route import Route
 from sealane.dataplane.dns.server import Server
 from sealane.dataplane.dns.table import Table
-from sealane.dataplane.dns.upstream import Upstream
 from sealane.dataplane.linux import namespaces, privileges, topology
 from sealane.dataplane.linux.probe import ProbeRequest, probe, requested
 from sealane.dataplane.linux.threads import NamespaceThread
@@ -52,7 +52,7 @@ class Lab:
             topology.create_node(run, plan, plans)
         self.threads = {plan.name: NamespaceThread(str(self.netns(plan.name)), plan.name) for plan in plans}
         links = {plan.name: self.threads[plan.name].call(topology.NodeLinks, run, plan) for plan in plans}
-        self.dns = Server(Table(self.world.zone), Upstream([]))
+        self.dns = Server(Route("", Table(self.world.zone)))
         self.sockets: list[socket.socket] = []
         for pod in self.world.pods.values():
             node = pod.spec["nodeName"]

@@ -12,6 +12,7 @@ import dns.message
 import dns.rrset
 import pytest
 
+from sealane.dataplane.dns.route import Route
 from sealane.dataplane.dns.server import Server
 from sealane.dataplane.dns.table import Table
 from sealane.dataplane.dns.upstream import Upstream
@@ -136,7 +137,7 @@ def run_server(upstream: UpstreamServer, servers: list[tuple[str, int]]) -> Iter
     loop = asyncio.new_event_loop()
 
     async def start() -> Server:
-        server = Server(table, Upstream(servers))
+        server = Server(Route("", table, upstreams=((None, Upstream(servers)),)))
         server.serve([udp, tcp])
         return server
 

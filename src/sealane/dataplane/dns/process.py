@@ -5,18 +5,22 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Iterable
+from functools import cache
 
+from sealane.dataplane.dns.configured import DEFAULT, Configured, Place, place_of
+from sealane.dataplane.dns.events import Events
+from sealane.dataplane.dns.plugins.kubernetes import Kubernetes
 from sealane.dataplane.dns.server import Server
 from sealane.dataplane.dns.table import Table
-from sealane.dataplane.dns.upstream import Upstream, parse_upstream
+from sealane.dataplane.dns.upstream import parse_upstream
 from sealane.dataplane.linux.handoff import Complete, Handed, Withdrawn, take
 from sealane.kube import kinds
-from sealane.kube.client import Client
+from sealane.kube.client import ApiError, Client
 from sealane.network.addresses import DNS_SERVICE
 from sealane.network.names import Zone, cluster_names
 from sealane.network.names.records import zone_apex
 from sealane.reactive.collections import Graph
-from sealane.reactive.informer import inform
+from sealane.reactive.informer import Informers, inform
 
 log = logging.getLogger(__name__)
 
@@ -30,40 +34,84 @@ async def serve(client: Client, handoff: str, upstream: str = "host") -> None:
     handoff: path of the node agent's hand-over socket. upstream: see `parse_upstream`. Raises ValueError for a bad one.
     """
     graph = Graph()
-    informers = inform(client, graph, [kinds.SERVICE, kinds.ENDPOINTSLICE, kinds.NAMESPACE])
-    table = Table(Zone())
-    table.change(None, zone_apex([str(address) for address in DNS_SERVICE]))
-    for names in cluster_names(informers[kinds.SERVICE], informers[kinds.ENDPOINTSLICE], informers[kinds.NAMESPACE]):
-        table.follow(names)
-    server = Server(table, Upstream(parse_upstream(upstream)))
-    held: dict[str, tuple[socket.socket, ...]] = {}
+    informers = inform(client, graph, [kinds.SERVICE, kinds.ENDPOINTSLICE, kinds.NAMESPACE, kinds.CONFIGMAP])
+    events = Events(client)
+    configured = Configured(informers[kinds.CONFIGMAP], parse_upstream(upstream), _Tables(informers).table, events.tell)
+    serving = _Serving(client, configured)
     informers.start()
     try:
         await informers.synced()
         log.info("answering for %d Services", len(informers[kinds.SERVICE]))
-        await _serve_handed(server, handoff, held)
+        await serving.run(handoff)
     finally:
-        await server.close()
+        await configured.close()
+        await events.close()
         await informers.stop()
-        _release(server, held, list(held))
+        serving.release(list(serving.held))
 
 
-async def _serve_handed(server: Server, handoff: str, held: dict[str, tuple[socket.socket, ...]]) -> None:
-    async for event in take(handoff, ROLE):
-        match event:
-            case Handed(id_, _, sockets):
-                _release(server, held, [id_])
-                held[id_] = sockets
-                server.serve(sockets)
-            case Withdrawn(id_):
-                _release(server, held, [id_])
-            case Complete(ids):
-                _release(server, held, set(held) - ids)
+class _Tables:
+    """The cluster's names as the `kubernetes` plugin of each server block wants them."""
+
+    def __init__(self, informers: Informers) -> None:
+        self._sources = [informers[kind] for kind in (kinds.SERVICE, kinds.ENDPOINTSLICE, kinds.NAMESPACE)]
+        self._names = cache(cluster_names)
+
+    def table(self, wanted: Kubernetes) -> Table:
+        domain = wanted.domain
+        table = Table(Zone(domain, "disabled" if wanted.pods == "disabled" else "insecure"), wanted.ttl)
+        table.change(None, zone_apex([str(address) for address in DNS_SERVICE], domain))
+        services, slices, namespaces = self._sources
+        for names in self._names(
+            services,
+            slices,
+            namespaces,
+            domain,
+            only=wanted.namespaces,
+            endpoints=wanted.endpoints,
+            pod_names=wanted.pod_names,
+        ):
+            table.follow(names)
+        return table
 
 
-def _release(server: Server, held: dict[str, tuple[socket.socket, ...]], ids: Iterable[str]) -> None:
-    for id_ in ids:
-        sockets = held.pop(id_, ())
-        server.release(sockets)
-        for sock in sockets:
-            sock.close()
+class _Serving:
+    """Which sockets are served, and by whom. held: by the id under which they were handed over."""
+
+    def __init__(self, client: Client, configured: Configured) -> None:
+        self.held: dict[str, tuple[Server, tuple[socket.socket, ...]]] = {}
+        self._client = client
+        self._configured = configured
+
+    async def run(self, handoff: str) -> None:
+        async for event in take(handoff, ROLE):
+            match event:
+                case Handed(id_, facts, sockets):
+                    server = self._configured.server(await self._place(facts.get("namespace"), facts.get("pod")))
+                    self.release([id_])
+                    self.held[id_] = server, sockets
+                    server.serve(sockets)
+                case Withdrawn(id_):
+                    self.release([id_])
+                case Complete(ids):
+                    self.release(set(self.held) - ids)
+
+    def release(self, ids: Iterable[str]) -> None:
+        for id_ in ids:
+            if id_ in self.held:
+                server, sockets = self.held.pop(id_)
+                server.release(sockets)
+                for sock in sockets:
+                    sock.close()
+
+    async def _place(self, namespace: str | None, pod: str | None) -> Place:
+        if not namespace or not pod:
+            return DEFAULT
+        try:
+            return place_of(await self._client.get(kinds.POD, namespace, pod))
+        except (
+            ApiError,
+            OSError,
+        ) as error:  # The pod is going, or the API is: its questions are answered all the same.
+            log.warning("pod %s/%s: %s", namespace, pod, error)
+            return DEFAULT

@@ -7,15 +7,18 @@ import contextlib
 import logging
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+import dns.exception
 import dns.message
-import dns.name
 
 from sealane.dataplane.dns import wire
+from sealane.dataplane.dns.plugins.step import covers
+from sealane.dataplane.dns.route import Route
 from sealane.dataplane.dns.table import Table
-from sealane.dataplane.dns.upstream import Unreachable, Upstream, truncate
+from sealane.dataplane.dns.upstream import Unreachable, truncate
 from sealane.network.names import Answer, Record
+from sealane.network.names.zone import NOT_OURS
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +30,8 @@ MAX_WAITING = 10_000
 MAX_CONNECTIONS = 1000
 IDLE_SECONDS = 10
 MAX_CHAIN = 8
+LAME_SECONDS = 10.0
+"""How long questions under way may still use a configuration that was replaced."""
 RECEIVE_BYTES = 4 << 20
 SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>; Python has no name for it
 
@@ -34,9 +39,11 @@ SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>; Python has no name for it
 class Server:
     """One answering server. `serve` takes sockets at any time; all runs in one event loop and nothing in it blocks."""
 
-    def __init__(self, table: Table, upstream: Upstream) -> None:
-        self._table = table
-        self._upstream = upstream
+    def __init__(self, *routes: Route) -> None:
+        self._routes: list[Route] = []
+        self._prepared: Table | None = None
+        self._packets_of: dict[bytes, Callable[[], bytes]] = {}
+        self.configure(routes)
         self._waiting: set[asyncio.Task[None]] = set()
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -59,12 +66,22 @@ class Server:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._upstream.close()
+        for route in self._routes:
+            route.close()
+
+    def configure(self, routes: Sequence[Route]) -> None:
+        """Answers by `routes` from now on; the one with the longest zone that fits a name has it. They become ours."""
+        old = self._routes
+        self._routes = sorted(routes, key=lambda route: -len(route.zone))
+        self._prepared = next((route.table for route in self._routes if route.table is not None), None)
+        self._packets_of = self._prepared.packets if self._prepared is not None else {}
+        for route in old:
+            route.close(LAME_SECONDS)
 
     # UDP
 
     def _packets(self, sock: socket.socket) -> None:
-        receive, send, prepared = sock.recvfrom, sock.sendto, self._table.packets.get
+        receive, send, prepared = sock.recvfrom, sock.sendto, self._packets_of.get
         for _ in range(BURST):
             try:
                 packet, peer = receive(LARGEST_QUERY)
@@ -90,18 +107,27 @@ class Server:
         if query.refusal:
             _send(sock, wire.respond(query, wire.Sections(query.refusal, authoritative=False)), peer)
             return
-        answer = self._table.lookup(query)
-        if not _outward(query, answer):
-            _send(sock, self._table.prepare(packet, query, answer), peer)
-        elif len(self._waiting) < MAX_WAITING:
-            task = asyncio.create_task(self._answer_later(sock, query, answer, peer))
+        route = self._route(query.name)
+        if route is not None and route.direct(query):
+            answer = route.lookup(query)
+            if not _outward(query, answer):
+                _send(sock, self._ready(packet, query, answer, route), peer)
+                return
+        if len(self._waiting) < MAX_WAITING:
+            task = asyncio.create_task(self._answer_later(sock, query, peer))
             self._waiting.add(task)
             task.add_done_callback(self._waiting.discard)
         else:
             _send(sock, wire.respond(query, wire.Sections(wire.SERVFAIL, authoritative=False)), peer)
 
-    async def _answer_later(self, sock: socket.socket, query: wire.Query, answer: Answer, peer: object) -> None:
-        _send(sock, truncate(await self._outside(query, answer), query), peer)
+    def _ready(self, packet: bytes, query: wire.Query, answer: Answer, route: Route) -> bytes:
+        assert route.table is not None
+        if route.table is self._prepared:
+            return route.table.prepare(packet, query, answer)
+        return wire.respond(query, route.table.sections(query, answer), query.limit, turn=packet[1])
+
+    async def _answer_later(self, sock: socket.socket, query: wire.Query, peer: object) -> None:
+        _send(sock, truncate(await self._resolve(query), query), peer)
 
     # TCP (RFC 7766: answers may overtake one another only between connections here)
 
@@ -142,52 +168,76 @@ class Server:
             return None if error.rcode is None else wire.refuse(packet, error.rcode)
         if query.refusal:
             return wire.respond(query, wire.Sections(query.refusal, authoritative=False))
-        answer = self._table.lookup(query)
-        if _outward(query, answer):
-            return await self._outside(query, answer)
-        return wire.respond(query, self._table.sections(query, answer), turn=packet[1])
+        return await self._resolve(query)
 
-    # Names of others
+    # Questions that no prepared packet answers
 
-    async def _outside(self, query: wire.Query, answer: Answer) -> bytes:
+    def _route(self, name: str) -> Route | None:
+        return next((route for route in self._routes if covers(route.zone, name)), None)
+
+    async def _resolve(self, query: wire.Query) -> bytes:
+        """The whole answer to `query`, of any length."""
+        route = self._route(query.name)
+        if route is None:
+            return wire.respond(query, wire.Sections(wire.REFUSED, authoritative=False))
+        try:
+            return await self._through(route, query, 0)
+        except dns.exception.DNSException as error:
+            log.warning("%s: %s", query.name, error)
+            return wire.respond(query, wire.Sections(wire.SERVFAIL, authoritative=False))
+
+    async def _through(self, route: Route, query: wire.Query, start: int) -> bytes:
+        concerned = next((at for at in range(start, len(route.steps)) if route.steps[at].concerns(query)), None)
+        if concerned is not None:
+            return await route.steps[concerned].answer(query, lambda asked: self._through(route, asked, concerned + 1))
+        answer = route.lookup(query)
         try:
             if answer.outcome == "not ours":
-                return await self._upstream.ask(query)
-            sections = await self._follow(query, answer)
+                return await route.upstream(query.name).ask(query)
+            assert route.table is not None
+            if not _outward(query, answer):
+                return wire.respond(query, route.table.sections(query, answer), turn=query.id[1])
+            sections = await self._follow(query, answer, route)
         except Unreachable as error:
             log.warning("%s: %s", query.name, error)
             rcode = wire.REFUSED if error.refused else wire.SERVFAIL
             return wire.respond(query, wire.Sections(rcode, authoritative=False))
         return wire.respond(query, sections)
 
-    async def _follow(self, query: wire.Query, answer: Answer) -> wire.Sections:
+    async def _follow(self, query: wire.Query, answer: Answer, route: Route) -> wire.Sections:
         """An ExternalName: its CNAME record and what the name it points to answers (2.5)."""
         chain: list[Record] = []
         encoded: list[bytes] = []
         rcode = wire.NOERROR
-        type_ = wire.TYPE_NAMES.get(query.type, str(query.type))
+        assert route.table is not None
         while answer.outcome == "answer" and len(chain) < MAX_CHAIN:
             chain += answer.records
-            encoded += [wire.record_bytes(record, query.name) for record in answer.records]
+            encoded += route.table.encode(answer.records, query.name)
             if answer.records[0].type != "CNAME":
                 break
             target = answer.records[0].data.rstrip(".")
-            answer = self._table.zone.lookup(target, type_)
+            question = wire.name_bytes(target) + query.question[-4:]
+            asked = wire.Query(b"\0\0", query.flags, target, query.type, question, wire.OWN_SIZE, False, False)
+            answer = route.lookup(asked) if route.direct(asked) else NOT_OURS
             if answer.outcome == "not ours":
-                question = wire.name_bytes(target) + query.question[-4:]
-                asked = wire.Query(b"\0\0", query.flags, target, query.type, question, wire.OWN_SIZE, False, False)
                 try:
-                    message = dns.message.from_wire(await self._upstream.ask(asked), ignore_trailing=True)
+                    message = dns.message.from_wire(await self._outward_of(route, asked), ignore_trailing=True)
                 except (Unreachable, dns.exception.DNSException) as error:
                     # The CNAME is known, its target is not: that is what the client should see.
                     log.warning("%s: %s", target, error)
                     return wire.Sections(wire.SERVFAIL, tuple(encoded))
                 rcode = int(message.rcode())
                 for rrset in message.answer:
-                    encoded += _encode(rrset)
+                    encoded += wire.rrset_records(rrset)
             elif answer.outcome == "no such name":
                 rcode = wire.NXDOMAIN
         return wire.Sections(rcode, tuple(encoded))
+
+    async def _outward_of(self, route: Route, query: wire.Query) -> bytes:
+        """An alias may point into any zone that is answered here. Raises Unreachable."""
+        if not route.direct(query) or self._route(query.name) is not route:
+            return await self._resolve(query)
+        return await route.upstream(query.name).ask(query)
 
 
 def _outward(query: wire.Query, answer: Answer) -> bool:
@@ -196,16 +246,6 @@ def _outward(query: wire.Query, answer: Answer) -> bool:
         return True
     alias = answer.outcome == "answer" and answer.records[0].type == "CNAME"
     return alias and query.type not in (wire.TYPES["CNAME"], wire.TYPES["ANY"])
-
-
-def _encode(rrset: dns.rrset.RRset) -> list[bytes]:
-    """Records of a message from upstream, written without pointers into it."""
-    owner = wire.name_bytes(rrset.name.to_text(omit_final_dot=True))
-    return [
-        owner + struct.pack("!HHIH", rrset.rdtype, wire.IN, rrset.ttl, len(data)) + data
-        for data in (rdata.to_wire() for rdata in rrset)
-        if data is not None
-    ]
 
 
 def _widen(sock: socket.socket) -> None:

@@ -24,7 +24,7 @@ MAX_TURNS = 16
 class Table:
     """packets: prepared answers. Each value is called for the answer's bytes after the ID; a call rotates the records.
 
-    Reading `packets` is the caller's fast path; `prepare` fills it.
+    Reading `packets` is the caller's fast path; `prepare` fills it. ttl: of all records, in seconds.
     """
 
     def __init__(self, zone: Zone, ttl: int = TTL) -> None:
@@ -33,10 +33,21 @@ class Table:
         self._ttl = ttl
         self._by_name: dict[str, list[bytes]] = {}
         self._pods = f".pod.{zone.domain}"
+        self._unsubscribe: list[Callable[[], None]] = []
 
     def follow(self, names: Collection[Any, ZoneData]) -> None:
         """Keeps the zone as `names` says, now and from now on."""
-        names.subscribe(self._apply)
+        self._unsubscribe.append(names.subscribe(self._apply))
+
+    def close(self) -> None:
+        """Follows no more."""
+        while self._unsubscribe:
+            self._unsubscribe.pop()()
+
+    def forget(self) -> None:
+        """All prepared answers: something else may answer now."""
+        self.packets.clear()
+        self._by_name.clear()
 
     def change(self, old: ZoneData | None, new: ZoneData | None) -> None:
         for name in self.zone.change(old, new):
@@ -50,12 +61,12 @@ class Table:
         """`answer` encoded for `query`. A negative answer carries the SOA record (RFC 2308)."""
         if answer.outcome == "answer":
             return wire.Sections(
-                wire.NOERROR, self._encode(answer.records, query.name), (), self._encode(answer.additional, query.name)
+                wire.NOERROR, self.encode(answer.records, query.name), (), self.encode(answer.additional, query.name)
             )
         if query.name == self.zone.domain and query.type == wire.TYPES["SOA"]:
-            return wire.Sections(wire.NOERROR, self._encode([self._authority()], query.name))
+            return wire.Sections(wire.NOERROR, self.encode([self._authority()], query.name))
         rcode = wire.NXDOMAIN if answer.outcome == "no such name" else wire.NOERROR
-        return wire.Sections(rcode, (), self._encode([self._authority()], query.name))
+        return wire.Sections(rcode, (), self.encode([self._authority()], query.name))
 
     def prepare(self, packet: bytes, query: wire.Query, answer: Answer) -> bytes:
         """The whole UDP answer to `packet`, remembered for its repetition where that is sound."""
@@ -64,8 +75,7 @@ class Table:
         if not self._repeatable(query):
             return wire.respond(query, sections, query.limit, turn=packet[1])
         if len(self.packets) >= MAX_PACKETS:
-            self.packets.clear()
-            self._by_name.clear()
+            self.forget()
         responses = cycle([wire.respond(query, sections, query.limit, turn)[2:] for turn in turns])
         self.packets[packet[2:]] = responses.__next__
         names = {query.name, *(record.name for record in answer.additional)}
@@ -86,5 +96,6 @@ class Table:
     def _authority(self) -> Record:
         return start_of_authority(self.zone.serial, self.zone.domain, self._ttl)
 
-    def _encode(self, records: Sequence[Record], question: str) -> tuple[bytes, ...]:
-        return tuple(wire.record_bytes(record, question) for record in records)
+    def encode(self, records: Sequence[Record], question: str) -> tuple[bytes, ...]:
+        """For an answer to a question about the name `question`."""
+        return tuple(wire.record_bytes(record, question, self._ttl) for record in records)

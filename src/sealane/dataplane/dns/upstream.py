@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import socket
 import struct
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ TRY_SECONDS = 2.0
 ROUNDS = 2
 MAX_REMEMBERED = 10_000
 MAX_SECONDS = 30
-"""An answer is remembered no longer than this, as with `cache 30` in kubeadm's Corefile."""
+"""An answer is remembered no longer than this unless told otherwise, as with `cache 30` in kubeadm's Corefile."""
 
 Address = tuple[str, int]
 
@@ -56,10 +57,11 @@ def parse_upstream(text: str, resolv_conf: str = "/etc/resolv.conf") -> tuple[Ad
         except OSError:
             return ()
         return tuple((address, 53) for address in Resolver.parse(content).nameservers)
-    return tuple(_address(part.strip()) for part in text.split(","))
+    return tuple(parse_address(part.strip()) for part in text.split(","))
 
 
-def _address(text: str) -> Address:
+def parse_address(text: str) -> Address:
+    """ "192.0.2.53:5353"; the port is 53 if not given. Raises ValueError."""
     host, port = text, "53"
     if text.startswith("["):
         host, _, rest = text[1:].partition("]")
@@ -76,9 +78,21 @@ def _address(text: str) -> Address:
 
 
 class Upstream:
-    """Asks `servers` in turn, the last good one first. Equal questions in flight are asked once."""
+    """Asks `servers` in turn, the last good one first. Equal questions in flight are asked once.
 
-    def __init__(self, servers: Sequence[Address]) -> None:
+    success, denial: the longest time in seconds that an answer, or that there is none, is remembered.
+    policy: "sequential" begins with the last good one; "random" and "round_robin" spread. tcp: never asks by UDP.
+    """
+
+    def __init__(
+        self,
+        servers: Sequence[Address],
+        success: int = MAX_SECONDS,
+        denial: int = MAX_SECONDS,
+        policy: str = "sequential",
+        tcp: bool = False,
+    ) -> None:
+        self._success, self._denial, self._policy, self._tcp = success, denial, policy, tcp
         self._servers = [_Server(address) for address in servers]
         self._remembered: dict[bytes, Reply] = {}
         self._asking: dict[bytes, asyncio.Task[Reply]] = {}
@@ -127,10 +141,13 @@ class Upstream:
         opt = b"\0" + struct.pack("!HHIH", wire.OPT, wire.OWN_SIZE, 0x8000 if query.dnssec_ok else 0, 0)
         message = struct.pack("!5H", flags, 1, 0, 0, 1) + query.question + opt
         problem = "no answer"
-        for server in [server for _ in range(ROUNDS) for server in self._servers]:
+        if self._policy == "round_robin":
+            self._servers = [*self._servers[1:], self._servers[0]]
+        order = random.sample(self._servers, len(self._servers)) if self._policy == "random" else self._servers
+        for server in [server for _ in range(ROUNDS) for server in order]:
             try:
-                answer = await asyncio.wait_for(server.ask(message, query.question), TRY_SECONDS)
-                reply = _read(answer, asyncio.get_running_loop().time())
+                answer = await asyncio.wait_for(server.ask(message, query.question, self._tcp), TRY_SECONDS)
+                reply = _read(answer, asyncio.get_running_loop().time(), self._success, self._denial)
             except (OSError, TimeoutError, wire.Malformed) as error:
                 problem = f"{server.address[0]}: {error or 'no answer'}"
                 if self._servers[0] is server:
@@ -148,8 +165,10 @@ class _Server:
         self._socket: socket.socket | None = None
         self._waiting: dict[bytes, tuple[bytes, asyncio.Future[bytes]]] = {}
 
-    async def ask(self, message: bytes, question: bytes) -> bytes:
+    async def ask(self, message: bytes, question: bytes, tcp: bool = False) -> bytes:
         """The server's answer to `message` (which lacks its ID). Raises OSError."""
+        if tcp:
+            return await self._ask_tcp(message, question)
         answer = await self._ask_udp(message, question)
         if struct.unpack_from("!H", answer, 2)[0] & wire.TC:
             answer = await self._ask_tcp(message, question)
@@ -218,14 +237,14 @@ def _answers(message: bytes, question: bytes) -> bool:
     return len(message) >= end and message[2] & 0x80 > 0 and message[wire.QUESTION : end].lower() == question
 
 
-def _read(message: bytes, now: float) -> Reply:
+def _read(message: bytes, now: float, success: int, denial: int) -> Reply:
     """Finds the TTLs, and how long the answer may be remembered. Raises Malformed."""
     flags, questions, answers, authorities, additionals = struct.unpack_from("!5H", message, 2)
     offset = wire.QUESTION
     for _ in range(questions):
         offset = wire.read_name(message, offset)[1] + 4
     ttls: list[int] = []
-    seconds = MAX_SECONDS
+    seconds = success if answers else denial
     opt = None
     for index in range(answers + authorities + additionals):
         start = offset

@@ -6,16 +6,23 @@ put in any order, under a question in any case, and be left out from the end.
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import dns.flags
+import dns.message
+import dns.name
+import dns.rrset
 
 from sealane.network.names import Record
 
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, BADVERS = 0, 1, 2, 3, 4, 5, 16
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "TXT": 16, "AAAA": 28, "SRV": 33, "ANY": 255}
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
+RCODE_NAMES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
 OPT, IN = 41, 1
 QR, AA, TC, RD, RA, CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0010
 QUESTION = 12
@@ -151,10 +158,39 @@ def name_bytes(name: str) -> bytes:
     return bytes(wire)
 
 
-def record_bytes(record: Record, question: str) -> bytes:
-    """`record` as part of an answer to a question about the name `question`."""
+def record_bytes(record: Record, question: str, ttl: int | None = None) -> bytes:
+    """`record` as part of an answer to a question about the name `question`. ttl: in place of the record's own."""
     data = _data(record)
-    return _owner(record.name, question) + struct.pack("!HHIH", TYPES[record.type], IN, record.ttl, len(data)) + data
+    fixed = struct.pack("!HHIH", TYPES[record.type], IN, record.ttl if ttl is None else ttl, len(data))
+    return _owner(record.name, question) + fixed + data
+
+
+def rrset_records(rrset: dns.rrset.RRset) -> list[bytes]:
+    """Records of a message from elsewhere, written without pointers into it."""
+    owner = name_bytes(rrset.name.to_text(omit_final_dot=True))
+    return [
+        owner + struct.pack("!HHIH", rrset.rdtype, IN, rrset.ttl, len(data)) + data
+        for data in (rdata.to_wire() for rdata in rrset)
+        if data is not None
+    ]
+
+
+def renamed(message: bytes, query: Query, renames: Sequence[tuple[re.Pattern[str], str]]) -> bytes:
+    """An answer to another question made one to `query`, with its records' owners renamed by re.sub, in turn."""
+    read = dns.message.from_wire(message, ignore_trailing=True)
+
+    def named(rrset: dns.rrset.RRset) -> list[bytes]:
+        name = rrset.name.to_text().lower()
+        for pattern, to in reversed(renames):
+            name = pattern.sub(to, name)
+        return rrset_records(dns.rrset.from_rdata_list(dns.name.from_text(name), rrset.ttl, list(rrset)))
+
+    answer, authority, additional = (
+        tuple(record for rrset in part for record in named(rrset))
+        for part in (read.answer, read.authority, read.additional)
+    )
+    authoritative = bool(read.flags & dns.flags.AA)
+    return respond(query, Sections(int(read.rcode()), answer, authority, additional, authoritative))
 
 
 def respond(query: Query, sections: Sections, limit: int | None = None, turn: int = 0) -> bytes:

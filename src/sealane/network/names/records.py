@@ -48,15 +48,20 @@ class ZoneData:
     empty: tuple[str, ...] = ()
 
 
-def records_of_service(service: Object, slices: Iterable[Object], domain: str = CLUSTER_DOMAIN) -> ZoneData:
-    """All records of one Service, sorted. `slices` are the EndpointSlices that belong to it."""
+def records_of_service(
+    service: Object, slices: Iterable[Object], domain: str = CLUSTER_DOMAIN, pod_names: bool = False
+) -> ZoneData:
+    """All records of one Service, sorted. `slices` are the EndpointSlices that belong to it.
+
+    pod_names: an endpoint without a hostname is named after its pod, not its address.
+    """
     spec = service.spec
     name = f"{service.name}.{service.namespace}.svc.{domain}".lower()
     found: set[Record]
     if spec.get("type") == "ExternalName":
         found = _external_name(name, spec)
     elif spec.get("clusterIP") == "None":
-        found = _headless(name, slices, bool(spec.get("publishNotReadyAddresses")))
+        found = _headless(name, slices, bool(spec.get("publishNotReadyAddresses")), pod_names)
     else:
         found = _cluster_ip(name, spec)
     return ZoneData(tuple(sorted(found)))
@@ -72,17 +77,29 @@ def cluster_names(
     slices: Collection[Key, Object],
     namespaces: Collection[Key, Object],
     domain: str = CLUSTER_DOMAIN,
+    *,
+    only: AbstractSet[str] | None = None,
+    endpoints: bool = True,
+    pod_names: bool = False,
 ) -> tuple[Collection[Key, ZoneData], Collection[Key, ZoneData]]:
-    """Derived zone data of every Service and of every Namespace."""
+    """Derived zone data of every Service and of every Namespace.
 
-    def of_service(key: Key, service: Object, fetch: Fetch) -> ZoneData:
+    only: the namespaces that have names, None for all. endpoints: False leaves headless Services without records.
+    Source: https://coredns.io/plugins/kubernetes/ (`namespaces`, `noendpoints`, `endpoint_pod_names`).
+    """
+
+    def of_service(key: Key, service: Object, fetch: Fetch) -> ZoneData | None:
+        if only is not None and key.namespace not in only:
+            return None
         owned: Sequence[Object] = ()
         # Only headless Services answer with endpoints: the others need not hear of them.
-        if service.spec.get("clusterIP") == "None":
+        if service.spec.get("clusterIP") == "None" and endpoints:
             owned = fetch(slices, index=slice_service, value=(key.namespace, key.name))
-        return records_of_service(service, owned, domain)
+        return records_of_service(service, owned, domain, pod_names)
 
-    def of_namespace(key: Key, namespace: Object, fetch: Fetch) -> ZoneData:
+    def of_namespace(key: Key, namespace: Object, fetch: Fetch) -> ZoneData | None:
+        if only is not None and key.name not in only:
+            return None
         return records_of_namespace(namespace, domain)
 
     return derive("service records", services, of_service), derive("namespace names", namespaces, of_namespace)
@@ -122,7 +139,7 @@ def _cluster_ip(name: str, spec: Mapping[str, Any]) -> set[Record]:
     return records
 
 
-def _headless(name: str, slices: Iterable[Object], publish_not_ready: bool) -> set[Record]:
+def _headless(name: str, slices: Iterable[Object], publish_not_ready: bool, pod_names: bool) -> set[Record]:
     records: set[Record] = set()
     services: dict[tuple[str, str], set[tuple[int, str]]] = {}  # (port name, protocol) -> (port number, host)
     for endpoint_slice in slices:
@@ -133,15 +150,16 @@ def _headless(name: str, slices: Iterable[Object], publish_not_ready: bool) -> s
             # Absent means ready (API reference, EndpointConditions).
             if (endpoint.get("conditions") or {}).get("ready") is False and not publish_not_ready:
                 continue
+            named = (endpoint.get("targetRef") or {}).get("name") if pod_names else None
             for address in endpoint.get("addresses") or ():
-                host = f"{endpoint.get('hostname') or dashed(address)}.{name}".lower()
+                host = f"{endpoint.get('hostname') or named or dashed(address)}.{name}".lower()
                 records.add(address_record(name, address))
                 records.add(address_record(host, address))
                 records.add(Record(reverse_name(address), "PTR", f"{host}."))
                 for port in ports:
                     if port.get("port"):
-                        named = services.setdefault((port.get("name") or "", port.get("protocol") or "TCP"), set())
-                        named.add((port["port"], host))
+                        targets = services.setdefault((port.get("name") or "", port.get("protocol") or "TCP"), set())
+                        targets.add((port["port"], host))
     for (port_name, protocol), targets in services.items():
         records |= _srv(name, port_name, protocol, targets)
     return records
