@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from users import as_nobody
 
 SHOP = Path(__file__).parents[2] / "examples/shop"
 COMMANDS = (
@@ -65,7 +66,7 @@ def listening(pids: set[int]) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("user", ["root", "nobody"])
+@pytest.mark.parametrize("user", ["root", pytest.param("nobody", marks=as_nobody)])
 def test_the_hosts_network_is_as_before(user: str, tmp_path: Path) -> None:
     if os.getuid() != 0:
         pytest.skip("becomes two users, which only root can")

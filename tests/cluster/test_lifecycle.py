@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from users import as_nobody
 
 from sealane.testing.cluster import Cluster, eventually, run
 
@@ -112,14 +113,14 @@ def test_two_clusters_do_not_disturb_each_other(name: str) -> None:
     assert first.exec("deploy/web", "curl", "-sS", "-m", "5", "http://web/").ok
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="becomes another user, which only root can")
+@as_nobody
 def test_without_root_the_same_works(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     nobody = pwd.getpwnam("nobody")
     home = Path("/tmp") / f"sealane-test-{os.getpid()}"
     home.mkdir(mode=0o700)
     os.chown(home, nobody.pw_uid, nobody.pw_gid)
 
-    def as_nobody(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def nobodys(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "sealane", *arguments],
             user=nobody.pw_uid,
@@ -134,13 +135,13 @@ def test_without_root_the_same_works(name: str, tmp_path_factory: pytest.TempPat
         )
 
     try:
-        started = as_nobody("up", "-", "--name", name, "--nodes", "2", "--dns-upstream", "none", stdin=WEB)
+        started = nobodys("up", "-", "--name", name, "--nodes", "2", "--dns-upstream", "none", stdin=WEB)
         assert started.returncode == 0, started.stderr
-        curl = as_nobody("exec", "--name", name, "deploy/web", "--", "curl", "-sS", "-m", "5", "http://web/")
+        curl = nobodys("exec", "--name", name, "deploy/web", "--", "curl", "-sS", "-m", "5", "http://web/")
         assert curl.returncode == 0, curl.stderr
         assert '"pod"' in curl.stdout
     finally:
-        as_nobody("down", "--name", name)
+        nobodys("down", "--name", name)
     assert not any(home.iterdir())
     home.rmdir()
 

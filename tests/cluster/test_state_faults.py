@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from users import as_nobody
 
 from sealane.testing.cluster import Cluster, Done, eventually, kubectl_path, run
 
@@ -95,6 +97,63 @@ def test_another_number_of_nodes_is_refused_while_it_runs_and_taken_when_kept(cl
     cluster.sealane("up", "--nodes", "2").check()
     assert [node["name"] for node in cluster.status()["nodes"]] == ["node-1", "node-2"]
     assert kept(cluster)
+
+
+def test_pods_of_a_node_that_is_no_more_move(cluster: Cluster) -> None:
+    web = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  replicas: 4\n"
+    web += "  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n"
+    web += "    spec: {containers: [{name: web, image: nginx, ports: [{containerPort: 80}]}]}\n"
+    cluster.sealane("up", "-", "--nodes", "2", "--dns-upstream", "none", stdin=web).check()
+    cluster.sealane("down", "--keep").check()
+    cluster.sealane("up", "--nodes", "1").check()
+    found = cluster.status()
+    assert [node["name"] for node in found["nodes"]] == ["node-1"]
+    assert {pod["node"] for pod in found["pods"]} == {"node-1"}
+    assert len([pod for pod in found["pods"] if pod["name"].startswith("web-")]) == 4
+    assert "0 disagreements" in cluster.sealane("verify").check().out
+
+
+def test_a_cluster_whose_folder_is_removed_ends(cluster: Cluster) -> None:
+    cluster.sealane("up", *UP).check()
+    shutil.rmtree(folder(cluster))
+    eventually(lambda: not supervisors(cluster))
+    cluster.sealane("up", *UP).check()
+
+
+@as_nobody
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("max_user_namespaces", "sysctl user.max_user_namespaces=15000"),
+        ("max_net_namespaces", "sysctl user.max_net_namespaces=15000"),
+    ],
+)
+def test_what_the_kernel_forbids_is_named_with_the_remedy(limit: str, said: str) -> None:
+    """The limit is set in a user namespace of its own, in which sealane runs as an ordinary user."""
+    nobody = pwd.getpwnam("nobody")
+    home = Path(f"/tmp/sealane-limit-{os.getpid()}-{limit}")
+    home.mkdir()
+    os.chown(home, nobody.pw_uid, nobody.pw_gid)
+    up = f"{sys.executable} -m sealane up --name c {' '.join(UP)}"
+    # A second user namespace, nested in the first, maps nobody to nobody: no root, but the limit of the first counts.
+    inner = f"unshare --user --map-user=1000 --map-group=1000 {up}" if limit == "max_user_namespaces" else up
+    enough = "1" if limit == "max_user_namespaces" else "0"
+    try:
+        done = subprocess.run(
+            ["unshare", "--user", "--map-root-user", "sh", "-c", f"echo {enough} >/proc/sys/user/{limit} && {inner}"],
+            user=nobody.pw_uid,
+            group=nobody.pw_gid,
+            extra_groups=[],
+            env={**os.environ, "SEALANE_HOME": str(home), "HOME": str(home)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 3, done
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+    finally:
+        shutil.rmtree(home)
 
 
 def test_a_damaged_record_is_said_and_costs_no_object_and_no_process(cluster: Cluster) -> None:

@@ -12,7 +12,15 @@ from sealane.kube import kinds
 from sealane.kube.client import ApiError, Client
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Raw
-from sealane.network.addresses import API, API_PORT, CLUSTER_DOMAIN, DNS_SERVICE, KUBERNETES_SERVICE
+from sealane.network.addresses import (
+    API,
+    API_PORT,
+    CLUSTER_DOMAIN,
+    DNS_SERVICE,
+    KUBERNETES_SERVICE,
+    MAX_NODES,
+    plan_node,
+)
 
 GATEWAY_CONTROLLER = "sealane.dev/gateway-controller"
 INGRESS_CONTROLLER = "sealane.dev/ingress-controller"
@@ -38,14 +46,44 @@ COREFILE = f""".:53 {{
 """
 
 
-async def bootstrap(client: Client, dns_replicas: int = 2) -> None:
-    """Creates what is missing; leaves alone what is there."""
+async def bootstrap(client: Client, nodes: int, dns_replicas: int = 2) -> None:
+    """Creates what is missing; leaves alone what is there, but for nodes (beyond `nodes`) that are no more."""
+    if await forget_nodes(client, nodes):
+        await _fewer_dns(client, dns_replicas)
     for kind, raw in objects(dns_replicas):
         try:
             await client.create(kind, raw)
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise
+
+
+async def forget_nodes(client: Client, nodes: int) -> bool:
+    """Deletes the Nodes that a kept cluster had beyond `nodes`, and the pods bound to them; whether there were any.
+
+    As kubectl delete node, and then the pod garbage collector of kube-controller-manager, which deletes pods whose
+    node is gone at once ("orphaned pods", Kubernetes docs, Pod Lifecycle).
+    """
+    gone = {plan_node(index).name for index in range(nodes + 1, MAX_NODES + 1)}
+    left = [node.name for node in (await client.list(kinds.NODE)).items if node.name in gone]
+    if not left:
+        return False
+    for pod in (await client.list(kinds.POD)).items:
+        if pod.spec.get("nodeName") in left:
+            await client.delete(kinds.POD, pod.namespace, pod.name, grace_seconds=0)
+    for name in left:
+        await client.delete(kinds.NODE, "", name)
+    return True
+
+
+async def _fewer_dns(client: Client, replicas: int) -> None:
+    """The DNS servers want a node each: no more of them than there are nodes."""
+    try:
+        deployment = await client.get(kinds.DEPLOYMENT, "kube-system", "coredns")
+    except ApiError:
+        return
+    if deployment.spec.get("replicas", 1) > replicas:
+        await client.patch(kinds.DEPLOYMENT, "kube-system", "coredns", {"spec": {"replicas": replicas}}, type="merge")
 
 
 def objects(dns_replicas: int) -> list[tuple[Kind, Raw]]:

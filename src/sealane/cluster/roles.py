@@ -150,7 +150,7 @@ async def control_plane(folder: Folder, options: Options, sockets: list[socket.s
             store, agent_logs(folder.agent_socket), root_ca=credentials.ca, streams=AgentStreams(folder.agent_socket)
         )
         client = LocalClient(api)
-        await bootstrap(client, dns_replicas=min(2, options.nodes))
+        await bootstrap(client, options.nodes, dns_replicas=min(2, options.nodes))
         serving = asyncio.create_task(
             http.serve(api, sockets, pki.server_context(credentials), frozenset({credentials.token}))
         )

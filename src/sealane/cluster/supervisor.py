@@ -32,6 +32,7 @@ from sealane.cluster.state import replace as replace_file
 log = logging.getLogger("sealane.supervisor")
 
 STOP_SECONDS = 5.0
+LOOK_SECONDS = 2.0
 PR_SET_NAME, PR_SET_PDEATHSIG = 15, 1
 
 
@@ -111,6 +112,7 @@ class Supervisor:
         self.selector.register(wake_read, selectors.EVENT_READ, lambda: os.read(wake_read, 4096))
         self.listener = self._listen()
         self.selector.register(self.listener, selectors.EVENT_READ, self._accept)
+        self.home = self.folder.path.stat().st_ino
         for role in self.roles:
             self.children[role.name] = Child(role)
             if not role.on_demand:
@@ -120,15 +122,25 @@ class Supervisor:
                 key.data()
             self._reap()
             self._restart_due()
+            if self._homeless():
+                log.error("%s was removed; this cluster ends", self.folder.path)
+                self.stopping = True
         self._stop_all()
 
     def _on_signal(self, number: int, _frame: object) -> None:
         if number != signal.SIGCHLD:
             self.stopping = True
 
-    def _patience(self) -> float | None:
+    def _patience(self) -> float:
         due = [child.due for child in self.children.values() if child.due is not None]
-        return max(0.0, min(due) - time.monotonic()) if due else None
+        return max(0.0, min([time.monotonic() + LOOK_SECONDS, *due]) - time.monotonic())
+
+    def _homeless(self) -> bool:
+        """Whether the state folder is gone: then no command can reach this cluster any more."""
+        try:
+            return self.folder.path.stat().st_ino != self.home
+        except OSError:
+            return True
 
     # Children
 

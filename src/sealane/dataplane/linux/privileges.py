@@ -52,12 +52,14 @@ def _unshare() -> None:
         Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
     except OSError as error:
         raise Unsupported(
-            f"user namespaces are not allowed here ({error.strerror}): {_user_namespace_advice()}"
+            f"user namespaces are not allowed here ({error.strerror}): {_user_namespace_advice(error.errno or 0)}"
         ) from None
 
 
-def _user_namespace_advice() -> str:
-    """What to enable, from the switches that distributions have for it."""
+def _user_namespace_advice(code: int) -> str:
+    """What to enable, from the switches that distributions have for it. ENOSPC is a limit, user_namespaces(7)."""
+    if code == errno.ENOSPC:
+        return "ask root to run `sysctl user.max_user_namespaces=15000`, or run sealane as root"
     for path, off, advice in (
         ("kernel/unprivileged_userns_clone", "0", "sysctl kernel.unprivileged_userns_clone=1"),
         ("user/max_user_namespaces", "0", "sysctl user.max_user_namespaces=15000"),
@@ -77,9 +79,10 @@ def missing_parts() -> list[str]:
         try:
             libc.unshare(libc.CLONE_NEWNET)
         except OSError as error:
-            found.append(
-                f"network namespaces are not allowed ({error.strerror}): run sealane as root or enable user namespaces"
-            )
+            advice = "run sealane as root or enable user namespaces"
+            if error.errno == errno.ENOSPC:  # user_namespaces(7): what a limit in /proc/sys/user answers
+                advice = "ask root to run `sysctl user.max_net_namespaces=15000`"
+            found.append(f"network namespaces are not allowed ({error.strerror}): {advice}")
             return
         found.extend(filter(None, (_veth(), _nf_tables())))
 
