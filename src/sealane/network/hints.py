@@ -67,7 +67,8 @@ def _share(endpoints: list[Raw], capacity: Mapping[str, float]) -> None:
     counts = Counter(meant.values())
     for zone in sorted(capacity):
         while counts[zone] < least[zone]:
-            giver = max(sorted(capacity), key=lambda each: counts[each] - shares[each])
+            able = sorted(each for each in capacity if counts[each] > least[each])
+            giver = max(able, key=lambda each: counts[each] - shares[each])
             index = max(index for index, given in meant.items() if given == giver)
             meant[index] = zone
             counts[giver] -= 1

@@ -67,6 +67,12 @@ def test_no_hints_where_sharing_cannot_be_even(zones: list[str], capacity: dict[
     assert hints(found) == [None] * len(zones)
 
 
+def test_no_zone_gives_what_it_needs_itself() -> None:
+    found = slice_of(*"aaaaaa")
+    add_hints("auto", [found], {"a": 7.0, "b": 1.0, "c": 1.0})
+    assert Counter(hint["forZones"][0]["name"] for hint in hints(found) if hint) == {"a": 4, "b": 1, "c": 1}
+
+
 @given(
     st.dictionaries(st.sampled_from("abcd"), st.integers(1, 16).map(float), min_size=2),
     st.data(),
