@@ -109,3 +109,22 @@ def test_the_corpus_is_read_or_refused_in_lines() -> None:
         assert problem.file
         assert problem.line
         assert "\n" not in str(problem)
+
+
+def test_problems_stand_in_the_order_of_the_files(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("apiVersion: v1\nkind: Servce\nmetadata: {name: a}\n")
+    (tmp_path / "b.yaml").write_bytes(b"\xff")
+    (tmp_path / "c.yaml").write_text("\t- x\n")
+    (tmp_path / "d.yaml").write_text("just words\n")
+    problems = load([tmp_path, "missing.yaml"]).problems
+    assert [Path(each.file).name for each in problems] == ["a.yaml", "b.yaml", "c.yaml", "d.yaml", "missing.yaml"]
+    assert str(problems[3]).endswith(
+        'd.yaml:1: expected an object with apiVersion, kind and metadata, got "just words"'
+    )
+
+
+def test_a_file_without_an_object_is_told_unless_others_have_some(tmp_path: Path) -> None:
+    (tmp_path / "empty.yaml").write_text("# nothing\n---\n")
+    assert [str(each) for each in load([tmp_path]).problems] == [f"{tmp_path}/empty.yaml: holds no object"]
+    assert load([tmp_path, CASES / "good.in.yaml"]).problems == ()
+    assert [str(each) for each in load(["-"], stdin=[""]).problems] == ["stdin: holds no object"]

@@ -16,7 +16,7 @@ from sealane.kube.kinds import Kind
 from sealane.kube.manifests.documents import Document, Unreadable, documents
 from sealane.kube.manifests.served import BUILTIN, Served, definitions, why_unknown
 from sealane.kube.objects import Key, Object, Origin, Raw, without_nulls
-from sealane.kube.problems import FieldPath, Part
+from sealane.kube.problems import FieldPath, Part, quoted
 from sealane.kube.validation import validate
 
 __all__ = ["ManifestProblem", "Manifests", "kind_of", "load"]
@@ -75,8 +75,15 @@ def load(
     """
     found: list[tuple[Raw, Origin]] = []
     problems: list[ManifestProblem] = []
-    for file, text in _texts(paths, stdin, problems):
-        _read(file, text, found, problems)
+    files: dict[str, None] = {}
+    for file, text in _texts(paths, stdin):
+        files[file] = None
+        if isinstance(text, ManifestProblem):
+            problems.append(text)
+        else:
+            _read(file, text, found, problems)
+    if not found and not problems:
+        problems += [ManifestProblem(file, 0, "", (), "holds no object") for file in files]
     served = {**BUILTIN, **definitions([*known, *(raw for raw, _ in found)])}
     objects: dict[Key, Object] = {}
     places: dict[Key, Origin] = {}
@@ -95,14 +102,13 @@ def load(
             if loaded is not None:
                 objects[key if key.name else Key(key.group, key.kind, key.namespace, f" {len(objects)}")] = loaded
         problems += mine
-    order = {file: number for number, file in enumerate(dict.fromkeys(each.file for each in problems))}
+    order = {file: number for number, file in enumerate(files)}
     problems.sort(key=lambda each: (order[each.file], each.line))
     return Manifests(tuple(objects.values()), tuple(problems), served)
 
 
-def _texts(
-    paths: Iterable[str | Path], stdin: Iterable[str] | None, problems: list[ManifestProblem]
-) -> Iterator[tuple[str, str]]:
+def _texts(paths: Iterable[str | Path], stdin: Iterable[str] | None) -> Iterator[tuple[str, str | ManifestProblem]]:
+    """Each file's name and text, or why there is none."""
     seen: set[Path] = set()
     for given in paths:
         if str(given) == "-":
@@ -114,7 +120,7 @@ def _texts(
             files = sorted(each for each in path.rglob("*") if each.suffix in SUFFIXES and each.is_file())
             if not files:
                 message = f"no manifest in this folder (looked for {', '.join('*' + each for each in SUFFIXES)})"
-                problems.append(ManifestProblem(str(path), 0, "", (), message))
+                yield str(path), ManifestProblem(str(path), 0, "", (), message)
         for file in files:
             if file.resolve() in seen:
                 continue
@@ -122,9 +128,9 @@ def _texts(
             try:
                 yield str(file), file.read_text(encoding="utf-8")
             except OSError as error:
-                problems.append(ManifestProblem(str(file), 0, "", (), (error.strerror or str(error)).lower()))
+                yield str(file), ManifestProblem(str(file), 0, "", (), (error.strerror or str(error)).lower())
             except UnicodeDecodeError:
-                problems.append(ManifestProblem(str(file), 0, "", (), "not a text file (UTF-8)"))
+                yield str(file), ManifestProblem(str(file), 0, "", (), "not a text file (UTF-8)")
 
 
 def _read(file: str, text: str, found: list[tuple[Raw, Origin]], problems: list[ManifestProblem]) -> None:
@@ -136,7 +142,7 @@ def _read(file: str, text: str, found: list[tuple[Raw, Origin]], problems: list[
             if isinstance(value, dict):
                 found.append((value, origin))
             else:
-                kind = "a list" if isinstance(value, list) else f"{type(value).__name__} {value!r}"[:60]
+                kind = "a list" if isinstance(value, list) else quoted(value)[:60]
                 message = f"expected an object with apiVersion, kind and metadata, got {kind}"
                 problems.append(ManifestProblem(file, origin.line, "", (), message))
 
