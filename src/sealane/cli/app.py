@@ -114,7 +114,9 @@ def run(
     ] = None,
     nodes: Nodes = None,
     populate: Populate = False,
-    name: Annotated[str, typer.Option("--name", help="Use this running cluster and leave it running.")] = "",
+    name: Annotated[
+        str, typer.Option("--name", help="Use this cluster (started when it does not run) and leave it running.")
+    ] = "",
     timeout: Timeout = 60,
     dns_upstream: Upstream = None,
 ) -> None:
