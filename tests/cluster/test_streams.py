@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -80,9 +80,11 @@ def test_a_process_that_outlives_the_program_does_not_hold_the_stream(sealane: C
 
 def test_a_client_that_goes_takes_its_program_with_it(sealane: Cluster, kubectl: str) -> None:
     def still_there() -> bool:
-        return any(
-            b"sleep\x003141.5" in path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()
-        )
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):  # it has ended meanwhile
+                if b"sleep\x003141.5" in path.read_bytes():
+                    return True
+        return False
 
     env = {**os.environ, "KUBECONFIG": sealane.kubeconfig}
     argv = [kubectl, "exec", "-n", "shop", "deploy/frontend", "--", "sh", "-c", "echo on; exec sleep 3141.5"]
@@ -102,6 +104,21 @@ def test_a_terminal_has_the_size_of_ours(sealane: Cluster, kubectl: str) -> None
     done = subprocess.run(["script", "-qec", command, "/dev/null"], input=b"", capture_output=True, timeout=20, env=env)
     assert b"17 91" in done.stdout, done
     assert done.returncode == 3
+
+
+@pytest.mark.skipif(shutil.which("script") is None, reason="no script(1) here")
+def test_control_c_ends_what_runs_in_the_terminal(sealane: Cluster, kubectl: str) -> None:
+    command = f"{kubectl} exec -it -n shop deploy/frontend -- sh -c 'echo on; exec sleep 3141'"
+    env = {**os.environ, "KUBECONFIG": sealane.kubeconfig}
+    argv = ["script", "-qec", command, "/dev/null"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        while b"on" not in process.stdout.readline():
+            pass
+        process.stdin.write(b"\x03")
+        process.stdin.flush()
+        assert process.wait(10) == 130
 
 
 def test_files_are_copied_both_ways(sealane: Cluster, kubectl: str, tmp_path: Path) -> None:

@@ -296,6 +296,8 @@ def _become(launch: Launch, root: int, fds: list[int], errors: int) -> NoReturn:
         except FileNotFoundError:
             os.makedirs(launch.cwd)
             os.chdir(launch.cwd)
+        if launch.root is not None and not launch.join and not launch.fresh:
+            _leave_process_1(errors)
         if launch.capabilities is not None:
             capabilities.keep_only(launch.capabilities)
         os.umask(0o022)
@@ -310,6 +312,23 @@ def _become(launch: Launch, root: int, fds: list[int], errors: int) -> NoReturn:
         os.write(errors, f"22 {error}".encode())
     finally:
         os._exit(127)
+
+
+def _leave_process_1(errors: int) -> None:
+    """Returns in a child; process 1 only waits for it and ends as it does.
+
+    The kernel keeps from process 1 every signal that it does not handle: Ctrl-C would not end a program.
+    """
+    child = os.fork()
+    if child == 0:
+        return
+    os.close(errors)
+    for fd in range(3):  # whoever reads there waits for the program, not for us
+        os.close(fd)
+    while True:
+        pid, status = os.wait()
+        if pid == child:
+            os._exit(128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
 
 
 def _stdio(fds: list[int], keep: set[int]) -> None:
