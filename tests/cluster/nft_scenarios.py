@@ -136,6 +136,22 @@ async def node_ports_and_load_balancers_from_outside(lab: Lab) -> None:
 
 
 @scenario
+async def internal_load_balancers_and_annotated_ranges(lab: Lab) -> None:
+    lab.put(lab.service(type="LoadBalancer", ingress="172.18.254.1"), *lab.slices("c"))
+    await lab.programmer.synced()
+    for where in ("a", "c", "node-1", "node-2"):
+        assert (await lab.ask(where, "172.18.254.1"))[0] == "c", where
+    assert (await lab.ask("outside", "172.18.254.1"))[0] == "silent"
+    open_ = lab.service(type="LoadBalancer", ingress=LB)
+    name = "service.beta.kubernetes.io/load-balancer-source-ranges"
+    bound = Object({**open_.raw, "metadata": {**open_.metadata, "annotations": {name: "10.244.1.2/32, what?"}}})
+    lab.put(bound)
+    await lab.programmer.synced()
+    assert (await lab.ask("a", LB))[0] == "c"
+    assert (await lab.ask("b", LB))[0] == "silent"
+
+
+@scenario
 async def external_traffic_policy_local(lab: Lab) -> None:
     lab.put(lab.service(type="LoadBalancer", ingress=LB, externalTrafficPolicy="Local"), *lab.slices("c"))
     await lab.programmer.synced()

@@ -105,6 +105,31 @@ def test_a_zone_label_keeps_traffic_in_the_zone(sealane: Cluster) -> None:
     eventually(lambda: answered(sealane, "http://web", 24) == everybody)
 
 
+def test_cloud_annotations_have_an_effect_or_an_event(sealane: Cluster) -> None:
+    sealane.apply(
+        """
+apiVersion: v1
+kind: Service
+metadata:
+  name: cloudy
+  annotations:
+    service.beta.kubernetes.io/azure-load-balancer-internal: "true"
+    service.beta.kubernetes.io/azure-dns-label-name: shop
+spec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80}]}
+"""
+    )
+    address = sealane.get("service", "cloudy", "default")["status"]["loadBalancer"]["ingress"][0]["ip"]
+    assert address.startswith("172.18.254.")
+    assert answered(sealane, f"http://{address}", 1) != set()
+
+    def said() -> list[str]:
+        events = sealane.get("events", namespace="default")["items"]
+        return [event["message"] for event in events if event["reason"] == "AnnotationIgnored"]
+
+    [message] = eventually(said)
+    assert "azure-dns-label-name (Azure: a public DNS name) is not honoured" in message
+
+
 def curl(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["curl", "-sS", "--max-time", "5", *arguments], capture_output=True, text=True, check=False)
 

@@ -22,6 +22,7 @@ from typing import cast
 from sealane.cluster.state import replace
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.kube.objects import Object
+from sealane.network.addresses import INTERNAL_LOAD_BALANCERS
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def wanted(services: Iterable[Object], nodes: Sequence[str] = ()) -> set[Mirror]
             continue
         for ingress in (service.status.get("loadBalancer") or {}).get("ingress") or ():
             address = ingress.get("ip", "")
-            if not address or ip_address(address).version != 4:
+            if not address or ip_address(address).version != 4 or ip_address(address) in INTERNAL_LOAD_BALANCERS[0]:
                 continue
             for port in service.spec.get("ports") or ():
                 if port.get("protocol", "TCP") == "TCP":

@@ -13,8 +13,9 @@ from ipaddress import ip_address
 from sealane.controllers.actions import Action, Again, Patch, Say
 from sealane.kube.kinds import SERVICE
 from sealane.kube.objects import Key, Object, Raw
-from sealane.network.addresses import LOAD_BALANCERS, IPAddress, IPNetwork
+from sealane.network.addresses import INTERNAL_LOAD_BALANCERS, LOAD_BALANCERS, IPAddress, IPNetwork
 from sealane.network.endpoints import address_types
+from sealane.network.services.annotations import wants_internal
 
 REQUESTED = ("metallb.io/loadBalancerIPs", "metallb.universe.tf/loadBalancerIPs", "kube-vip.io/loadbalancerIPs")
 """Annotations that ask for addresses, comma separated; `spec.loadBalancerIP` (deprecated) can ask for one only."""
@@ -26,17 +27,19 @@ RETRY = 5.0
 class Pool:
     """Which Service holds which address. Addresses that end in .0 or are the last of the range are not given out."""
 
-    def __init__(self, ranges: Sequence[IPNetwork] = LOAD_BALANCERS) -> None:
-        self._ranges = tuple(ranges)
+    def __init__(
+        self, ranges: Sequence[IPNetwork] = LOAD_BALANCERS, internal: Sequence[IPNetwork] = INTERNAL_LOAD_BALANCERS
+    ) -> None:
+        self._ranges = {False: tuple(ranges), True: tuple(internal)}
         self._holders: dict[IPAddress, Key] = {}
         self._held: dict[Key, set[IPAddress]] = {}
-        self._next: dict[int, int] = {}
+        self._next: dict[IPNetwork, int] = {}
 
     def holder(self, address: IPAddress) -> Key | None:
         return self._holders.get(address)
 
-    def covers(self, address: IPAddress) -> bool:
-        return any(address in each for each in self._ranges if each.version == address.version)
+    def covers(self, address: IPAddress, *, internal: bool) -> bool:
+        return any(address in each for each in self._ranges[internal] if each.version == address.version)
 
     def hold(self, key: Key, addresses: Iterable[IPAddress]) -> None:
         """`key` holds exactly these; what another holds already stays the other's."""
@@ -48,18 +51,18 @@ class Pool:
         if wanted:
             self._held[key] = wanted
 
-    def free(self, version: int) -> IPAddress | None:
+    def free(self, version: int, *, internal: bool = False) -> IPAddress | None:
         """An address that nobody holds; None when there is none. One that was let go comes last."""
-        for network in self._ranges:
+        for network in self._ranges[internal]:
             if network.version != version:
                 continue
             size = min(network.num_addresses, 1 << 16)
-            start = self._next.get(version, 0)
+            start = self._next.get(network, 0)
             for step in range(size - 2):
                 offset = 1 + (start + step) % (size - 2)
                 address = network[offset]
                 if address not in self._holders:
-                    self._next[version] = offset % (size - 2)
+                    self._next[network] = offset % (size - 2)
                     return address
         return None
 
@@ -89,6 +92,7 @@ def plan(service: Object, pool: Pool) -> list[Action]:
     versions = [6 if family == "IPv6" else 4 for family in address_types(service)]
     has = [each for each in assigned(service) if pool.holder(each) in (None, service.key)]
     asked = _requested(service)
+    internal = wants_internal(service)
     actions: list[Action] = []
     chosen: list[IPAddress] = []
     for version in versions:
@@ -96,8 +100,8 @@ def plan(service: Object, pool: Pool) -> list[Action]:
         if wishes:
             address, problem = _granted(service.key, wishes[0], pool)
         else:
-            kept = [each for each in has if each.version == version and pool.covers(each)]
-            address = kept[0] if kept else pool.free(version)
+            kept = [each for each in has if each.version == version and pool.covers(each, internal=internal)]
+            address = kept[0] if kept else pool.free(version, internal=internal)
             problem = "" if address else f"no free IPv{version} address is left in the load-balancer pool"
         if address is not None:
             chosen.append(address)
@@ -114,8 +118,8 @@ def plan(service: Object, pool: Pool) -> list[Action]:
 
 
 def _granted(key: Key, wish: IPAddress, pool: Pool) -> tuple[IPAddress | None, str]:
-    if not pool.covers(wish):
-        ranges = " or ".join(str(each) for each in LOAD_BALANCERS)
+    if not (pool.covers(wish, internal=False) or pool.covers(wish, internal=True)):
+        ranges = " or ".join(str(each) for each in (*LOAD_BALANCERS, *INTERNAL_LOAD_BALANCERS))
         return None, f"{wish} is not in the pool, {ranges}"
     holder = pool.holder(wish)
     if holder not in (None, key):

@@ -13,19 +13,19 @@ from typing import Any
 
 from sealane.kube.objects import Object, Origin, Raw
 from sealane.kube.selectors import LabelSelector
-from sealane.network.addresses import LOAD_BALANCERS, SERVICES, plan_node
+from sealane.network.addresses import INTERNAL_LOAD_BALANCERS, LOAD_BALANCERS, SERVICES, plan_node
 from sealane.network.endpoints import PodEndpoint, endpoint_slices, pod_endpoint, pod_selector
 from sealane.network.hints import node_share, zone_capacity
 from sealane.network.mirroring import is_mirrored, mirrored_slices
 from sealane.network.routes import gateway, ingress, proxies
 from sealane.network.routes.model import INGRESS_PROXY
+from sealane.network.services.annotations import wants_internal
 from sealane.network.services.compile import slice_service
 
 TEMPLATED = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job")
 FIRST_SERVICE = 256
 """Service addresses are given from 10.96.1.0 on: those before are for the cluster's own Services."""
 FIRST_POD = 2
-FIRST_LOAD_BALANCER = 1
 
 
 def expected(objects: Iterable[Object], nodes: int = 3) -> list[Object]:
@@ -188,14 +188,17 @@ def _with_addresses(objects: list[Object]) -> list[Object]:
     services = _of(objects, "Service")
     taken = {address for item in services for address in item.spec.get("clusterIPs") or [item.spec.get("clusterIP")]}
     cluster = (str(SERVICES[0][index]) for index in range(FIRST_SERVICE, SERVICES[0].num_addresses))
-    balancers = (str(LOAD_BALANCERS[0][index]) for index in range(FIRST_LOAD_BALANCER, 255))
+    balancers = {
+        internal: map(str, network.hosts())
+        for internal, network in ((False, LOAD_BALANCERS[0]), (True, INTERNAL_LOAD_BALANCERS[0]))
+    }
     made = []
     for item in services:
         if item.spec.get("type") != "ExternalName" and not item.spec.get("clusterIP"):
             address = next(address for address in cluster if address not in taken)
             item = _changed(item, ("spec",), {"clusterIP": address, "clusterIPs": [address]})
         if item.spec.get("type") == "LoadBalancer" and not item.status.get("loadBalancer"):
-            entry = {"ip": next(balancers), "ipMode": "VIP"}
+            entry = {"ip": next(balancers[wants_internal(item)]), "ipMode": "VIP"}
             item = _changed(item, ("status",), {"loadBalancer": {"ingress": [entry]}})
         made.append(item)
     return [item for item in objects if item.kind != "Service"] + made

@@ -12,7 +12,7 @@ from sealane.explain.steps import Step
 from sealane.explain.world import World
 from sealane.kube.objects import Key, Object
 from sealane.kube.selectors import LabelSelector
-from sealane.network.addresses import SERVICES, family
+from sealane.network.addresses import SERVICES, family, is_internal
 from sealane.network.endpoints import pod_endpoint, pod_selector, target_number
 from sealane.network.services import Frontend, ServiceModel, ServicePort, select_backends, source_allowed
 from sealane.network.services import Place as NodePlace
@@ -64,6 +64,9 @@ def _service(
     outside = source.kind in ("outside", "address")
     if outside and frontend.kind == "ClusterIP":
         text = f"{name}: cluster addresses are not routed outside the cluster"
+        return Served((Step("service", "stop", text, where),))
+    if outside and frontend.kind == "LoadBalancer" and is_internal(frontend.address):
+        text = f"{name}: an internal load balancer is not reached from outside the cluster"
         return Served((Step("service", "stop", text, where),))
     if outside and not source_allowed(service, frontend, source.address(frontend.family)):
         ranges = ", ".join(service.source_ranges)

@@ -18,6 +18,8 @@ UNDERLAY = (IPv4Network("172.18.0.0/16"), IPv6Network("fd00:172:18::/64"))
 PODS = (IPv4Network("10.244.0.0/16"), IPv6Network("fd00:10:244::/48"))
 SERVICES = (IPv4Network("10.96.0.0/16"), IPv6Network("fd00:10:96::/112"))
 LOAD_BALANCERS = (IPv4Network("172.18.255.0/24"), IPv6Network("fd00:172:18:ff::/112"))
+INTERNAL_LOAD_BALANCERS = (IPv4Network("172.18.254.0/24"), IPv6Network("fd00:172:18:fe::/112"))
+"""For Services that ask for an internal load balancer: nodes and pods reach them, *outside* has no way there."""
 NODE_PORTS = range(30000, 32768)
 
 OUTSIDE = (IPv4Address("172.18.0.1"), IPv6Address("fd00:172:18::1"))
@@ -72,6 +74,12 @@ def node_range(cidrs: tuple[str, ...]) -> tuple[IPNetwork, ...]:
 def family(address: str) -> int:
     """4 or 6."""
     return ip_address(address).version
+
+
+def is_internal(address: str) -> bool:
+    """Is this an address of the internal load-balancer pool?"""
+    found = ip_address(address)
+    return any(found in each for each in INTERNAL_LOAD_BALANCERS if each.version == found.version)
 
 
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"

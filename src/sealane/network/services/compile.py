@@ -13,6 +13,7 @@ from typing import Any
 from sealane.kube.objects import Key, Object
 from sealane.network.addresses import canonical
 from sealane.network.provenance import Provenance
+from sealane.network.services.annotations import annotated_ranges
 from sealane.network.services.model import Backend, Family, Frontend, Protocol, ServiceModel, ServicePort
 from sealane.reactive.collections import Collection, Derived, Fetch, derive
 
@@ -120,7 +121,8 @@ def _model(
         spec.get("internalTrafficPolicy") or "Cluster",
         (spec.get("externalTrafficPolicy") or "Cluster") if external else "Cluster",
         affinity,
-        tuple(str(ip_network(cidr.strip(), strict=False)) for cidr in spec.get("loadBalancerSourceRanges") or ()),
+        tuple(str(ip_network(cidr.strip(), strict=False)) for cidr in spec.get("loadBalancerSourceRanges") or ())
+        or tuple(annotated_ranges(service)),
         spec.get("healthCheckNodePort"),
         tuple(shadowed),
     )
