@@ -85,3 +85,14 @@ def test_pods_get_what_the_configmap_says(sealane: Cluster) -> None:
 
     configure(sealane, COREFILE.replace("192.0.2.7", "192.0.2.8"))
     soon(lambda: "192.0.2.8" in dig(sealane, "seven.example.com"))
+
+
+def test_pods_verified_knows_the_pods_that_are(sealane: Cluster) -> None:
+    sealane.apply(CLIENT)
+    address = sealane.get("pod", "client", "default")["status"]["podIP"]
+    name = f"{address.replace('.', '-')}.default.pod.cluster.local"
+    configure(sealane, COREFILE.replace("pods insecure", "pods verified"))
+    other = "10-9-9-9.default.pod.cluster.local"
+    soon(lambda: "status: NXDOMAIN" in dig(sealane, other))
+    soon(lambda: address in dig(sealane, name).split())
+    assert "status: NXDOMAIN" in dig(sealane, name.replace(".default.", ".kube-system."))

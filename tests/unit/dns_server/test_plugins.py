@@ -271,7 +271,6 @@ def test_what_has_no_effect_is_said() -> None:
     text = ".:53 .:5353 {\n autopath @kubernetes\n kubernetes cluster.local {\n  pods verified\n }\n}\n"
     assert configuration(parse(text)).warnings == (
         "Corefile:2: autopath has no effect",
-        "Corefile:3: pods verified is answered as pods insecure",
         "Corefile:1: dns://.:5353 is not listened on, only dns on port 53",
     )
 

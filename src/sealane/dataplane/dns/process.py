@@ -18,9 +18,9 @@ from sealane.kube import kinds
 from sealane.kube.client import ApiError, Client
 from sealane.network.addresses import DNS_SERVICE
 from sealane.network.names import Zone, cluster_names
-from sealane.network.names.records import zone_apex
-from sealane.reactive.collections import Graph
-from sealane.reactive.informer import Informers, inform
+from sealane.network.names.records import pod_names, zone_apex
+from sealane.reactive.collections import Graph, Source
+from sealane.reactive.informer import Informer, Informers, inform
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,8 @@ async def serve(client: Client, handoff: str, upstream: str = "host") -> None:
     graph = Graph()
     informers = inform(client, graph, [kinds.SERVICE, kinds.ENDPOINTSLICE, kinds.NAMESPACE, kinds.CONFIGMAP])
     events = Events(client)
-    configured = Configured(informers[kinds.CONFIGMAP], parse_upstream(upstream), _Tables(informers).table, events.tell)
+    tables = _Tables(informers, Informer(client, kinds.POD, Source(graph, "pods")))
+    configured = Configured(informers[kinds.CONFIGMAP], parse_upstream(upstream), tables.table, events.tell)
     serving = _Serving(client, configured)
     informers.start()
     try:
@@ -47,19 +48,25 @@ async def serve(client: Client, handoff: str, upstream: str = "host") -> None:
         await configured.close()
         await events.close()
         await informers.stop()
+        await tables.pods.stop()
         serving.release(list(serving.held))
 
 
 class _Tables:
-    """The cluster's names as the `kubernetes` plugin of each server block wants them."""
+    """The cluster's names as the `kubernetes` plugin of each server block wants them.
 
-    def __init__(self, informers: Informers) -> None:
+    pods: watched only once some block wants `pods verified`, for a cluster has many and they change often.
+    """
+
+    def __init__(self, informers: Informers, pods: Informer) -> None:
+        self.pods = pods
         self._sources = [informers[kind] for kind in (kinds.SERVICE, kinds.ENDPOINTSLICE, kinds.NAMESPACE)]
         self._names = cache(cluster_names)
+        self._pod_names = cache(pod_names)
 
     def table(self, wanted: Kubernetes) -> Table:
         domain = wanted.domain
-        table = Table(Zone(domain, "disabled" if wanted.pods == "disabled" else "insecure"), wanted.ttl)
+        table = Table(Zone(domain, "insecure" if wanted.pods == "insecure" else "disabled"), wanted.ttl)
         table.change(None, zone_apex([str(address) for address in DNS_SERVICE], domain))
         services, slices, namespaces = self._sources
         for names in self._names(
@@ -72,6 +79,9 @@ class _Tables:
             pod_names=wanted.pod_names,
         ):
             table.follow(names)
+        if wanted.pods == "verified":
+            self.pods.start()
+            table.follow(self._pod_names(self.pods.source, domain, only=wanted.namespaces))
         return table
 
 

@@ -72,6 +72,29 @@ def records_of_namespace(namespace: Object, domain: str = CLUSTER_DOMAIN) -> Zon
     return ZoneData(empty=(f"{namespace.name}.svc.{domain}", f"{namespace.name}.pod.{domain}"))
 
 
+def records_of_pod(pod: Object, domain: str = CLUSTER_DOMAIN) -> ZoneData:
+    """The dashed names of a pod that lives, for `pods verified`. Source: https://coredns.io/plugins/kubernetes/."""
+    status = pod.raw.get("status") or {}
+    if pod.metadata.get("deletionTimestamp") or status.get("phase") in ("Succeeded", "Failed", "Unknown"):
+        return ZoneData()
+    addresses = [one["ip"] for one in status.get("podIPs") or ()] or [
+        status[key] for key in ("podIP",) if status.get(key)
+    ]
+    names = {address: f"{dashed(address)}.{pod.namespace}.pod.{domain}".lower() for address in addresses}
+    return ZoneData(tuple(sorted(address_record(name, address) for address, name in names.items())))
+
+
+def pod_names(
+    pods: Collection[Key, Object], domain: str = CLUSTER_DOMAIN, *, only: AbstractSet[str] | None = None
+) -> Collection[Key, ZoneData]:
+    """Derived zone data of every pod. only: the namespaces that have names, None for all."""
+
+    def of_pod(key: Key, pod: Object, fetch: Fetch) -> ZoneData | None:
+        return records_of_pod(pod, domain) if only is None or key.namespace in only else None
+
+    return derive("pod names", pods, of_pod)
+
+
 def cluster_names(
     services: Collection[Key, Object],
     slices: Collection[Key, Object],

@@ -105,9 +105,6 @@ def configuration(blocks: Sequence[ServerBlock], files: Mapping[str, str] | None
         chain = _chain(zones, by_name, files or {})
         for name in WITHOUT_EFFECT:
             warnings += [str(one.error(f"{name} has no effect")) for one in by_name.get(name, ())]
-        if chain.kubernetes is not None and chain.kubernetes.pods == "verified":
-            (where,) = by_name["kubernetes"]
-            warnings.append(str(where.error("pods verified is answered as pods insecure")))
         for server in block.servers:
             if (server.port, server.scheme) != (PORT, "dns"):
                 what = f"{server.scheme}://{server.zone}.:{server.port}"
