@@ -176,6 +176,11 @@ class Folder:
     def netns(self, name: str) -> Path:
         return self.run / "netns" / name
 
+    @property
+    def is_cluster(self) -> bool:
+        """Whether a cluster has ever been started in it: SEALANE_HOME may be a folder with others in it."""
+        return self.record_path.exists() or self.store.exists()
+
     def make(self) -> None:
         """Creates what is missing. Raises StateError when the folder is not ours alone, or cannot hold a cluster."""
         with _said(self.path):
@@ -291,7 +296,7 @@ def clusters() -> list[Folder]:
     """Every cluster of this user, running or not."""
     try:
         found = [Folder(path) for path in home().iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
-        return sorted(found, key=lambda each: each.name)
+        return sorted((each for each in found if each.is_cluster), key=lambda each: each.name)
     except (FileNotFoundError, PermissionError, NotADirectoryError):
         return []
 
