@@ -31,6 +31,9 @@ check: ## format, lint, types, layers, unit tests: what every commit passes
 test-all: setup ## unit tests and tests on real clusters with every Python of 3.11, 3.12, 3.13 that is here
 	@scripts/test-all $(PYTHONS)
 
+agree: setup ## random clusters: what the model says against what packets do
+	$(BIN)/python tests/cluster/agree_services.py 200
+
 bench: setup ## every performance claim, measured on this machine
 	$(BIN)/python -m benchmarks
 
