@@ -10,18 +10,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 from sealane.apiserver import http, pki
 from sealane.apiserver.api import Api
 from sealane.kube.http import HttpClient
 from sealane.kube.kubeconfig import Access
 
+_FOLDER = TemporaryDirectory(prefix="sealane-pki-")  # goes with this process
+
 
 @lru_cache(maxsize=1)
 def credentials() -> pki.Credentials:
     """One set for all tests of a process: making keys is not what they are about."""
-    return pki.ensure(Path(mkdtemp(prefix="sealane-pki-")))
+    return pki.ensure(Path(_FOLDER.name))
 
 
 @dataclass(frozen=True)
