@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
 import json
 import logging
 import os
@@ -34,7 +33,6 @@ def main() -> None:
 
 
 def _run(folder: Folder, options: Options) -> None:
-    gc.disable()  # imports make much and drop little
     from sealane.cluster import roles
 
     ctypes.CDLL(None).prctl(PR_SET_NAME, b"sealane:super")
@@ -50,8 +48,6 @@ def _run(folder: Folder, options: Options) -> None:
     )
     folder.write(record)
     plan = roles.prepare(folder, options, api)
-    gc.freeze()  # shared pages stay shared: the collector does not touch them in the children
-    gc.enable()
     Supervisor(folder, record, plan).run()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sealane.apiserver import pki
 from sealane.cluster.state import Folder, Options
-from sealane.cluster.supervisor import Channel, Role
+from sealane.cluster.supervisor import Channel, Plan, Role
 from sealane.dataplane.linux import namespaces, topology
 from sealane.dataplane.linux.privileges import become_private
 from sealane.dataplane.pods.standins import server as standins
@@ -22,7 +22,7 @@ from sealane.network.addresses import API, API_PORT, NodePlan, plan_node
 
 Work = Coroutine[Any, Any, None]
 
-PRELOAD = ("asyncio", "msgspec", "aiohttp", "uvloop", "sealane.kube.http", "sealane.reactive.informer")
+PRELOAD = ("asyncio", "msgspec", "sealane.kube.http", "uvloop", "sealane.reactive.informer")
 """What most children import: once, before they are forked, so that they share the pages and start in milliseconds."""
 
 AGENT_KINDS = (
@@ -38,36 +38,44 @@ AGENT_KINDS = (
 """What the node agent follows."""
 
 
-def prepare(folder: Folder, options: Options, api: socket.socket) -> list[Role]:
-    """Makes the private world, credentials and kubeconfigs; returns the roles in the order of their start.
+def prepare(folder: Folder, options: Options, api: socket.socket) -> Plan:
+    """Makes the private world, and says which processes live in it. Raises Unsupported for what this machine lacks.
 
-    Raises Unsupported when this machine lacks something.
+    The control plane has most to import of its own, so it is forked first and imports while the supervisor prepares
+    what the others share.
     """
     become_private(folder.run)
+    folder.local_kubeconfig.unlink(missing_ok=True)  # the sign that the credentials are there
     making = _meanwhile(lambda: pki.ensure(folder.pki))
-    for module in PRELOAD:
-        importlib.import_module(module)
     plans = [plan_node(index) for index in range(1, options.nodes + 1)]
     topology.create_outside(folder.run, plans)
     inside = namespaces.inside(folder.netns(topology.OUTSIDE_NAMESPACE), _listen_inside)
     local = _listen_locally(folder)
-    os.waitpid(making, 0)
-    credentials = pki.ensure(folder.pki)
-    pki.write_kubeconfig(folder.kubeconfig, f"https://127.0.0.1:{api.getsockname()[1]}", credentials, folder.name)
-    pki.write_kubeconfig(folder.local_kubeconfig, f"unix:{folder.api_socket}", credentials, folder.name)
-    pki.write_kubeconfig(folder.outside_kubeconfig, f"https://{API[0]}:{API_PORT}", credentials, folder.name)
+
+    def share() -> None:
+        for module in PRELOAD:
+            importlib.import_module(module)
+        os.waitpid(making, 0)
+        credentials = pki.ensure(folder.pki)
+        server = f"https://127.0.0.1:{api.getsockname()[1]}"
+        pki.write_kubeconfig(folder.kubeconfig, server, credentials, folder.name)
+        pki.write_kubeconfig(folder.local_kubeconfig, f"unix:{folder.api_socket}", credentials, folder.name)
+        pki.write_kubeconfig(folder.outside_kubeconfig, f"https://{API[0]}:{API_PORT}", credentials, folder.name)
 
     def role(name: str, work: Callable[[Channel], Work]) -> Role:
         return Role(name, lambda channel: _serve(work(channel)))
 
-    return [
-        role("control-plane", lambda channel: control_plane(folder, options, [api, inside, local], channel)),
-        Role("nodes", lambda channel: _nodes(folder, plans, channel)),
-        role("dns", lambda channel: dns(folder, options, channel)),
-        Role("stand-ins", lambda channel: standins.main(str(folder.handoff_socket), channel.ready)),
-        role("host-access", lambda channel: host_access(folder, plans, channel)),
-        Role("envoy", lambda _channel: envoy(folder), on_demand=True),
-    ]
+    return Plan(
+        first=role("control-plane", lambda channel: control_plane(folder, options, [api, inside, local], channel)),
+        share=share,
+        then=(
+            Role("nodes", lambda channel: _nodes(folder, plans, channel)),
+            role("dns", lambda channel: dns(folder, options, channel)),
+            Role("stand-ins", lambda channel: standins.main(str(folder.handoff_socket), channel.ready)),
+            role("host-access", lambda channel: host_access(folder, plans, channel)),
+            Role("envoy", lambda _channel: envoy(folder), on_demand=True),
+        ),
+    )
 
 
 def _meanwhile(work: Callable[[], object]) -> int:
@@ -119,6 +127,7 @@ def _serve(work: Work) -> None:
 
 async def control_plane(folder: Folder, options: Options, sockets: list[socket.socket], channel: Channel) -> None:
     """The API, every controller, and the xDS server for Envoy."""
+    importlib.import_module("sealane.kube.http")  # aiohttp, in the way it says, before `apiserver` does
     import sqlite3
 
     import msgspec
@@ -145,6 +154,8 @@ async def control_plane(folder: Folder, options: Options, sockets: list[socket.s
         )
         return
     try:
+        while not folder.local_kubeconfig.exists():  # another process makes the credentials meanwhile
+            await asyncio.sleep(0.002)
         credentials = pki.ensure(folder.pki)
         api = Api(
             store, agent_logs(folder.agent_socket), root_ca=credentials.ca, streams=AgentStreams(folder.agent_socket)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import json
 import logging
 import os
@@ -47,6 +48,19 @@ class Role:
     name: str
     main: Callable[[Channel], None]
     on_demand: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The children of a cluster: `first` is forked at once, the others when `share` has made what they share."""
+
+    first: Role
+    share: Callable[[], None]
+    then: tuple[Role, ...]
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        return (self.first, *self.then)
 
 
 class Channel:
@@ -96,7 +110,7 @@ class Caller:
 class Supervisor:
     folder: Folder
     record: Record
-    roles: list[Role]
+    plan: Plan
     children: dict[str, Child] = field(default_factory=dict)
     callers: dict[int, Caller] = field(default_factory=dict)
     stopping: bool = False
@@ -113,8 +127,11 @@ class Supervisor:
         self.listener = self._listen()
         self.selector.register(self.listener, selectors.EVENT_READ, self._accept)
         self.home = self.folder.path.stat().st_ino
-        for role in self.roles:
-            self.children[role.name] = Child(role)
+        self.children = {role.name: Child(role) for role in self.plan.roles}
+        self._start(self.children[self.plan.first.name])
+        self.plan.share()
+        gc.freeze()  # shared pages stay shared: the collector does not touch them in the children
+        for role in self.plan.then:
             if not role.on_demand:
                 self._start(self.children[role.name])
         while not self.stopping:

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-import aiohttp
 import msgspec
 
 from sealane.kube import kubeconfig
+from sealane.kube._aiohttp import aiohttp
 from sealane.kube.client import ApiError, Client, ObjectList, PatchType, WatchEvent, binding
 from sealane.kube.kinds import POD, Kind
 from sealane.kube.kubeconfig import Access

@@ -11,7 +11,7 @@ import pytest
 
 from sealane.cluster import lifecycle
 from sealane.cluster.state import Folder, Options, Process, Record, start_time
-from sealane.cluster.supervisor import Channel, Role, Supervisor
+from sealane.cluster.supervisor import Channel, Plan, Role, Supervisor
 from sealane.testing.cluster import eventually
 
 # Other tests may have left threads in this process; the child only uses what it makes itself.
@@ -39,7 +39,8 @@ def supervise(tmp_path: Path) -> Iterator[Callable[..., Folder]]:
     folder = Folder(tmp_path / "clusters" / "test")
     pids: list[int] = []
 
-    def start(*roles: Role) -> Folder:
+    def start(first: Role, *then: Role) -> Folder:
+        plan = Plan(first, lambda: None, then)
         folder.make()
         life = folder.claim()
         assert life is not None
@@ -48,7 +49,7 @@ def supervise(tmp_path: Path) -> Iterator[Callable[..., Folder]]:
             code = 1
             try:
                 own = Process("supervisor", os.getpid(), start_time(os.getpid()))
-                Supervisor(folder, Record("test", "starting", Options(), 0, (own,)), list(roles)).run()
+                Supervisor(folder, Record("test", "starting", Options(), 0, (own,)), plan).run()
                 code = 0
             finally:
                 os._exit(code)
