@@ -205,7 +205,7 @@ async def _endpoint_changes(cluster: Cluster, rounds: int) -> list[float]:
             cluster.name,
             "deploy/many",
             "--",
-            sys.executable,
+            os.path.realpath(sys.executable),  # a pod's /tmp is its own, so a venv there is not seen
             "-c",
             WAITER,
         ],
