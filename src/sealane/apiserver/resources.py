@@ -111,12 +111,6 @@ class Resources:
     def all(self) -> list[Served]:
         return list(self._served.values())
 
-    def by_kind(self, api_version: str, kind: str) -> Served | None:
-        for served in self._served.values():
-            if served.kind.kind == kind and served.kind.api_version == api_version:
-                return served
-        return None
-
     def define(self, crd: Object) -> None:
         """Serves what a CRD says; built-in kinds of its versions stay as they are."""
         for served in definitions(crd.raw):

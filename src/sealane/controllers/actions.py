@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from sealane.kube.kinds import Kind
@@ -133,15 +132,3 @@ def write_status(kind: Kind, of: Object, status: Raw) -> list[Action]:
 
 def observed(of: Object) -> int:
     return int(of.metadata.get("generation") or 0)
-
-
-def timestamp(now: float) -> str:
-    """Seconds since the epoch as RFC 3339 in UTC, whole seconds, as meta/v1 Time."""
-    return datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def seconds(text: str | None) -> float:
-    """A meta/v1 Time or MicroTime as seconds since the epoch; 0.0 when unset."""
-    if not text:
-        return 0.0
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()

@@ -19,7 +19,6 @@ from sealane.controllers.actions import (
     Say,
     claim,
     owner_reference,
-    seconds,
     write_status,
 )
 from sealane.controllers.progress import deadline, deployment_status
@@ -27,6 +26,7 @@ from sealane.controllers.revisions import POD_TEMPLATE_HASH, same_template, temp
 from sealane.kube.kinds import DEPLOYMENT, REPLICASET
 from sealane.kube.objects import Object, Raw
 from sealane.kube.selectors import LabelSelector
+from sealane.kube.times import seconds
 
 REVISION = "deployment.kubernetes.io/revision"
 REVISION_HISTORY = "deployment.kubernetes.io/revision-history"

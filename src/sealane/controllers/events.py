@@ -13,10 +13,10 @@ from collections import OrderedDict, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from sealane.controllers.actions import timestamp
 from sealane.kube.client import ApiError, Client
 from sealane.kube.kinds import EVENT
 from sealane.kube.objects import Object, Raw
+from sealane.kube.times import timestamp
 
 log = logging.getLogger(__name__)
 

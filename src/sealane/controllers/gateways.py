@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 
 from sealane.controllers.gateways_objects import is_managed, wanted
 from sealane.controllers.gateways_status import stamped
@@ -29,6 +29,7 @@ from sealane.kube.kinds import (
     Kind,
 )
 from sealane.kube.objects import Key, Object, Raw
+from sealane.kube.times import timestamp
 from sealane.network.routes.proxies import LISTENING, ProxyPod
 from sealane.network.routes.routing import Routing, proxy_of_port, routing
 from sealane.network.routes.sources import Sources
@@ -112,7 +113,7 @@ def start(client: Client, sources: Mapping[Kind, Source[Key, Object]]) -> Gatewa
 def _stamp(objects: Collection[Key, Object]) -> Callable[[Key, Status, Fetch], Raw | None]:
     def stamp(key: Key, status: Status, fetch: Fetch) -> Raw | None:
         item = fetch.get(objects, key)
-        return stamped(item, status.status, _now()) if item is not None else None
+        return stamped(item, status.status, timestamp(time.time())) if item is not None else None
 
     return stamp
 
@@ -161,7 +162,7 @@ class Gates:
         delay = 0.05
         try:
             while key in self._to_open:
-                condition = {"type": LISTENING, "status": "True", "lastTransitionTime": _now()}
+                condition = {"type": LISTENING, "status": "True", "lastTransitionTime": timestamp(time.time())}
                 try:
                     await self._client.patch(
                         POD,
@@ -185,7 +186,3 @@ def _is_open(pod: Object) -> bool:
         condition.get("type") == LISTENING and condition.get("status") == "True"
         for condition in pod.status.get("conditions") or ()
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

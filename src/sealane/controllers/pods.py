@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sealane.controllers.actions import controller_of, orphans_of, owner_reference, seconds
+from sealane.controllers.actions import controller_of, orphans_of, owner_reference
 from sealane.kube.kinds import POD, Kind
 from sealane.kube.objects import Key, Object, Raw
+from sealane.kube.times import seconds
 from sealane.reactive.collections import Collection, Derived, Fetch, derive
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sealane.controllers.actions import observed, seconds, timestamp
+from sealane.controllers.actions import observed
 from sealane.kube.objects import Object, Raw
+from sealane.kube.times import seconds, timestamp
 
 DEADLINE_SECONDS = 600
 

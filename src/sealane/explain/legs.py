@@ -48,10 +48,6 @@ def leg(world: World, source: Place, candidate: Candidate) -> Leg:
     return Leg(candidate, Endpoint(candidate.address, candidate.port, candidate.protocol, name, allowed), tuple(steps))
 
 
-def allowed_by_policy(world: World, source: Place, candidate: Candidate) -> bool:
-    return all(step.mark != "stop" for step in _policy_steps(world, source, candidate, world.pod_at(candidate.address)))
-
-
 def gathered(legs: Sequence[Leg]) -> tuple[Step, ...]:
     """The steps of many legs, those that say the same said once."""
     found: list[Step] = []

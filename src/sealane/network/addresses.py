@@ -66,11 +66,6 @@ def plan_node(index: int) -> NodePlan:
     )
 
 
-def node_range(cidrs: tuple[str, ...]) -> tuple[IPNetwork, ...]:
-    """Parsed `Node.spec.podCIDRs`."""
-    return tuple(IPv4Network(cidr) if ":" not in cidr else IPv6Network(cidr) for cidr in cidrs)
-
-
 def family(address: str) -> int:
     """4 or 6."""
     return ip_address(address).version

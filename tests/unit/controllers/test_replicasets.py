@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from sealane.controllers.actions import timestamp
 from sealane.controllers.pods import PodFacts, pod_facts
 from sealane.controllers.replicasets import deletion_order
 from sealane.kube.objects import Object, Raw
+from sealane.kube.times import timestamp
 
 from .world import World, template, workload
 

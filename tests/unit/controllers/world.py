@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sealane.controllers import daemonsets, deployments, replicasets, statefulsets
-from sealane.controllers.actions import Action, Create, Delete, Patch, by_controller, orphans_of, timestamp
+from sealane.controllers.actions import Action, Create, Delete, Patch, by_controller, orphans_of
 from sealane.controllers.pods import PodFacts, pod_facts
 from sealane.kube.objects import Object, Raw
+from sealane.kube.times import timestamp
 
 
 class World:

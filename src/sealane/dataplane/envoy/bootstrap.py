@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 DRAIN_SECONDS = 5
-RECONNECT = {"retry_back_off": {"base_interval": "0.02s", "max_interval": "0.5s"}}
-"""Envoy starts while the control plane still opens its socket; the default would be half a second later."""
 MAX_CONNECTIONS = 50_000
 
 
@@ -24,7 +22,8 @@ def bootstrap(xds_socket: str, *, admin_socket: str = "") -> dict[str, Any]:
             "ads_config": {
                 "api_type": "DELTA_GRPC",
                 "transport_api_version": "V3",
-                # After a restart of the control plane: soon, not after up to half a minute.
+                # Envoy starts before the control plane has opened its socket, and outlives it: soon, not half a
+                # minute later.
                 "grpc_services": [
                     {
                         "envoy_grpc": {

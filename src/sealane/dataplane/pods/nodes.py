@@ -11,10 +11,10 @@ from pathlib import Path
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.linux.topology import NodeLinks
 from sealane.dataplane.pods.addresses import PodAddresses
-from sealane.dataplane.pods.status import timestamp
 from sealane.kube.client import ApiError, Client
 from sealane.kube.kinds import NODE
 from sealane.kube.objects import Raw
+from sealane.kube.times import timestamp
 from sealane.network.addresses import NodePlan
 
 MAX_PODS = PodAddresses.LAST - PodAddresses.FIRST + 1

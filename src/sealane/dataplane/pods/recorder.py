@@ -8,10 +8,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sealane.dataplane.pods.status import timestamp
 from sealane.kube.client import ApiError, Client
 from sealane.kube.kinds import EVENT
 from sealane.kube.objects import Object, Raw
+from sealane.kube.times import timestamp
 
 log = logging.getLogger(__name__)
 

@@ -19,9 +19,10 @@ from sealane.dataplane.pods.container import CannotStart, Container
 from sealane.dataplane.pods.nodes import Node
 from sealane.dataplane.pods.probes import plan_probe, probe
 from sealane.dataplane.pods.states import Before, ContainerPlan, PodState, ProbeKind, RestartPolicy, Role
-from sealane.dataplane.pods.status import pod_status, seconds
+from sealane.dataplane.pods.status import pod_status
 from sealane.dataplane.pods.surroundings import Surroundings, on_machine
 from sealane.kube.objects import Object, Raw
+from sealane.kube.times import seconds
 
 log = logging.getLogger(__name__)
 

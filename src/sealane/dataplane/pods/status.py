@@ -7,21 +7,11 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-conditions
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from sealane.dataplane.pods.states import Container, ContainerPlan, Exit, PodState
 from sealane.kube.objects import Object, Raw
-
-
-def timestamp(seconds: float) -> str:
-    """RFC 3339 in UTC, whole seconds: the form of meta/v1 Time."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def seconds(text: str) -> float:
-    """The inverse of `timestamp`; 0 for ""."""
-    return datetime.fromisoformat(text).timestamp() if text else 0.0
+from sealane.kube.times import timestamp
 
 
 def pod_status(pod: Object, state: PodState, node_ips: Sequence[str], now: float) -> Raw:
