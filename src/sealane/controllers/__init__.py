@@ -4,7 +4,6 @@ Workloads, scheduling, EndpointSlices, load-balancer addresses, Gateway status. 
 State machines (a rollout, the order of a StatefulSet) are pure functions `plan`, carried out by a `Reconciler`.
 """
 
-from sealane.controllers.events import Recorder
 from sealane.controllers.running import KINDS, Controllers, start
 
-__all__ = ["KINDS", "Controllers", "Recorder", "start"]
+__all__ = ["KINDS", "Controllers", "start"]

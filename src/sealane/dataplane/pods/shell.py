@@ -187,7 +187,7 @@ class PodShell:
                 self.tell(type_, reason, message)
 
     def tell(self, type_: str, reason: str, message: str) -> None:
-        self._around.recorder.tell(self.pod, type_, reason, message, host=self.node.name)
+        self._around.recorder.record(self.pod, type_, reason, message, host=self.node.name)
 
     def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

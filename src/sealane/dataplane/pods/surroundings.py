@@ -12,7 +12,6 @@ from sealane.dataplane.linux.handoff import Giver
 from sealane.dataplane.pods.environment import PATH
 from sealane.dataplane.pods.files import References, ServiceAccountFiles
 from sealane.dataplane.pods.nodes import Node
-from sealane.dataplane.pods.recorder import Recorder
 from sealane.dataplane.pods.spawning import Spawner
 from sealane.kube.client import Client
 from sealane.kube.kinds import CONFIGMAP, SECRET, SERVICE
@@ -20,6 +19,7 @@ from sealane.kube.objects import Key, Object
 from sealane.kube.selectors import LabelSelector
 from sealane.network.addresses import DNS_SERVICE
 from sealane.reactive.collections import Collection, Selected
+from sealane.reactive.recorder import Recorder
 
 _EVERYTHING = LabelSelector()
 _KUBERNETES = Key("", SERVICE.kind, "default", "kubernetes")
