@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sealane.apiserver import definitions
-from sealane.apiserver.errors import forbidden
+from sealane.apiserver.attempts import Attempt, Steps, Write
 from sealane.apiserver.immutable import check_change
 from sealane.apiserver.resources import Served
 from sealane.apiserver.services import Allocated, allocate, without_former_type
@@ -19,64 +19,68 @@ from sealane.kube.problems import Part, Problem
 from sealane.kube.validation import as_api_error, validate
 from sealane.kube.validation.fields import check_fields
 
-_DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
-_OLD_CLASS = "kubernetes.io/ingress.class"
-
 
 class Admission:
-    """Admission of one API: it knows which addresses and ports its Services hold."""
+    """Admission of one API: it knows which addresses and ports its Services hold.
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    The order: defaults, what `steps` fill in, validation, addresses and ports, what `steps` refuse.
+    """
+
+    def __init__(self, store: Store, steps: Steps) -> None:
+        self._steps = steps
         self._allocated = Allocated()
         for stored in store.items(("", "services")):
             self._allocated.hold(stored.object.raw)
 
-    def create(self, served: Served, raw: Raw, strictness: str, warnings: list[str]) -> Raw:
-        """A new object as it is stored. Raises ApiError 400 or 422.
+    def create(self, served: Served, raw: Raw, options: Write) -> Raw:
+        """A new object as it is stored. Raises ApiError 400, 403 or 422.
 
-        strictness: what becomes of fields that the kind does not have. "Strict" refuses them, "Warn" drops them and
-        says so in `warnings`, "Ignore" or "" drops them.
+        options.field_validation: what becomes of fields that the kind does not have. "Strict" refuses them, "Warn"
+        drops them and says so with `options.warn`, "Ignore" or "" drops them.
         """
-        raw = _checked(served, _mutated(served, raw, None), strictness, warnings)
+        attempt = Attempt("CREATE", served, raw, None, "", options)
+        raw = _checked(served, self._mutated(attempt), options)
         if served.kind == kinds.SERVICE:
             raw = allocate(raw, None, self._allocated)
-        elif served.kind == kinds.INGRESS:
-            raw = self._with_default_class(raw)
         elif served.kind == kinds.CRD:
             raw = definitions.completed(raw)
-        return born_status(served, raw)
+        raw = born_status(served, raw)
+        self._steps.check(attempt.having(raw))
+        return raw
 
-    def update(self, served: Served, raw: Raw, old: Raw, subresource: str, strictness: str, warnings: list[str]) -> Raw:
-        """What replaces `old`, as it is stored. Raises ApiError 400 or 422."""
+    def update(self, served: Served, raw: Raw, old: Raw, subresource: str, options: Write) -> Raw:
+        """What replaces `old`, as it is stored. Raises ApiError 400, 403 or 422."""
+        attempt = Attempt("UPDATE", served, raw, old, subresource, options)
         if subresource == "status":
-            return _checked_status(served, raw, strictness, warnings)
-        raw = _checked(served, _mutated(served, raw, old), strictness, warnings)
+            raw = _checked_status(served, self._steps.mutated(attempt), options)
+            self._steps.check(attempt.having(raw))
+            return raw
+        raw = _checked(served, self._mutated(attempt), options)
         check_change(served, raw, old)
         if served.kind == kinds.CRD:
             raw = definitions.completed(raw)
             raw = {**raw, "status": definitions.followed(raw, old)}
         if served.kind == kinds.SERVICE:
             raw = allocate(raw, old, self._allocated)
+        self._steps.check(attempt.having(raw))
         return raw
 
-    def _with_default_class(self, ingress: Raw) -> Raw:
-        """https://kubernetes.io/docs/concepts/services-networking/ingress/#default-ingress-class"""
-        spec = ingress.get("spec") or {}
-        metadata = ingress["metadata"]
-        if spec.get("ingressClassName") or _OLD_CLASS in (metadata.get("annotations") or {}):
-            return ingress
-        classes = [
-            stored.object.name
-            for stored in self._store.items((kinds.INGRESSCLASS.group, kinds.INGRESSCLASS.plural))
-            if stored.object.annotations.get(_DEFAULT_CLASS) == "true"
-        ]
-        if not classes:
-            return ingress
-        if len(classes) > 1:
-            why = f"{len(classes)} default IngressClasses were found, only 1 allowed"
-            raise forbidden(kinds.INGRESS, metadata["name"], why)
-        return {**ingress, "spec": {**spec, "ingressClassName": classes[0]}}
+    def delete(self, served: Served, old: Raw, options: Write) -> None:
+        """Raises ApiError 403 when a step refuses that `old` is deleted."""
+        self._steps.check(Attempt("DELETE", served, None, old, "", options))
+
+    def _mutated(self, attempt: Attempt) -> Raw:
+        """`attempt.new` with what the server fills in."""
+        new, kind = attempt.new, attempt.served.kind
+        assert new is not None
+        try:
+            return self._steps.mutated(attempt.having(_defaulted(kind, new, attempt.old)))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            # This goes by the types that the schema says. Checking them first would cost every write; so only now.
+            problems = validate(new, namespaced=kind.namespaced)
+            if problems:
+                raise as_api_error(new, problems) from None
+            raise
 
     def written(self, served: Served, new: Raw | None, old: Raw | None) -> None:
         """`new` (None: nothing any more) is on its way to the disk in place of `old`."""
@@ -104,52 +108,45 @@ def namespace_objects(namespace: str, root_ca: str) -> list[tuple[Kind, Raw]]:
     return found
 
 
-def _mutated(served: Served, new: Raw, old: Raw | None) -> Raw:
-    """`new` with what the server fills in. `old` is None for a create."""
-    kind = served.kind
+def _defaulted(kind: Kind, new: Raw, old: Raw | None) -> Raw:
+    """`new` with what its kind begins with. `old` is None for a create."""
     if kind == kinds.NAMESPACE and old is not None:
         new = {**new, "spec": old.get("spec") or {}}  # only the subresource finalize writes it
     elif kind == kinds.CRD and old is None:
         metadata = new["metadata"]
         finalizers = [each for each in metadata.get("finalizers") or () if each != definitions.CUSTOM_RESOURCES]
         new = {**new, "metadata": {**metadata, "finalizers": [*finalizers, definitions.CUSTOM_RESOURCES]}}
-    try:
-        if kind == kinds.SERVICE and old is not None:
-            new = without_former_type(new, old)
-        return defaulted(new)
-    except (AttributeError, KeyError, TypeError, ValueError):
-        # This goes by the types that the schema says. Checking them first would cost every write; so only now.
-        problems = validate(new, namespaced=kind.namespaced)
-        if problems:
-            raise as_api_error(new, problems) from None
-        raise
+    elif kind == kinds.SERVICE and old is not None:
+        new = without_former_type(new, old)
+    return defaulted(new)
 
 
-def _checked(served: Served, raw: Raw, strictness: str, warnings: list[str]) -> Raw:
+def _checked(served: Served, raw: Raw, options: Write) -> Raw:
     """`raw` without fields that its kind does not have. Raises ApiError for all other problems."""
-    return _without_unknown(raw, validate(raw, namespaced=served.kind.namespaced), strictness, warnings)
+    return _without_unknown(raw, validate(raw, namespaced=served.kind.namespaced), options)
 
 
-def _checked_status(served: Served, raw: Raw, strictness: str, warnings: list[str]) -> Raw:
+def _checked_status(served: Served, raw: Raw, options: Write) -> Raw:
     """Only the status is checked: nothing else was written."""
     status = schema.child(schema.root(served.kind.api_version, served.kind.kind), "status")
     if status is None or "status" not in raw:
         return raw
-    return _without_unknown(raw, list(check_fields(Part(raw)["status"], status)), strictness, warnings)
+    return _without_unknown(raw, list(check_fields(Part(raw)["status"], status)), options)
 
 
-def _without_unknown(raw: Raw, problems: Sequence[Problem], strictness: str, warnings: list[str]) -> Raw:
+def _without_unknown(raw: Raw, problems: Sequence[Problem], options: Write) -> Raw:
     """Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#setting-the-field-validation-level"""
     if not problems:
         return raw
     unknown = [each for each in problems if each.reason == "UnknownField"]
+    strictness = options.field_validation
     if len(unknown) < len(problems) or strictness == "Strict":
         refused = [each for each in problems if each.reason != "UnknownField" or strictness == "Strict"]
         raise as_api_error(raw, refused)
     for each in unknown:
         raw = _pruned(raw, each.path)
         if strictness == "Warn":
-            warnings.append(f'unknown field "{each.field}"')
+            options.warn(f'unknown field "{each.field}"')
     return raw
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
-from sealane.apiserver import errors
+from sealane.apiserver import errors, plugins
 from sealane.apiserver.admission import Admission, namespace_objects
 from sealane.apiserver.apply import applied, updated
+from sealane.apiserver.attempts import ORDINARY, Steps, Write
 from sealane.apiserver.contents import Contents
 from sealane.apiserver.deletion import PLAIN, Deletion, check_preconditions, finished, marked
 from sealane.apiserver.gc import Collector
@@ -39,20 +39,6 @@ LogReader = Callable[[str, str, str, bool, int | None, bool], AsyncIterator[byte
 _GENERATED_TRIES = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
-    """Options of a write. field_validation: "Strict", "Warn" or "Ignore". manager: who writes, for managedFields.
-
-    warnings: what the write adds to be told to the client.
-    """
-
-    dry_run: bool = False
-    field_validation: str = ""
-    manager: str = ""
-    force: bool = False
-    warnings: list[str] = field(default_factory=list)
-
-
 class Api:
     """Everything a cluster's API does with its `store`. Use it in one event loop.
 
@@ -70,7 +56,7 @@ class Api:
         self.hub = Hub(store)
         for crd in store.items(DEFINITIONS):
             self.resources.define(crd.object)
-        self.admission = Admission(store)
+        self.admission = Admission(store, Steps(plugins.steps(store)))
         store.subscribe(self._committed)
         self._collector = Collector(self)
         self._contents = Contents(self)
@@ -132,7 +118,7 @@ class Api:
 
     # Writing
 
-    async def create(self, kind: Kind, namespace: str, raw: Raw, options: Write = Write()) -> Stored:
+    async def create(self, kind: Kind, namespace: str, raw: Raw, options: Write = ORDINARY) -> Stored:
         served = self.resources.of(kind)
         try:
             raw = self._new(served, namespace, raw, options)
@@ -151,7 +137,7 @@ class Api:
         raw: Raw,
         *,
         subresource: str = "",
-        options: Write = Write(),
+        options: Write = ORDINARY,
     ) -> Stored:
         """Replaces the object, or the part of it that `subresource` is about."""
         served = self.resources.of(kind)
@@ -172,7 +158,7 @@ class Api:
         *,
         type: PatchType = "merge",  # noqa: A002 - the API's own word
         subresource: str = "",
-        options: Write = Write(),
+        options: Write = ORDINARY,
     ) -> Stored:
         def patched(old: Raw) -> Raw:
             new = apply_patch(kind, old, patch, type)
@@ -190,7 +176,7 @@ class Api:
         config: Raw,
         *,
         subresource: str = "",
-        options: Write = Write(),
+        options: Write = ORDINARY,
     ) -> tuple[Stored, bool]:
         """Server-side apply by options.manager; whether this made the object. Raises ApiError 409 for a conflict."""
         served = self.resources.of(kind)
@@ -212,7 +198,7 @@ class Api:
         stored = await self.change(served, namespace, name, applied_to, subresource, options, applies=True)
         return stored, False
 
-    async def bind(self, namespace: str, name: str, binding: Raw, options: Write = Write()) -> None:
+    async def bind(self, namespace: str, name: str, binding: Raw, options: Write = ORDINARY) -> None:
         """Assigns a pod to a node: POST pods/NAME/binding."""
         served = self.resources.of(kinds.POD)
         await self.change(served, namespace, name, lambda old: bound(old, binding), "binding", options)
@@ -224,7 +210,7 @@ class Api:
         name: str,
         change: Callable[[Raw], Raw],
         subresource: str = "",
-        options: Write = Write(),
+        options: Write = ORDINARY,
         applies: bool = False,
     ) -> Stored:
         """Writes what `change` makes of the newest state, in one step.
@@ -267,7 +253,7 @@ class Api:
             metadata.pop("namespace", None)
         if self.store.head(served.resource, namespace if kind.namespaced else "", name) is not None:
             raise errors.already_exists(kind, name)
-        return self.admission.create(served, born(served, raw, metadata), options.field_validation, options.warnings)
+        return self.admission.create(served, born(served, raw, metadata), options)
 
     def _next(
         self,
@@ -288,7 +274,7 @@ class Api:
             if applies:
                 new = with_metadata(new, managedFields=wanted["metadata"].get("managedFields"))
         if subresource in ("", "status") and new != old:
-            new = self.admission.update(served, new, old, subresource, options.field_validation, options.warnings)
+            new = self.admission.update(served, new, old, subresource, options)
         if not applies and new != old:
             manager = options.manager or "unknown"
             new = updated(old, new, manager, subresource=subresource, now=timestamp())
@@ -345,6 +331,7 @@ class Api:
             if kind == kinds.NAMESPACE and name in _IMMORTAL:
                 raise errors.forbidden(kind, name, "this namespace may not be deleted")
             check_preconditions(kind, old.object, options)
+            self.admission.delete(served, old.object.raw, Write(dry_run=options.dry_run, user=options.user))
         except ApiError:
             await self.store.flush()
             raise

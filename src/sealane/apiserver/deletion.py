@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sealane.apiserver import errors
+from sealane.apiserver.access.user import CONTROL_PLANE, User
 from sealane.apiserver.metadata import timestamp, with_metadata
 from sealane.apiserver.resources import Served
 from sealane.kube import kinds
@@ -26,13 +27,14 @@ _FINALIZERS: tuple[tuple[Propagation, str], ...] = (("Orphan", ORPHAN), ("Foregr
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """meta/v1 DeleteOptions."""
+    """meta/v1 DeleteOptions. user: who deletes."""
 
     grace_seconds: int | None = None
     propagation: Propagation | None = None
     uid: str | None = None
     resource_version: str | None = None
     dry_run: bool = False
+    user: User = CONTROL_PLANE
 
 
 PLAIN = Deletion()

@@ -17,8 +17,9 @@ import msgspec
 from aiohttp import web
 
 from sealane.apiserver import discovery, errors, reviews
+from sealane.apiserver.access.user import ADMIN
 from sealane.apiserver.api import Api
-from sealane.apiserver.requests import body_of, object_in, parse_path
+from sealane.apiserver.requests import Request, body_of, object_in, parse_path
 from sealane.apiserver.verbs import Verbs
 from sealane.kube.client import ApiError
 
@@ -46,9 +47,9 @@ async def serve(api: Api, sockets: list[socket.socket], context: ssl.SSLContext,
         await runner.cleanup()
 
 
-def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> Request:
     loop = asyncio.get_running_loop()
-    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY)
+    return Request(message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY)
 
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -63,9 +64,10 @@ def _handler(api: Api, tokens: frozenset[str]) -> Handler:
         given = authorization.encode(errors="replace")
         return any(hmac.compare_digest(given, token) for token in allowed)
 
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+    async def answer(request: Request) -> web.StreamResponse:
         if request.path not in OPEN and not known(request.headers.get("Authorization", "")):
             raise ApiError(401, "Unauthorized", "Unauthorized")
+        request.user = ADMIN
         target = parse_path(request.path)
         if target is not None:
             review = (target.group, target.version, target.plural)
@@ -80,6 +82,7 @@ def _handler(api: Api, tokens: frozenset[str]) -> Handler:
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         try:
+            assert isinstance(request, Request)
             return await answer(request)
         except ApiError as error:
             return _refusal(error)

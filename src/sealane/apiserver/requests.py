@@ -12,7 +12,8 @@ import yaml
 from aiohttp import web
 
 from sealane.apiserver import errors, protobuf
-from sealane.apiserver.api import Write
+from sealane.apiserver.access.user import User
+from sealane.apiserver.attempts import Write
 from sealane.apiserver.deletion import Deletion
 from sealane.apiserver.render import PLAIN, Form
 from sealane.kube.client import ApiError
@@ -51,6 +52,19 @@ def parse_path(path: str) -> Target | None:
     return Target(group, version, padded[0], namespace, padded[1], padded[2], "/".join(rest[3:]))
 
 
+class Request(web.BaseRequest):
+    """user: who asks, once that is known."""
+
+    user: User | None = None
+
+
+def user_of(request: web.BaseRequest) -> User:
+    """Who asks: nothing is done for nobody."""
+    assert isinstance(request, Request)
+    assert request.user is not None
+    return request.user
+
+
 def flag(query: Mapping[str, str], name: str) -> bool:
     return query.get(name) in _TRUE
 
@@ -66,8 +80,9 @@ def number(query: Mapping[str, str], name: str) -> int | None:
         raise errors.bad_request(f"invalid {name}: {text!r} is not a number") from None
 
 
-def write_options(query: Mapping[str, str]) -> Write:
+def write_options(request: web.BaseRequest) -> Write:
     """Raises ApiError 400 for an option that no API server knows."""
+    query = request.query
     dry_run = query.get("dryRun", "")
     if dry_run not in ("", "All"):
         raise errors.bad_request(f'invalid dryRun: Unsupported value: "{dry_run}": supported values: "All"')
@@ -76,12 +91,19 @@ def write_options(query: Mapping[str, str]) -> Write:
         raise errors.bad_request(
             f'invalid fieldValidation: Unsupported value: "{validation}": supported values: "Ignore", "Strict", "Warn"'
         )
-    return Write(dry_run == "All", validation or "Warn", query.get("fieldManager", ""), flag(query, "force"))
+    return Write(
+        dry_run == "All",
+        validation or "Warn",
+        query.get("fieldManager", ""),
+        flag(query, "force"),
+        warnings=[],
+        user=user_of(request),
+    )
 
 
-def deletion_options(query: Mapping[str, str], body: Any) -> Deletion:
+def deletion_options(request: web.BaseRequest, body: Any) -> Deletion:
     """From a DeleteOptions body or, without one, the query. Raises ApiError 400."""
-    body = body or {}
+    query, body = request.query, body or {}
     try:
         asked = msgspec.convert(body, _DeleteOptions)
     except msgspec.ValidationError as error:
@@ -102,6 +124,7 @@ def deletion_options(query: Mapping[str, str], body: Any) -> Deletion:
         conditions.get("uid"),
         conditions.get("resourceVersion"),
         "All" in (asked.dryRun or ()) or query.get("dryRun") == "All",
+        user_of(request),
     )
 
 

@@ -10,7 +10,8 @@ import msgspec
 from aiohttp import web
 
 from sealane.apiserver import errors, render, streaming
-from sealane.apiserver.api import Api, Write
+from sealane.apiserver.api import Api
+from sealane.apiserver.attempts import Write
 from sealane.apiserver.discovery import subresources
 from sealane.apiserver.render import PLAIN, Form
 from sealane.apiserver.requests import (
@@ -68,7 +69,7 @@ class Verbs:
 
     async def _update(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         form, raw = form_of(request), object_in(await body_of(request))
-        options = write_options(request.query)
+        options = write_options(request)
         stored = await self._api.update(
             served.kind,
             target.namespace or "",
@@ -91,7 +92,7 @@ class Verbs:
                 f"the body of the request was in an unknown format - accepted media types include: "
                 f"{', '.join((*_PATCH_TYPES, *_APPLY_TYPES))}",
             )
-        options = write_options(request.query)
+        options = write_options(request)
         stored = await self._api.patch(
             served.kind,
             target.namespace or "",
@@ -106,7 +107,7 @@ class Verbs:
     async def _apply(
         self, request: web.BaseRequest, served: Served, target: Target, form: Form, config: Raw
     ) -> web.StreamResponse:
-        options = write_options(request.query)
+        options = write_options(request)
         stored, new = await self._api.apply(
             served.kind,
             target.namespace or "",
@@ -118,7 +119,7 @@ class Verbs:
         return _object(form, served, stored, options, 201 if new else 200)
 
     async def _delete(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
-        options = deletion_options(request.query, await body_of(request))
+        options = deletion_options(request, await body_of(request))
         stored, gone = await self._api.delete(served.kind, target.namespace or "", target.name, options)
         if not gone:
             return _object(PLAIN, served, stored)
@@ -131,13 +132,13 @@ class Verbs:
 
     async def _bind(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         binding = object_in(await body_of(request))
-        await self._api.bind(target.namespace or "", target.name, binding, write_options(request.query))
+        await self._api.bind(target.namespace or "", target.name, binding, write_options(request))
         return _success(201)
 
     async def _evict(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         """https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/, without disruption budgets."""
         eviction = object_in(await body_of(request))
-        options = deletion_options(request.query, eviction.get("deleteOptions"))
+        options = deletion_options(request, eviction.get("deleteOptions"))
         await self._api.delete(served.kind, target.namespace or "", target.name, options)
         return _success(201)
 
@@ -226,12 +227,12 @@ class Verbs:
 
     async def _create(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         form, raw = form_of(request), object_in(await body_of(request))
-        options = write_options(request.query)
+        options = write_options(request)
         stored = await self._api.create(served.kind, target.namespace or "", raw, options)
         return _object(form, served, stored, options, 201)
 
     async def _delete_many(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
-        options = deletion_options(request.query, await body_of(request))
+        options = deletion_options(request, await body_of(request))
         items = await self._api.delete_collection(
             served.kind,
             target.namespace,
@@ -297,7 +298,7 @@ def _object(
     form: Form, served: Served, stored: Stored, options: Write | None = None, status: int = 200
 ) -> web.Response:
     response = _json(render.one(form, served, stored), status)
-    for warning in options.warnings if options is not None else ():
+    for warning in (options.warnings if options is not None else None) or ():
         text = warning.replace("\\", "\\\\").replace('"', '\\"')
         response.headers.add("Warning", f'299 - "{text}"')
     return response

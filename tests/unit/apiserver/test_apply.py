@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from tests.unit.apiserver.conftest import Cluster
 
 from sealane.apiserver import fieldsets
-from sealane.apiserver.api import Api, Write
+from sealane.apiserver.api import Api
 from sealane.apiserver.apply import applied, updated
+from sealane.apiserver.attempts import Write
 from sealane.apiserver.local import LocalClient
 from sealane.apiserver.store import Store
 from sealane.kube import kinds

@@ -12,7 +12,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sealane.apiserver.api import Api, Write
+from sealane.apiserver.api import Api
+from sealane.apiserver.attempts import Write
 from sealane.apiserver.local import LocalClient
 from sealane.apiserver.store import Store
 from sealane.kube import kinds

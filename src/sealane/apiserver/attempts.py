@@ -1,0 +1,118 @@
+"""What a client tries to write, as admission sees it, and the ordered steps that look at it.
+
+Source: k8s.io/apiserver/pkg/admission (Attributes, MutationInterface, ValidationInterface).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from sealane.apiserver.access.user import CONTROL_PLANE, User
+from sealane.apiserver.resources import Served
+from sealane.apiserver.store import Resource
+from sealane.kube.objects import Raw
+
+Operation: TypeAlias = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Options of a write. field_validation: "Strict", "Warn" or "Ignore". manager: who writes, for managedFields.
+
+    warnings: what `warn` adds to, to be told to the client; None when nobody listens. user: who writes.
+    """
+
+    dry_run: bool = False
+    field_validation: str = ""
+    manager: str = ""
+    force: bool = False
+    warnings: list[str] | None = None
+    user: User = CONTROL_PLANE
+
+    def warn(self, text: str) -> None:
+        if self.warnings is not None:
+            self.warnings.append(text)
+
+
+ORDINARY = Write()
+"""What a controller of this cluster writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One write. new is None for DELETE, old for CREATE; both have metadata with name (and namespace)."""
+
+    operation: Operation
+    served: Served
+    new: Raw | None
+    old: Raw | None = None
+    subresource: str = ""
+    options: Write = Write()
+
+    @property
+    def object(self) -> Raw:
+        """The one that there is: `new`, or `old` for DELETE."""
+        found = self.new if self.new is not None else self.old
+        assert found is not None
+        return found
+
+    @property
+    def name(self) -> str:
+        return str(self.object["metadata"].get("name") or "")
+
+    @property
+    def namespace(self) -> str:
+        return str(self.object["metadata"].get("namespace") or "")
+
+    def having(self, new: Raw) -> Attempt:
+        return replace(self, new=new)
+
+
+Mutate: TypeAlias = Callable[[Attempt], Raw]
+Check: TypeAlias = Callable[[Attempt], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One admission plugin. resources: what it looks at; empty is everything.
+
+    mutate: gives back the object with what it fills in; it comes before validation. check: comes last, when the object
+    is as it will be stored; it may call `attempt.options.warn`. Both raise ApiError to refuse.
+    A step sees every operation (and the subresource) and passes over those that are not its own.
+    """
+
+    name: str
+    resources: frozenset[Resource] = frozenset()
+    mutate: Mutate | None = None
+    check: Check | None = None
+
+
+class Steps:
+    """Steps in the order in which they are taken, found by resource."""
+
+    def __init__(self, steps: tuple[Step, ...]) -> None:
+        self._steps = steps
+        self._of: dict[Resource, tuple[tuple[Mutate, ...], tuple[Check, ...]]] = {}
+
+    def mutated(self, attempt: Attempt) -> Raw:
+        """`attempt.new` after every mutating step. Raises ApiError."""
+        assert attempt.new is not None
+        for mutate in self._for(attempt.served.resource)[0]:
+            attempt = attempt.having(mutate(attempt))
+        assert attempt.new is not None
+        return attempt.new
+
+    def check(self, attempt: Attempt) -> None:
+        """Raises the ApiError of the first step that refuses."""
+        for check in self._for(attempt.served.resource)[1]:
+            check(attempt)
+
+    def _for(self, resource: Resource) -> tuple[tuple[Mutate, ...], tuple[Check, ...]]:
+        found = self._of.get(resource)
+        if found is None:
+            steps = [step for step in self._steps if not step.resources or resource in step.resources]
+            mutates = tuple(step.mutate for step in steps if step.mutate is not None)
+            found = self._of[resource] = (mutates, tuple(step.check for step in steps if step.check is not None))
+        return found

@@ -1,0 +1,17 @@
+"""Admission plugins: one module each, one `Step` (or a function that makes it) each. `steps` is their order.
+
+A plugin reads the store and what it is asked about; it writes nothing. Source of names and order:
+https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/ and
+k8s.io/kubernetes/pkg/kubeapiserver/options/plugins.go (AllOrderedPlugins)
+"""
+
+from __future__ import annotations
+
+from sealane.apiserver.attempts import Step
+from sealane.apiserver.plugins import default_ingress_class
+from sealane.apiserver.store import Store
+
+
+def steps(store: Store) -> tuple[Step, ...]:
+    """Every plugin of one API, in the order in which they look at a request."""
+    return (default_ingress_class.step(store),)
