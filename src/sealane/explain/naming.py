@@ -9,11 +9,9 @@ from sealane.explain.legs import Candidate, leg
 from sealane.explain.parties import Place
 from sealane.explain.steps import Step
 from sealane.explain.world import World
-from sealane.network.names import Answer, pod_resolver, queries
+from sealane.network.names import Asked, Resolution, Resolver, pod_resolver, resolution
 from sealane.network.services import Place as NodePlace
 from sealane.network.services import find_frontend, select_backends
-
-MAX_CHAIN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +39,49 @@ def resolve(world: World, source: Place, name: str) -> Resolved:
     refused = _server_out_of_reach(world, source, resolver.nameservers[0])
     if refused is not None:
         return Resolved(refused)
-    asked: list[Step] = []
-    for query in queries(name, resolver):
-        answers = [world.zone.lookup(query, type_) for type_ in ("A", "AAAA")]
-        if answers[0].outcome == "not ours" and "." not in query:
-            asked.append(Step("name", "note", f"{query}: a single label is no name anywhere else"))
-            continue
-        if answers[0].outcome == "not ours":
-            asked.append(Step("name", "note", f"{query}: not the cluster's, asked upstream"))
-            return Resolved(
-                _step(name, query, (), asked, "note", "a server outside the cluster answers"), (), query, True
-            )
-        addresses, alias = _follow(world, answers)
-        via = f" via {alias}" if alias else ""
-        if addresses:
-            asked.append(Step("name", "pass", f"{query}: {', '.join(addresses)}{via}"))
-            return Resolved(_step(name, query, addresses, asked, "pass", ", ".join(addresses[:4])), addresses, query)
-        if alias:
-            asked.append(Step("name", "note", f"{query}: alias of {alias}, asked upstream"))
-            return Resolved(_step(name, query, (), asked, "note", f"an alias of {alias}, outside"), (), alias, True)
-        word = "NXDOMAIN" if answers[0].outcome == "no such name" else "exists without an address"
-        asked.append(Step("name", "note", f"{query}: {word}"))
-    return Resolved(_step(name, "", (), asked, "stop", _why_unknown(world, source, name)))
+    found = resolution(name, resolver, world.zone)
+    return _told(world, source, name, found, _search_path(resolver, where))
+
+
+def _search_path(resolver: Resolver, where: str) -> Step:
+    """What the pod's resolv.conf makes of names."""
+    path = " ".join(resolver.searches) or "none"
+    return Step("name", "note", f"nameserver {resolver.nameservers[0]}, search {path}, ndots {resolver.ndots}", where)
+
+
+def _told(world: World, source: Place, name: str, found: Resolution, path: Step) -> Resolved:
+    """The lookup as one step, with one part for each name of the search path that is asked for."""
+    parts = (path, *(_part(asked, found.types) for asked in found.asked))
+    cost = f"({found.queries} quer{'y' if found.queries == 1 else 'ies'})"
+    last = found.answer
+    full = f"{last.name}: " if last.name != name else ""
+    addresses = last.data
+    if addresses:
+        text = f"{name} is {full}{', '.join(addresses[:4])} {cost}"
+        return Resolved(Step("name", "pass", text, parts=parts), addresses, last.name)
+    if last.elsewhere and "." in last.elsewhere:
+        alias = last.elsewhere != last.name
+        what = f"an alias of {last.elsewhere}, outside" if alias else "a server outside the cluster answers"
+        return Resolved(Step("name", "note", f"{name} is {full}{what} {cost}", parts=parts), (), last.elsewhere, True)
+    text = f"{name} is {_why_unknown(world, source, name)} {cost}"
+    return Resolved(Step("name", "stop", text, parts=parts))
+
+
+def _part(asked: Asked, types: tuple[str, ...]) -> Step:
+    """One name of the search path: what it costs and what is answered."""
+    cost = " + ".join(types)
+    aliases = [record.data.rstrip(".") for record in asked.records if record.type == "CNAME"]
+    if asked.data:
+        via = f" via {aliases[-1]}" if aliases else ""
+        return Step("name", "pass", f"{asked.name} {cost}: {', '.join(asked.data)}{via}")
+    if aliases:
+        return Step("name", "note", f"{asked.name} {cost}: alias of {asked.elsewhere or aliases[-1]}, asked upstream")
+    if asked.elsewhere and "." not in asked.elsewhere:
+        return Step("name", "note", f"{asked.name} {cost}: a single label is no name anywhere else")
+    if asked.elsewhere:
+        return Step("name", "note", f"{asked.name} {cost}: not the cluster's, asked upstream")
+    missing = all(outcome == "no such name" for outcome in asked.outcomes)
+    return Step("name", "note", f"{asked.name} {cost}: {'NXDOMAIN' if missing else 'exists without an address'}")
 
 
 def _without_cluster_dns(world: World, source: Place, name: str, note: Step) -> Resolved:
@@ -72,27 +91,6 @@ def _without_cluster_dns(world: World, source: Place, name: str, note: Step) -> 
         return Resolved(note, foreign=True)
     text = f"{source.text} does not ask the cluster's DNS, so it does not know {name}"
     return Resolved(Step("name", "stop", text, note.at))
-
-
-def _step(name: str, answered: str, addresses: tuple[str, ...], asked: list[Step], mark: str, result: str) -> Step:
-    count = f"{2 * len(asked)} queries"  # A and AAAA of each name
-    full = f"{answered}: " if answered and answered != name else ""
-    marks = {"pass": "pass", "stop": "stop"}
-    return Step("name", marks.get(mark, "note"), f"{name} is {full}{result} ({count})", parts=tuple(asked))  # type: ignore[arg-type]
-
-
-def _follow(world: World, answers: list[Answer]) -> tuple[tuple[str, ...], str]:
-    """Addresses behind the answers, and the alias they came by (the last one, if it leads nowhere we know)."""
-    addresses: list[str] = []
-    alias = ""
-    for answer, type_ in zip(answers, ("A", "AAAA"), strict=True):
-        for _ in range(MAX_CHAIN):
-            if answer.outcome != "answer" or answer.records[0].type != "CNAME":
-                break
-            alias = answer.records[0].data.rstrip(".")
-            answer = world.zone.lookup(alias, type_)
-        addresses += [record.data for record in answer.records if record.type == type_]
-    return tuple(addresses), alias
 
 
 def _server_out_of_reach(world: World, source: Place, server: str) -> Step | None:

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from typing import Any, Literal
 
 from sealane.kube.objects import Key, Object
+from sealane.kube.selectors import LabelSelector
 from sealane.network.addresses import CLUSTER_DOMAIN
 from sealane.network.services.compile import slice_service
 from sealane.reactive.collections import Collection, Fetch, derive
@@ -53,17 +54,18 @@ def records_of_service(
 ) -> ZoneData:
     """All records of one Service, sorted. `slices` are the EndpointSlices that belong to it.
 
-    pod_names: an endpoint without a hostname is named after its pod, not its address.
+    Endpoints have names and PTR records under every Service; the Service's own name stands for them only when it is
+    headless. pod_names: an endpoint without a hostname is named after its pod, not its address.
     """
     spec = service.spec
     name = f"{service.name}.{service.namespace}.svc.{domain}".lower()
     found: set[Record]
     if spec.get("type") == "ExternalName":
         found = _external_name(name, spec)
-    elif spec.get("clusterIP") == "None":
-        found = _headless(name, slices, bool(spec.get("publishNotReadyAddresses")), pod_names)
     else:
-        found = _cluster_ip(name, spec)
+        headless = spec.get("clusterIP") == "None"
+        found = set() if headless else _cluster_ip(name, spec)
+        found |= _endpoints(name, slices, bool(spec.get("publishNotReadyAddresses")), pod_names, headless)
     return ZoneData(tuple(sorted(found)))
 
 
@@ -102,28 +104,42 @@ def cluster_names(
     domain: str = CLUSTER_DOMAIN,
     *,
     only: AbstractSet[str] | None = None,
+    labels: LabelSelector | None = None,
+    namespace_labels: LabelSelector | None = None,
     endpoints: bool = True,
     pod_names: bool = False,
+    empty: bool = True,
 ) -> tuple[Collection[Key, ZoneData], Collection[Key, ZoneData]]:
     """Derived zone data of every Service and of every Namespace.
 
-    only: the namespaces that have names, None for all. endpoints: False leaves headless Services without records.
-    Source: https://coredns.io/plugins/kubernetes/ (`namespaces`, `noendpoints`, `endpoint_pod_names`).
+    only: the namespaces that have names, None for all; labels: of the Services that have. namespace_labels: of the
+    namespaces whose Services have. endpoints: False leaves headless Services without records. empty: whether a
+    ClusterIP Service without a ready endpoint has a name.
+    Source: https://coredns.io/plugins/kubernetes/ (`namespaces`, `labels`, `namespace_labels`, `noendpoints`,
+    `endpoint_pod_names`, `ignore empty_service`).
     """
 
+    def shown(namespace: str, fetch: Fetch) -> bool:
+        if only is not None and namespace not in only:
+            return False
+        if namespace_labels is None:
+            return True
+        found = fetch.get(namespaces, Key("", "Namespace", "", namespace))
+        return found is not None and namespace_labels.matches(found.labels)
+
     def of_service(key: Key, service: Object, fetch: Fetch) -> ZoneData | None:
-        if only is not None and key.namespace not in only:
+        if (labels is not None and not labels.matches(service.labels)) or not shown(key.namespace, fetch):
             return None
         owned: Sequence[Object] = ()
-        # Only headless Services answer with endpoints: the others need not hear of them.
-        if service.spec.get("clusterIP") == "None" and endpoints:
+        if service.spec.get("type") != "ExternalName" and endpoints:
             owned = fetch(slices, index=slice_service, value=(key.namespace, key.name))
+        headless = service.spec.get("clusterIP") == "None"
+        if not empty and not headless and service.spec.get("type") != "ExternalName" and not _ready(owned):
+            return None
         return records_of_service(service, owned, domain, pod_names)
 
     def of_namespace(key: Key, namespace: Object, fetch: Fetch) -> ZoneData | None:
-        if only is not None and key.name not in only:
-            return None
-        return records_of_namespace(namespace, domain)
+        return records_of_namespace(namespace, domain) if shown(key.name, fetch) else None
 
     return derive("service records", services, of_service), derive("namespace names", namespaces, of_namespace)
 
@@ -157,12 +173,19 @@ def _cluster_ip(name: str, spec: Mapping[str, Any]) -> set[Record]:
         records.add(address_record(name, address))
         records.add(Record(reverse_name(address), "PTR", f"{name}."))
     if addresses:
-        for port in spec.get("ports") or ():
-            records |= _srv(name, port.get("name") or "", port.get("protocol") or "TCP", {(port["port"], name)})
+        records |= _srv(
+            name,
+            {
+                (port.get("name") or "", port.get("protocol") or "TCP"): {(port["port"], name)}
+                for port in spec.get("ports") or ()
+            },
+        )
     return records
 
 
-def _headless(name: str, slices: Iterable[Object], publish_not_ready: bool, pod_names: bool) -> set[Record]:
+def _endpoints(
+    name: str, slices: Iterable[Object], publish_not_ready: bool, pod_names: bool, headless: bool
+) -> set[Record]:
     records: set[Record] = set()
     services: dict[tuple[str, str], set[tuple[int, str]]] = {}  # (port name, protocol) -> (port number, host)
     for endpoint_slice in slices:
@@ -176,35 +199,57 @@ def _headless(name: str, slices: Iterable[Object], publish_not_ready: bool, pod_
             named = (endpoint.get("targetRef") or {}).get("name") if pod_names else None
             for address in endpoint.get("addresses") or ():
                 host = f"{endpoint.get('hostname') or named or dashed(address)}.{name}".lower()
-                records.add(address_record(name, address))
                 records.add(address_record(host, address))
                 records.add(Record(reverse_name(address), "PTR", f"{host}."))
+                if not headless:
+                    continue
+                records.add(address_record(name, address))
                 for port in ports:
                     if port.get("port"):
                         targets = services.setdefault((port.get("name") or "", port.get("protocol") or "TCP"), set())
                         targets.add((port["port"], host))
-    for (port_name, protocol), targets in services.items():
-        records |= _srv(name, port_name, protocol, targets)
+    return records | _srv(name, services)
+
+
+def _ready(slices: Iterable[Object]) -> bool:
+    return any(
+        (endpoint.get("conditions") or {}).get("ready") is not False
+        for endpoint_slice in slices
+        for endpoint in endpoint_slice.raw.get("endpoints") or ()
+    )
+
+
+def _srv(name: str, ports: Mapping[tuple[str, str], AbstractSet[tuple[int, str]]]) -> set[Record]:
+    """SRV records of named ports (2.3.2, 2.4.2), with equal weights. ports: by name and protocol, (number, host).
+
+    A port without a name has none of its own. As with CoreDNS the Service's name itself answers with all ports.
+    """
+    records: set[Record] = set()
+
+    def add(owner: str, targets: AbstractSet[tuple[int, str]]) -> None:
+        weight = max(1, 100 // len(targets))
+        records.update(Record(owner, "SRV", f"0 {weight} {port} {host}.") for port, host in targets)
+
+    for (port_name, protocol), targets in ports.items():
+        if port_name:
+            add(f"_{port_name}._{protocol}.{name}".lower(), targets)
+    every = {target for targets in ports.values() for target in targets}
+    if every:
+        add(name, every)
     return records
 
 
-def _srv(name: str, port_name: str, protocol: str, targets: AbstractSet[tuple[int, str]]) -> set[Record]:
-    """SRV records of one named port (2.3.2, 2.4.2) with equal weights; a port without a name has none."""
-    if not port_name:
-        return set()
-    owner = f"_{port_name}._{protocol}.{name}".lower()
-    return {Record(owner, "SRV", f"0 {100 // len(targets)} {port} {host}.") for port, host in targets}
-
-
 def _external_name(name: str, spec: Mapping[str, Any]) -> set[Record]:
+    """An address is no name of DNS: a Service that has one as its name is not resolved.
+
+    Source: https://kubernetes.io/docs/concepts/services-networking/service/#externalname
+    """
     target = str(spec.get("externalName") or "").rstrip(".").lower()
-    if not target:
-        return set()
     try:
-        # Not sensible, yet allowed by the API: CoreDNS answers an address with an address.
-        return {address_record(name, str(ip_address(target)))}
+        ip_address(target)
     except ValueError:
-        return {Record(name, "CNAME", f"{target}.")}
+        return {Record(name, "CNAME", f"{target}.")} if target else set()
+    return set()
 
 
 def dashed(address: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
@@ -35,13 +35,18 @@ class Zone:
     """The records of a cluster by name. Pure of I/O; `change` costs what the change holds, not the zone.
 
     pods "insecure": every dashed address under NAMESPACE.pod.DOMAIN is answered with itself, as kubeadm configures
-    CoreDNS; "disabled": none is.
+    CoreDNS; "disabled": none is. serial: of the zone, which grows with each change.
     """
 
-    def __init__(self, domain: str = CLUSTER_DOMAIN, pods: Literal["insecure", "disabled"] = "insecure") -> None:
+    def __init__(
+        self,
+        domain: str = CLUSTER_DOMAIN,
+        pods: Literal["insecure", "disabled"] = "insecure",
+        serial: int = 0,
+    ) -> None:
         self.domain = domain
         self.pods = pods
-        self.serial = 0
+        self.serial = serial
         self._suffix = f".{domain}"
         self._pod_suffix = f".pod.{domain}"
         self._records: dict[
@@ -93,6 +98,13 @@ class Zone:
 
     def covers(self, name: str) -> bool:
         return name == self.domain or name.endswith(self._suffix)
+
+    def records(self, zone: str) -> Iterator[Record]:
+        """All records at and below the name `zone`, the domain's or a reverse one, as a transfer of it lists them."""
+        suffix = f".{zone}" if zone else ""
+        for name, held in self._records.items():
+            if name == zone or name.endswith(suffix):
+                yield from sorted(held)
 
     def _from(self, held: Iterable[Record], type_: str) -> Answer:
         if type_ == "ANY":
