@@ -17,7 +17,7 @@ from urllib.request import urlopen
 
 import pytest
 from kubernetes import client, config
-from kubernetes.stream import stream
+from kubernetes.stream import portforward, stream
 
 from sealane.testing.cluster import Cluster, eventually
 
@@ -31,9 +31,19 @@ def kubectls() -> list[str]:
     return sorted({path for path in found if path} or {"kubectl"})
 
 
-@pytest.fixture(params=kubectls())
-def kubectl(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+SPDY = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false", "KUBECTL_PORT_FORWARD_WEBSOCKETS": "false"}
+
+
+@pytest.fixture(
+    params=[(path, form) for path in kubectls() for form in ("websocket", "spdy")], ids=lambda each: each[1]
+)
+def kubectl(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every kubectl, in both forms of its streams."""
+    path, form = request.param
+    if form == "spdy":
+        for name, value in SPDY.items():
+            monkeypatch.setenv(name, value)
+    return str(path)
 
 
 def run(
@@ -189,14 +199,6 @@ def test_what_cannot_be_is_refused_in_words(sealane: Cluster, kubectl: str) -> N
     assert b"other" in no_container.stderr
 
 
-def test_a_client_from_before_websockets_is_told_so(sealane: Cluster) -> None:
-    env = {**os.environ, "KUBECONFIG": sealane.kubeconfig, "KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false"}
-    argv = [kubectls()[0], "exec", "-n", "shop", "deploy/frontend", "--", "true"]
-    done = subprocess.run(argv, capture_output=True, timeout=20, env=env)
-    assert done.returncode != 0
-    assert b"streams are served over WebSocket, not over SPDY" in done.stderr
-
-
 def test_the_python_client(sealane: Cluster) -> None:
     api = client.CoreV1Api(config.new_client_from_config(sealane.kubeconfig))
     pod = pod_of(sealane, "frontend")
@@ -218,3 +220,18 @@ def test_the_python_client(sealane: Cluster) -> None:
     talk.run_forever(timeout=10)
     assert talk.read_stdout(timeout=1) == "got this\n"
     assert talk.returncode == 5
+
+
+def test_the_python_client_forwards_ports(sealane: Cluster) -> None:
+    api = client.CoreV1Api(config.new_client_from_config(sealane.kubeconfig))
+    forward = portforward(api.connect_get_namespaced_pod_portforward, pod_of(sealane, "cart"), "shop", ports="8080,9")
+    connection = forward.socket(8080)
+    connection.settimeout(10)
+    connection.sendall(b"GET /items HTTP/1.0\r\nHost: cart\r\n\r\n")
+    answer = b""
+    while b'"pod": "cart-' not in answer:
+        piece = connection.recv(4096)
+        assert piece, answer
+        answer += piece
+    assert answer.startswith(b"HTTP/1.1 200")
+    eventually(lambda: "Connection refused" in (forward.error(9) or ""))

@@ -7,7 +7,8 @@ import pytest
 from sealane.apiserver.streams import channels
 from sealane.kube.client import ApiError
 
-V5, V4 = channels.BINARY
+V5, V4, V1, NONE = channels.BINARY
+TEXT = channels.TEXT[0]
 
 
 @pytest.mark.parametrize(
@@ -15,9 +16,9 @@ V5, V4 = channels.BINARY
     [
         (V5, b"\0hi", channels.Input(b"hi")),
         (V4, b"\0hi", channels.Input(b"hi")),
-        (channels.TEXT, "0aGk=", channels.Input(b"hi")),
+        (TEXT, b"0aGk=", channels.Input(b"hi")),
         (V5, b'\4{"Width":80,"Height":24}', channels.Resize(80, 24)),
-        (channels.TEXT, "4eyJXaWR0aCI6ODAsIkhlaWdodCI6MjR9", channels.Resize(80, 24)),
+        (TEXT, b"4eyJXaWR0aCI6ODAsIkhlaWdodCI6MjR9", channels.Resize(80, 24)),
         (V5, b"\xff\0", channels.EndOfInput()),
         (V4, b"\xff\0", None),  # closing a channel came with version 5
         (V5, b"\xff\1", None),
@@ -26,19 +27,20 @@ V5, V4 = channels.BINARY
         (V5, b"\1out", None),
         (V5, b"\4{", None),
         (V5, b'\4{"Width":0,"Height":70000}', None),
-        (channels.TEXT, "0not base64", None),
-        (channels.TEXT, "", None),
-        (V5, "text", None),
-        (V4, "\0hi", channels.Input(b"hi")),
+        (TEXT, b"0not base64", None),
+        (TEXT, b"", None),
+        (V5, b"text", None),
+        (V1, b"\0hi", channels.Input(b"hi")),
+        (NONE, b"\0hi", channels.Input(b"hi")),
     ],
 )
-def test_what_a_client_says(subprotocol: str, message: bytes | str, means: object) -> None:
+def test_what_a_client_says(subprotocol: str, message: bytes, means: object) -> None:
     assert channels.received(subprotocol, message) == means
 
 
 def test_what_it_is_told() -> None:
     assert channels.message(V5, channels.STDERR, b"oh") == b"\2oh"
-    assert channels.message(channels.TEXT, channels.STDOUT, b"hi") == "1aGk="
+    assert channels.message(TEXT, channels.STDOUT, b"hi") == b"1aGk="
 
 
 def test_the_end_of_a_program() -> None:

@@ -1,5 +1,6 @@
-"""Streams into pods: exec, attach and port-forward over WebSocket.
+"""Streams into pods: exec, attach and port-forward over WebSocket and over SPDY/3.1.
 
-Protocols without I/O in `channels` (KEP-4006's and older channel messages) and `spdy` (the framing of port-forward);
-`commands` and `ports` serve them with aiohttp over a `pods.Streams` that the API is given.
+Protocols without I/O: `channels` (of KEP-4006 and older ones) and `spdy` (framing); on them the conversations
+of `remotecommand` and `portforward`. `upgrade` makes a connection of a request; `commands` and `ports` couple the two
+with a `pods.Streams` that the API is given.
 """

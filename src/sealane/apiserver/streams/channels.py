@@ -18,10 +18,10 @@ from sealane.kube.objects import Raw
 STDIN, STDOUT, STDERR, ERROR, RESIZE = range(5)
 CLOSE = 255
 
-BINARY = ("v5.channel.k8s.io", "v4.channel.k8s.io")
-TEXT = "v4.base64.channel.k8s.io"
+BINARY = ("v5.channel.k8s.io", "v4.channel.k8s.io", "channel.k8s.io", "")
+TEXT = ("v4.base64.channel.k8s.io", "base64.channel.k8s.io")
 """Text messages: the number as a decimal digit, then base64."""
-SUBPROTOCOLS = (*BINARY, TEXT)
+SUBPROTOCOLS = (*filter(None, BINARY), *TEXT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,36 +48,41 @@ class _Size(msgspec.Struct):
 _decode_size = msgspec.json.Decoder(_Size).decode
 
 
-def received(subprotocol: str, message: bytes | str) -> Input | EndOfInput | Resize | None:
+def split(subprotocol: str, message: bytes) -> tuple[int, bytes]:
+    """A message's channel and data; channel -1 for what is no message."""
+    if subprotocol not in TEXT:
+        return (message[0], message[1:]) if message else (-1, b"")
+    try:
+        return int(message[:1]), base64.b64decode(message[1:], validate=True)
+    except (ValueError, binascii.Error):
+        return -1, b""
+
+
+def received(subprotocol: str, message: bytes) -> Input | EndOfInput | Resize | None:
     """What a client's message says; None when it says nothing to a program (as kubelets ignore it)."""
-    if subprotocol == TEXT:
-        text = message if isinstance(message, str) else message.decode("latin-1")
-        try:
-            channel, data = int(text[:1]), base64.b64decode(text[1:], validate=True)
-        except (ValueError, binascii.Error):
-            return None
-    elif not message:
-        return None
-    else:
-        binary = message.encode() if isinstance(message, str) else message  # some clients send both kinds
-        channel, data = binary[0], binary[1:]
+    channel, data = split(subprotocol, message)
     if channel == STDIN and data:
         return Input(data)
     if channel == RESIZE:
-        try:
-            size = _decode_size(data)
-        except msgspec.DecodeError:
-            return None
-        return Resize(size.Width, size.Height) if 0 < size.Width < 1 << 16 and 0 < size.Height < 1 << 16 else None
+        return size(data)
     if channel == CLOSE and data[:1] == bytes([STDIN]) and subprotocol == BINARY[0]:
         return EndOfInput()
     return None
 
 
-def message(subprotocol: str, channel: int, data: bytes) -> bytes | str:
-    """A message to the client: text when the subprotocol is."""
-    if subprotocol == TEXT:
-        return f"{channel}{base64.b64encode(data).decode()}"
+def size(data: bytes) -> Resize | None:
+    """From JSON; None when it is no size."""
+    try:
+        found = _decode_size(data)
+    except msgspec.DecodeError:
+        return None
+    return Resize(found.Width, found.Height) if 0 < found.Width < 1 << 16 and 0 < found.Height < 1 << 16 else None
+
+
+def message(subprotocol: str, channel: int, data: bytes) -> bytes:
+    """A message to the client, in the bytes of its text when the subprotocol is one of text."""
+    if subprotocol in TEXT:
+        return f"{channel}{base64.b64encode(data).decode()}".encode()
     return bytes([channel]) + data
 
 

@@ -218,7 +218,8 @@ class AgentSocket:
                 await asyncio.wait_for(loop.sock_connect(found, (loopback, request.port)), CONNECT_SECONDS)
             except (OSError, TimeoutError) as error:
                 found.close()
-                refused = refused or f"connecting to {loopback}:{request.port} inside the pod: {error or 'timed out'}"
+                why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "timed out"
+                refused = refused or f"connecting to {loopback}:{request.port} inside the pod: {why}"
             except BaseException:
                 found.close()
                 raise
