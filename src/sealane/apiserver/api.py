@@ -12,13 +12,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from sealane.apiserver import errors, plugins
+from sealane.apiserver import errors, listing, plugins
 from sealane.apiserver.admission import Admission, namespace_objects
 from sealane.apiserver.apply import applied, updated
 from sealane.apiserver.attempts import ORDINARY, Steps, Write
 from sealane.apiserver.contents import Contents
 from sealane.apiserver.deletion import PLAIN, Deletion, check_preconditions, finished, marked
 from sealane.apiserver.gc import Collector
+from sealane.apiserver.listing import ListOptions, Page
 from sealane.apiserver.metadata import check_envelope, check_name, generated_name, timestamp, with_metadata
 from sealane.apiserver.resources import DEFINITIONS, NAMESPACES, Resources, Served
 from sealane.apiserver.selection import Selection, select
@@ -67,8 +68,12 @@ class Api:
 
     # Reading
 
-    async def get(self, kind: Kind, namespace: str, name: str, *, subresource: str = "") -> Stored:
+    async def get(
+        self, kind: Kind, namespace: str, name: str, *, subresource: str = "", not_older_than: int = 0
+    ) -> Stored:
+        """Raises ApiError 404, and 504 when the version `not_older_than` does not come in time."""
         served = self.resources.of(kind)
+        await self._reached(not_older_than)
         found = self.store.get(served.resource, namespace if kind.namespaced else "", name)
         if found is None:
             raise errors.not_found(kind, name)
@@ -79,15 +84,39 @@ class Api:
     ) -> tuple[Sequence[Stored], int]:
         """The objects in the order of namespace and name, and the resourceVersion of this state."""
         served = self.resources.of(kind)
-        return self._selected(served, select(kind, namespace, labels, fields)), self.store.version
-
-    def _selected(self, served: Served, selection: Selection) -> Sequence[Stored]:
+        selection = self.selection(kind, namespace, labels, fields)
         items = self.store.items(served.resource, selection.namespace)
         if selection.narrow:
             items = (item for item in items if selection.matches(item.object))
-        if served.kind == served.storage:
-            return list(items)
-        return [self.converted(served, item) for item in items]
+        return self._converted(served, list(items)), self.store.version
+
+    async def page(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        options: ListOptions,
+        *,
+        labels: str = "",
+        fields: str = "",
+    ) -> Page:
+        """The objects that `options` ask for. Raises ApiError 400, 410 or 504 as `listing` says."""
+        served = self.resources.of(kind)
+        selection = self.selection(kind, namespace, labels, fields)
+        version, _ = listing.wanted_version(options)
+        await self._reached(options.number if version == listing.LATEST else version)
+        found = listing.page(self.store, served.resource, selection, options)
+        return found._replace(items=self._converted(served, found.items))
+
+    async def _reached(self, version: int) -> None:
+        if version > self.store.version and not await self.store.reached(version):
+            raise listing.too_large(version, self.store.version)
+
+    def selection(self, kind: Kind, namespace: str | None, labels: str, fields: str) -> Selection:
+        """Raises ApiError 400."""
+        return select(kind, namespace, labels, fields)
+
+    def _converted(self, served: Served, items: Sequence[Stored]) -> Sequence[Stored]:
+        return items if served.kind == served.storage else [self.converted(served, item) for item in items]
 
     def watch(
         self,
@@ -100,7 +129,7 @@ class Api:
     ) -> Watch:
         """Raises ApiError 410 when resource_version is too old."""
         served = self.resources.of(kind)
-        return self.hub.watch(served.resource, select(kind, namespace, labels, fields), resource_version)
+        return self.hub.watch(served.resource, self.selection(kind, namespace, labels, fields), resource_version)
 
     @staticmethod
     def converted(served: Served, stored: Stored) -> Stored:

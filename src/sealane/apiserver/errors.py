@@ -49,14 +49,20 @@ def forbidden(kind: Kind, name: str, why: str) -> ApiError:
 
 def invalid(kind: Kind, name: str, *causes: tuple[str, str, str]) -> ApiError:
     """causes: (field path, reason such as "FieldValueInvalid", message such as "Invalid value: …")."""
-    said = [f"{field}: {message}" for field, _, message in causes]
     full = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
+    return _invalid(full, name, _details(kind, name) | {"kind": kind.kind}, causes)
+
+
+def invalid_options(kind: str, *causes: tuple[str, str, str]) -> ApiError:
+    """Of meta.k8s.io: "ListOptions", "DeleteOptions", "PatchOptions", …; causes as in `invalid`."""
+    return _invalid(f"{kind}.meta.k8s.io", "", {"group": "meta.k8s.io", "kind": kind}, causes)
+
+
+def _invalid(full: str, name: str, details: dict[str, Any], causes: tuple[tuple[str, str, str], ...]) -> ApiError:
+    said = [f"{field}: {message}" for field, _, message in causes]
     text = said[0] if len(said) == 1 else f"[{', '.join(said)}]"
-    details = _details(kind, name) | {
-        "kind": kind.kind,
-        "causes": [{"reason": reason, "message": message, "field": field} for field, reason, message in causes],
-    }
-    return ApiError(422, "Invalid", f'{full} "{name}" is invalid: {text}', details)
+    found = [{"reason": reason, "message": message, "field": field} for field, reason, message in causes]
+    return ApiError(422, "Invalid", f'{full} "{name}" is invalid: {text}', {**details, "causes": found})
 
 
 def required(kind: Kind, name: str, field: str, why: str = "") -> ApiError:

@@ -10,13 +10,13 @@ import hmac
 import logging
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from sealane.apiserver import discovery, errors, reviews
+from sealane.apiserver import discovery, errors, negotiation, reviews
 from sealane.apiserver.access.user import ADMIN
 from sealane.apiserver.api import Api
 from sealane.apiserver.requests import Request, body_of, object_in, parse_path
@@ -85,19 +85,21 @@ def _handler(api: Api, tokens: frozenset[str]) -> Handler:
             assert isinstance(request, Request)
             return await answer(request)
         except ApiError as error:
-            return _refusal(error)
+            return await _refused(request, error)
         except web.HTTPRequestEntityTooLarge:
-            return _refusal(ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {MAX_BODY}"))
+            return await _refused(
+                request, ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {MAX_BODY}")
+            )
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception as error:
             log.exception("%s %s", request.method, request.path_qs)
-            return _refusal(ApiError(500, "InternalError", f"Internal error occurred: {type(error).__name__}: {error}"))
+            return await _refused(
+                request, ApiError(500, "InternalError", f"Internal error occurred: {type(error).__name__}: {error}")
+            )
 
     return handle
 
 
-def _refusal(error: ApiError) -> web.Response:
-    headers: Mapping[str, Any] = {"WWW-Authenticate": "Bearer"} if error.code == 401 else {}
-    body = msgspec.json.encode(error.status())
-    return web.Response(body=body, status=error.code, content_type="application/json", headers=headers)
+async def _refused(request: web.BaseRequest, error: ApiError) -> web.Response:
+    return await negotiation.refuse(request, error, {"WWW-Authenticate": "Bearer"} if error.code == 401 else None)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Literal, TypeAlias
 
+import msgspec
+
+from sealane.apiserver import cbor
+from sealane.apiserver.listing import Page
 from sealane.apiserver.resources import Served
 from sealane.apiserver.store import Stored, encode
 from sealane.apiserver.table import Include, table
@@ -14,16 +19,25 @@ from sealane.kube.objects import Raw
 
 PARTIAL = "meta.k8s.io/v1"
 
+Media: TypeAlias = Literal["json", "yaml", "cbor"]
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a client wants objects. include: how much of each object goes with a Table's row."""
+    """How a client wants objects. include: how much of each object goes with a Table's row.
+
+    media: into what the JSON that this module makes is turned at last; watch events come out in it.
+    """
 
     shape: str = "Plain"  # or Table, PartialObjectMetadata
     include: Include = "Metadata"
+    media: Media = "json"
 
 
 PLAIN = Form()
+
+INITIAL_END = "k8s.io/initial-events-end"
+_ROW_KIND = {"kind": "PartialObjectMetadata", "apiVersion": PARTIAL}
 
 
 def one(form: Form, served: Served, stored: Stored) -> bytes:
@@ -32,16 +46,26 @@ def one(form: Form, served: Served, stored: Stored) -> bytes:
     return stored.data if form.shape == "Plain" else encode(_partial(stored))
 
 
-def many(form: Form, served: Served, items: Sequence[Stored], version: int) -> bytes:
+def many(form: Form, served: Served, page: Page) -> bytes:
     if form.shape == "Table":
-        return encode(table(served, items, version, form.include))
-    metadata = {"resourceVersion": str(version)}
+        found = table(served, page.items, page.version, form.include)
+        return encode({**found, "metadata": _list_metadata(page)})
+    metadata = _list_metadata(page)
     if form.shape != "Plain":
-        partial = [_partial(item) for item in items]
+        partial = [_partial(item) for item in page.items]
         kind = "PartialObjectMetadataList"
         return encode({"kind": kind, "apiVersion": PARTIAL, "metadata": metadata, "items": partial})
     head: Raw = {"kind": f"{served.kind.kind}List", "apiVersion": served.kind.api_version, "metadata": metadata}
-    return b'%s,"items":[%s]}' % (encode(head)[:-1], b",".join(item.data for item in items))
+    return b'%s,"items":[%s]}' % (encode(head)[:-1], b",".join([item.data for item in page.items]))
+
+
+def _list_metadata(page: Page) -> Raw:
+    metadata: Raw = {"resourceVersion": str(page.version)}
+    if page.token:
+        metadata["continue"] = page.token
+    if page.remaining is not None:
+        metadata["remainingItemCount"] = page.remaining
+    return metadata
 
 
 Convert = Callable[[Served, Stored], Stored]
@@ -50,6 +74,9 @@ Convert = Callable[[Served, Stored], Stored]
 @lru_cache(maxsize=256)
 def watch_line(form: Form, served: Served, converted: Convert) -> Encoding:
     """How to write watch events: the same function for the same arguments, so that watchers share bytes."""
+    if form.media != "json":
+        in_json = watch_line(replace(form, media="json"), served, converted)
+        return lambda seen: framed(form, in_json(seen))
     if form.shape == "Table":
 
         def as_table(seen: Seen) -> bytes:
@@ -65,17 +92,27 @@ def watch_line(form: Form, served: Served, converted: Convert) -> Encoding:
 
 
 def bookmark(form: Form, served: Served, version: int, initial_end: bool = False) -> bytes:
-    if form.shape == "Table":
-        return encode({"type": "BOOKMARK", "object": table(served, [], version, "None")}) + b"\n"
     metadata: Raw = {"resourceVersion": str(version)}
     if initial_end:
-        metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
+        metadata["annotations"] = {INITIAL_END: "true"}
     kind, api_version = served.kind.kind, served.kind.api_version
-    if form.shape != "Plain":
+    if form.shape == "PartialObjectMetadata":
         kind, api_version = "PartialObjectMetadata", PARTIAL
-    return (
-        encode({"type": "BOOKMARK", "object": {"kind": kind, "apiVersion": api_version, "metadata": metadata}}) + b"\n"
-    )
+    found: Raw = {"kind": kind, "apiVersion": api_version, "metadata": metadata}
+    if form.shape == "Table":
+        # As upstream, one row whose object is the bookmark: a Table's own metadata has no annotations.
+        found = {**table(served, [], version, "None"), "rows": [{"cells": [], "object": {**found, **_ROW_KIND}}]}
+    return framed(form, encode({"type": "BOOKMARK", "object": found}) + b"\n")
+
+
+def watch_error(form: Form, status: Raw) -> bytes:
+    """What ends a watch that cannot go on, or could not begin."""
+    return framed(form, encode({"type": "ERROR", "object": status}) + b"\n")
+
+
+def framed(form: Form, event: bytes) -> bytes:
+    """A line of JSON as one event of a stream in the form's media type."""
+    return event if form.media == "json" else cbor.encode(msgspec.json.decode(event))
 
 
 def _partial(stored: Stored) -> Raw:

@@ -1,7 +1,8 @@
-"""Reading a request: what its path is about, its options, its body, and the form in which it wants the answer."""
+"""Reading a request: what its path is about, its options, its body."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,16 +12,16 @@ import msgspec
 import yaml
 from aiohttp import web
 
-from sealane.apiserver import errors, protobuf
+from sealane.apiserver import cbor, errors, listing, protobuf
 from sealane.apiserver.access.user import User
 from sealane.apiserver.attempts import Write
 from sealane.apiserver.deletion import Deletion
-from sealane.apiserver.render import PLAIN, Form
+from sealane.apiserver.listing import ListOptions
 from sealane.kube.client import ApiError
 from sealane.kube.objects import Raw, without_nulls
 
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
-_TRUE = frozenset({"1", "true", "True", "t", "T", "TRUE"})
+_NUMBER = re.compile(r"[+-]?[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +67,43 @@ def user_of(request: web.BaseRequest) -> User:
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:
-    return query.get(name) in _TRUE
+    """Source: k8s.io/apimachinery/pkg/runtime (Convert_Slice_string_To_bool): said is yes, unless it says no."""
+    text = query.get(name)
+    return text is not None and text.lower() not in ("false", "0")
 
 
 def number(query: Mapping[str, str], name: str) -> int | None:
-    """Raises ApiError 400 when it is there and no number."""
+    """Raises ApiError 400 when it is there and no number of 64 bits."""
     text = query.get(name)
     if not text:
         return None
-    try:
-        return int(text)
-    except ValueError:
-        raise errors.bad_request(f"invalid {name}: {text!r} is not a number") from None
+    if _NUMBER.fullmatch(text) is None:
+        raise errors.bad_request(f"strconv.ParseInt: parsing {encoded(text)}: invalid syntax")
+    found = int(text) if len(text) < 32 else 1 << 63
+    if not -(1 << 63) <= found < 1 << 63:
+        raise errors.bad_request(f"strconv.ParseInt: parsing {encoded(text)}: value out of range")
+    return found
+
+
+def encoded(text: str) -> str:
+    """As a message quotes it."""
+    return msgspec.json.encode(text).decode()
+
+
+def list_options(query: Mapping[str, str]) -> ListOptions:
+    """Raises ApiError 400 and 422."""
+    options = ListOptions(
+        version=query.get("resourceVersion", ""),
+        match=query.get("resourceVersionMatch", ""),  # type: ignore[arg-type]  # `check` says whether it is one
+        limit=number(query, "limit") or 0,
+        token=query.get("continue", ""),
+        watch=flag(query, "watch"),
+        initial_events=flag(query, "sendInitialEvents") if "sendInitialEvents" in query else None,
+        bookmarks=flag(query, "allowWatchBookmarks"),
+        timeout=number(query, "timeoutSeconds") or 0,
+    )
+    listing.check(options)
+    return options
 
 
 def write_options(request: web.BaseRequest) -> Write:
@@ -145,6 +171,8 @@ async def body_of(request: web.BaseRequest) -> Any:
     try:
         if media == protobuf.MEDIA_TYPE:
             return protobuf.decode(data)
+        if media in (cbor.MEDIA_TYPE, cbor.APPLY):
+            return without_nulls(cbor.decode(data))
         if media.endswith("yaml"):
             return without_nulls(yaml.load(data, yaml.CSafeLoader))
         if media.endswith("json") or media == "application/octet-stream":
@@ -165,25 +193,3 @@ def object_in(body: Any) -> Raw:
     if not isinstance(body, dict):
         raise errors.bad_request("the body of the request is not an object")
     return body
-
-
-def form_of(request: web.BaseRequest) -> Form:
-    """The first form in Accept that this server can give. Raises ApiError 406 when there is none."""
-    accept = request.headers.get("Accept", "")
-    if not accept or accept == "application/json":
-        return PLAIN
-    for part in accept.split(","):
-        media, *parameters = [piece.strip() for piece in part.split(";")]
-        if media not in ("application/json", "*/*", "application/*"):
-            continue
-        shape = next((each.removeprefix("as=") for each in parameters if each.startswith("as=")), "Plain")
-        if shape == "Table":
-            include = request.query.get("includeObject") or "Metadata"
-            if include not in ("None", "Metadata", "Object"):
-                raise errors.bad_request(f"unrecognized includeObject value: {include!r}")
-            return Form("Table", include)  # type: ignore[arg-type]  # one of the three
-        if shape in ("PartialObjectMetadata", "PartialObjectMetadataList"):
-            return Form("PartialObjectMetadata")
-        if shape == "Plain":
-            return PLAIN
-    raise ApiError(406, "NotAcceptable", "only the following media types are accepted: application/json")

@@ -30,6 +30,7 @@ FIELDS: Mapping[tuple[str, str], frozenset[str]] = {
             "spec.hostNetwork",
             "status.phase",
             "status.podIP",
+            "status.podIPs",
             "status.nominatedNodeName",
         }
     ),
@@ -38,8 +39,12 @@ FIELDS: Mapping[tuple[str, str], frozenset[str]] = {
     ("", "Node"): frozenset({"spec.unschedulable"}),
     ("", "Namespace"): frozenset({"status.phase"}),
     ("", "Service"): frozenset({"spec.clusterIP", "spec.type"}),
+    ("", "ReplicationController"): frozenset({"status.replicas"}),
     ("apps", "ReplicaSet"): frozenset({"status.replicas"}),
+    ("batch", "Job"): frozenset({"status.successful"}),
+    ("certificates.k8s.io", "CertificateSigningRequest"): frozenset({"spec.signerName"}),
 }
+_RENAMED = {"status.successful": ("status", "succeeded"), "status.podIPs": ("status", "podIP")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +106,16 @@ def _terms(kind: Kind, fields: str) -> list[FieldTerm]:
             raise ApiError(400, "BadRequest", f"invalid selector: {fields!r}; can't understand {part!r}")
         name = name.strip()
         if name not in allowed:
-            raise ApiError(400, "BadRequest", f"field label not supported: {name}")
-        found.append(FieldTerm(tuple(name.split(".")), value.strip(), equal))
+            raise ApiError(400, "BadRequest", _unsupported(kind, name))
+        found.append(FieldTerm(_RENAMED.get(name) or tuple(name.split(".")), value.strip(), equal))
     return found
+
+
+def _unsupported(kind: Kind, name: str) -> str:
+    """Kinds with fields of their own say it in their own words; the others in those of all."""
+    if (kind.group, kind.kind) in FIELDS or kind.group.count("."):
+        return f"field label not supported: {name}"
+    return f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 
 
 def _field(raw: Mapping[str, Any], path: tuple[str, ...]) -> str:

@@ -16,12 +16,16 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from sealane.apiserver.history import History
 from sealane.kube.objects import Object, Raw
 
 Resource: TypeAlias = tuple[str, str]
 """API group and plural: where objects are kept, whatever version they are asked for in."""
 
 EventType: TypeAlias = Literal["ADDED", "MODIFIED", "DELETED"]
+
+PATIENCE_SECONDS = 3.0
+"""For which a request waits until a version it names is there: k8s.io/apiserver/pkg/storage/cacher, blockTimeout."""
 
 encode = msgspec.json.Encoder().encode
 _decode: msgspec.json.Decoder[Raw] = msgspec.json.Decoder(Raw)
@@ -72,9 +76,11 @@ class Store:
 
     def __init__(self, connection: sqlite3.Connection, version: int) -> None:
         self.version = version  # of the last committed write
+        self.history = History(version)
         self._newest = version  # of the last prepared write
         self._connection = connection
         self._objects: dict[Resource, dict[str, dict[str, Stored]]] = {}
+        self._sorted: dict[tuple[Resource, str], Sequence[str]] = {}  # names, until one comes or goes
         self._uids: dict[str, Address] = {}
         self._head: dict[Address, _Write] = {}
         self._waiting: list[_Write] = []
@@ -82,6 +88,7 @@ class Store:
         self._committing: asyncio.Future[None] | None = None
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._subscribers: list[Callable[[Sequence[Event]], None]] = []
+        self._awaited: list[tuple[int, asyncio.Future[None]]] = []
         self._closed = False
 
     @classmethod
@@ -120,8 +127,16 @@ class Store:
         for each in sorted(by_namespace) if namespace is None else (namespace,):
             names = by_namespace.get(each)
             if names:
-                for name in sorted(names):
+                for name in self.names(resource, each):
                     yield names[name]
+
+    def names(self, resource: Resource, namespace: str) -> Sequence[str]:
+        """In their order. Sorted once for all that read between two changes of which names there are."""
+        found = self._sorted.get((resource, namespace))
+        if found is None:
+            found = sorted(self._objects.get(resource, {}).get(namespace, ()))
+            self._sorted[(resource, namespace)] = found
+        return found
 
     def resources(self) -> Iterable[Resource]:
         """Those that hold, or once held, an object."""
@@ -133,6 +148,21 @@ class Store:
     def subscribe(self, told: Callable[[Sequence[Event]], None]) -> None:
         """Calls `told` after each commit with its events in the order of their resourceVersions."""
         self._subscribers.append(told)
+
+    async def reached(self, version: int, seconds: float = PATIENCE_SECONDS) -> bool:
+        """Whether `version` has been committed, within `seconds`."""
+        if version <= self.version:
+            return True
+        future = asyncio.get_running_loop().create_future()
+        awaited = (version, future)
+        self._awaited.append(awaited)
+        try:
+            await asyncio.wait_for(future, seconds)
+        except TimeoutError:
+            return False
+        finally:
+            self._awaited.remove(awaited)
+        return True
 
     # Writing
 
@@ -219,9 +249,13 @@ class Store:
             return
         events = [self._publish(write) for write in writes]
         self.version = writes[-1].stored.version
+        self.history.extend(events)
         for told in self._subscribers:
             told(events)
         waiters.set_result(None)
+        for version, future in self._awaited:
+            if version <= self.version and not future.done():
+                future.set_result(None)
         if self._waiters is not None:
             self._start()
 
@@ -249,7 +283,10 @@ class Store:
 
     def _keep(self, address: Address, stored: Stored) -> None:
         resource, namespace, name = address
-        self._objects.setdefault(resource, {}).setdefault(namespace, {})[name] = stored
+        names = self._objects.setdefault(resource, {}).setdefault(namespace, {})
+        if name not in names:
+            self._sorted.pop((resource, namespace), None)
+        names[name] = stored
         self._uids[stored.object.uid] = address
 
     def _forget(self, address: Address) -> None:
@@ -258,6 +295,7 @@ class Store:
         stored = names.pop(name, None)
         if stored is not None:
             self._uids.pop(stored.object.uid, None)
+            self._sorted.pop((resource, namespace), None)
         if not names:
             self._objects.get(resource, {}).pop(namespace, None)
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from functools import partial
 
 import msgspec
 from aiohttp import web
 
-from sealane.apiserver import errors, render, streaming
+from sealane.apiserver import errors, negotiation, render, watching
 from sealane.apiserver.api import Api
 from sealane.apiserver.attempts import Write
 from sealane.apiserver.discovery import subresources
+from sealane.apiserver.listing import Page, parsed_version
+from sealane.apiserver.negotiation import form_of
 from sealane.apiserver.render import PLAIN, Form
 from sealane.apiserver.requests import (
     Target,
     body_of,
     deletion_options,
     flag,
-    form_of,
+    list_options,
     number,
     object_in,
     write_options,
@@ -27,7 +28,6 @@ from sealane.apiserver.requests import (
 from sealane.apiserver.resources import Served
 from sealane.apiserver.store import Stored
 from sealane.apiserver.streams import commands, ports
-from sealane.apiserver.watch import Seen
 from sealane.kube.client import ApiError, PatchType
 from sealane.kube.objects import Object, Raw
 
@@ -36,7 +36,7 @@ _PATCH_TYPES: dict[str, PatchType] = {
     "application/merge-patch+json": "merge",
     "application/strategic-merge-patch+json": "strategic",
 }
-_APPLY_TYPES = ("application/apply-patch+yaml",)
+_APPLY_TYPES = ("application/apply-patch+yaml", "application/apply-patch+cbor")
 
 
 class Verbs:
@@ -64,8 +64,14 @@ class Verbs:
 
     async def _get(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         form = form_of(request)
-        stored = await self._api.get(served.kind, target.namespace or "", target.name, subresource=target.subresource)
-        return _object(form, served, stored)
+        stored = await self._api.get(
+            served.kind,
+            target.namespace or "",
+            target.name,
+            subresource=target.subresource,
+            not_older_than=parsed_version(request.query.get("resourceVersion", "")),
+        )
+        return await _object(request, form, served, stored)
 
     async def _update(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         form, raw = form_of(request), object_in(await body_of(request))
@@ -78,7 +84,7 @@ class Verbs:
             subresource=target.subresource,
             options=options,
         )
-        return _object(form, served, stored, options)
+        return await _object(request, form, served, stored, options)
 
     async def _patch(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         form, patch = form_of(request), await body_of(request)
@@ -102,7 +108,7 @@ class Verbs:
             subresource=target.subresource,
             options=options,
         )
-        return _object(form, served, stored, options)
+        return await _object(request, form, served, stored, options)
 
     async def _apply(
         self, request: web.BaseRequest, served: Served, target: Target, form: Form, config: Raw
@@ -116,13 +122,13 @@ class Verbs:
             subresource=target.subresource,
             options=options,
         )
-        return _object(form, served, stored, options, 201 if new else 200)
+        return await _object(request, form, served, stored, options, 201 if new else 200)
 
     async def _delete(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         options = deletion_options(request, await body_of(request))
         stored, gone = await self._api.delete(served.kind, target.namespace or "", target.name, options)
         if not gone:
-            return _object(PLAIN, served, stored)
+            return await _object(request, PLAIN, served, stored)
         details = {"name": target.name, "kind": served.kind.plural, "uid": stored.object.uid}
         if served.kind.group:
             details["group"] = served.kind.group
@@ -181,55 +187,20 @@ class Verbs:
     # Collections
 
     async def _list(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
-        form, query = form_of(request), request.query
-        if flag(query, "watch"):
-            return await self._watch(request, served, target, form)
-        items, version = self._api.list(
-            served.kind,
-            target.namespace,
-            labels=query.get("labelSelector", ""),
-            fields=query.get("fieldSelector", ""),
-        )
-        return _json(render.many(form, served, items, version))
-
-    async def _watch(self, request: web.BaseRequest, served: Served, target: Target, form: Form) -> web.StreamResponse:
-        """https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics-for-watch"""
-        query, api = request.query, self._api
-        encoding = render.watch_line(form, served, api.converted)
-        asked = query.get("resourceVersion", "")
-        if asked and not asked.isdigit():
-            raise errors.bad_request(f'invalid resourceVersion: Invalid value: "{asked}"')
-        timeout = number(query, "timeoutSeconds")
-        initial = flag(query, "sendInitialEvents")
-        selectors = {"labels": query.get("labelSelector", ""), "fields": query.get("fieldSelector", "")}
-        first = b""
-        start = int(asked or 0)
-        if start == 0 or initial:
-            items, start = api.list(served.kind, target.namespace, **selectors)
-            first = b"".join(encoding(Seen("ADDED", item)) for item in items)
-            if initial:
-                first += render.bookmark(form, served, start, initial_end=True)
-        watch = api.watch(served.kind, target.namespace, resource_version=start, **selectors)
-        response = web.StreamResponse(headers={"Content-Type": "application/json"})
-        response.enable_chunked_encoding()
-        bookmark = partial(render.bookmark, form, served) if flag(query, "allowWatchBookmarks") else None
-        try:
-            await response.prepare(request)
-            if first:
-                await response.write(first)
-            await streaming.pour(request, response, watch, encoding, timeout, bookmark)
-            await response.write_eof()
-        except ConnectionError:
-            pass  # the client is gone
-        finally:
-            watch.close()
-        return response
+        query = request.query
+        options = list_options(query)
+        form = form_of(request, stream=options.watch)
+        labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
+        if options.watch:
+            return await watching.serve(request, self._api, served, target.namespace, options, form, labels, fields)
+        page = await self._api.page(served.kind, target.namespace, options, labels=labels, fields=fields)
+        return await negotiation.answer(request, render.many(form, served, page), form.media)
 
     async def _create(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         form, raw = form_of(request), object_in(await body_of(request))
         options = write_options(request)
         stored = await self._api.create(served.kind, target.namespace or "", raw, options)
-        return _object(form, served, stored, options, 201)
+        return await _object(request, form, served, stored, options, 201)
 
     async def _delete_many(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         options = deletion_options(request, await body_of(request))
@@ -240,7 +211,7 @@ class Verbs:
             fields=request.query.get("fieldSelector", ""),
             options=options,
         )
-        return _json(render.many(PLAIN, served, items, self._api.store.version))
+        return await negotiation.answer(request, render.many(PLAIN, served, Page(items, self._api.store.version)))
 
 
 _Handler = Callable[[Verbs, web.BaseRequest, Served, Target], Awaitable[web.StreamResponse]]
@@ -294,14 +265,16 @@ def _success(code: int, details: Raw | None = None) -> web.Response:
     return _json(msgspec.json.encode(status), code)
 
 
-def _object(
-    form: Form, served: Served, stored: Stored, options: Write | None = None, status: int = 200
+async def _object(
+    request: web.BaseRequest,
+    form: Form,
+    served: Served,
+    stored: Stored,
+    options: Write | None = None,
+    status: int = 200,
 ) -> web.Response:
-    response = _json(render.one(form, served, stored), status)
-    for warning in (options.warnings if options is not None else None) or ():
-        text = warning.replace("\\", "\\\\").replace('"', '\\"')
-        response.headers.add("Warning", f'299 - "{text}"')
-    return response
+    warnings = (options.warnings if options is not None else None) or ()
+    return await negotiation.answer(request, render.one(form, served, stored), form.media, status, warnings)
 
 
 def _json(body: bytes, status: int = 200) -> web.Response:

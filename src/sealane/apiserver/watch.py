@@ -1,4 +1,4 @@
-"""Watches: a ring of recent events, and watchers that get each commit as one batch of shared bytes.
+"""Watches: watchers that get each commit as one batch of shared bytes, beginning with what they missed.
 
 The protocol: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
 """
@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from sealane.apiserver.selection import Selection
-from sealane.apiserver.store import Event, EventType, Resource, Store, Stored
+from sealane.apiserver.store import Event, EventType, Resource, Store, Stored, encode
 from sealane.kube.client import ApiError
+from sealane.kube.objects import Object
 
-RING = 20_000
 BEHIND = 20_000  # events that may wait for one watcher before it is told to list anew
 
 
@@ -87,8 +86,15 @@ def _seen(events: Iterable[Event], selection: Selection) -> Sequence[Seen]:
         if now:
             found.append(Seen("MODIFIED" if was else "ADDED", stored))
         elif was:
-            found.append(Seen("DELETED", stored))
+            found.append(Seen("DELETED", stored if type_ == "DELETED" or before is None else _left(before, stored)))
     return found
+
+
+def _left(before: Stored, stored: Stored) -> Stored:
+    """What a watcher is told of an object that leaves its selection: its last state there, with the version of now."""
+    raw = before.object.raw
+    raw = {**raw, "metadata": {**raw["metadata"], "resourceVersion": str(stored.version)}}
+    return Stored(stored.version, Object(raw), encode(raw))
 
 
 class Watch:
@@ -168,7 +174,7 @@ class Watch:
 
 
 class Hub:
-    """All watchers of a store, and the events that a watcher may still ask for.
+    """All watchers of a store.
 
     Telling hundreds of watchers takes longer than a commit. So that writers are not held up, telling never takes more
     than half of the time: what is committed while it pauses is told together.
@@ -180,15 +186,10 @@ class Hub:
         self._untold: list[Event] = []
         self._pause_ends = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._oldest = store.version  # events after this version are in the ring
-        self._ring: deque[Event] = deque()
         self._watches: dict[Resource, set[Watch]] = {}
         store.subscribe(self._committed)
 
     def _committed(self, events: Sequence[Event]) -> None:
-        self._ring.extend(events)
-        while len(self._ring) > RING:
-            self._oldest = self._ring.popleft().stored.version
         self._untold.extend(events)
         if self._timer is None:
             loop = asyncio.get_running_loop()
@@ -218,22 +219,16 @@ class Hub:
         self._pause_ends = asyncio.get_running_loop().time() + (ended - began)
 
     def watch(self, resource: Resource, selection: Selection, version: int) -> Watch:
-        """What happens after `version`. Raises ApiError 410 when that is too long ago, or has not been yet."""
-        if version < self._oldest:
-            raise expired(f"too old resource version: {version} ({self._oldest})")
-        if version > self._store.version:
-            raise expired(f"Too large resource version: {version}, current: {self._store.version}")
+        """What happens after `version`. Raises ApiError 410 when that is too long ago."""
+        history = self._store.history
+        if not history.covers(version):
+            raise expired(f"too old resource version: {version} ({history.oldest})")
         if self._untold:
-            self._tell()  # to the others; this watch finds it in the ring
+            self._tell()  # to the others; this watch finds it in the history
         watch = Watch(self, resource, selection)
-        missed: list[Event] = []
-        for event in reversed(self._ring):
-            if event.stored.version <= version:
-                break
-            if event.address.resource == resource:
-                missed.append(event)
+        missed = history.since(version, resource)
         if missed:
-            watch.push(Batch(missed[::-1]))
+            watch.push(Batch(missed))
         self._watches.setdefault(resource, set()).add(watch)
         return watch
 

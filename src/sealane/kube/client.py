@@ -16,21 +16,27 @@ PatchType = Literal["json", "merge", "strategic"]
 
 
 class ApiError(Exception):
-    """A `Status` answer of the API: `code` (HTTP), `reason` ("NotFound", "Conflict", "AlreadyExists", …), message."""
+    """A `Status` answer of the API: `code` (HTTP), `reason` ("NotFound", "Conflict", "AlreadyExists", …), message.
 
-    def __init__(self, code: int, reason: str, message: str, details: Raw | None = None) -> None:
+    metadata: of the Status itself, such as a `continue` token.
+    """
+
+    def __init__(
+        self, code: int, reason: str, message: str, details: Raw | None = None, metadata: Raw | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.reason = reason
         self.message = message
         self.details = details or {}
+        self.metadata = metadata or {}
 
     def status(self) -> Raw:
         """The meta/v1 Status object of this error."""
         status: Raw = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": self.metadata,
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,
