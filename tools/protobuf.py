@@ -45,7 +45,14 @@ KINDS = (
         "authorization.k8s.io/v1",
         "LocalSubjectAccessReview SelfSubjectAccessReview SelfSubjectRulesReview SubjectAccessReview",
     ),
-    ("authentication/v1", "authentication.k8s.io/v1", "SelfSubjectReview"),
+    ("authentication/v1", "authentication.k8s.io/v1", "SelfSubjectReview TokenRequest TokenReview"),
+    ("certificates/v1", "certificates.k8s.io/v1", "CertificateSigningRequest"),
+    (
+        "admissionregistration/v1",
+        "admissionregistration.k8s.io/v1",
+        "MutatingWebhookConfiguration ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding "
+        "ValidatingWebhookConfiguration",
+    ),
     ("meta/v1", "meta.k8s.io/v1", "DeleteOptions"),
 )
 REFERRED = ("scheduling/v1alpha3",)

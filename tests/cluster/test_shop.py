@@ -137,7 +137,7 @@ def test_no_request_fails_while_a_deployment_rolls(sealane: Cluster) -> None:
 
 def test_pods_reach_the_real_api(sealane: Cluster) -> None:
     curl = ("curl", "-sk", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", "https://10.96.0.1/api/v1/namespaces")
-    assert sealane.exec("deploy/coredns", *curl, namespace="kube-system").check().out == "401"
+    assert sealane.exec("deploy/coredns", *curl, namespace="kube-system").check().out == "403"
 
 
 def test_logs_name_the_requests(sealane: Cluster) -> None:

@@ -13,6 +13,9 @@ from contextlib import suppress
 from typing import Any
 
 from sealane.apiserver import errors, listing, plugins
+from sealane.apiserver.access.rbac import Authorizer
+from sealane.apiserver.access.tokens import AccountTokens
+from sealane.apiserver.access.upkeep import Aggregation
 from sealane.apiserver.admission import Admission, namespace_objects
 from sealane.apiserver.apply import applied, updated
 from sealane.apiserver.attempts import ORDINARY, Steps, Write
@@ -44,23 +47,32 @@ class Api:
     """Everything a cluster's API does with its `store`. Use it in one event loop.
 
     root_ca: PEM text of the CA for the ConfigMap kube-root-ca.crt of every namespace; "" for none.
+    accounts: who signs tokens of ServiceAccounts; None for nobody.
     """
 
     def __init__(
-        self, store: Store, log_reader: LogReader | None = None, root_ca: str = "", streams: Streams | None = None
+        self,
+        store: Store,
+        log_reader: LogReader | None = None,
+        root_ca: str = "",
+        streams: Streams | None = None,
+        accounts: AccountTokens | None = None,
     ) -> None:
         self.store = store
         self.log_reader = log_reader
         self.streams = streams
         self.root_ca = root_ca
+        self.accounts = accounts
+        self.authorizer = Authorizer(store)
         self.resources = Resources()
         self.hub = Hub(store)
         for crd in store.items(DEFINITIONS):
             self.resources.define(crd.object)
-        self.admission = Admission(store, Steps(plugins.steps(store)))
+        self.admission = Admission(store, Steps(plugins.steps(store, self.authorizer)))
         store.subscribe(self._committed)
         self._collector = Collector(self)
         self._contents = Contents(self)
+        self._aggregation = Aggregation(self)
         with suppress(RuntimeError):  # made outside an event loop: the first commit wakes them
             asyncio.get_running_loop()
             self._collector.wake()

@@ -40,6 +40,7 @@ SUBRESOURCE_KINDS = {
     "scale": ("autoscaling", "v1", "Scale"),
     "binding": ("", "v1", "Binding"),
     "eviction": ("policy", "v1", "Eviction"),
+    "token": ("authentication.k8s.io", "v1", "TokenRequest"),
 }
 SUBRESOURCE_VERBS = {
     "log": ["get"],
@@ -48,6 +49,7 @@ SUBRESOURCE_VERBS = {
     "portforward": ["create", "get"],
     "binding": ["create"],
     "eviction": ["create"],
+    "token": ["create"],
     "finalize": ["update"],
 }
 
@@ -58,6 +60,8 @@ def subresources(served: Served) -> list[str]:
         found += ["log", "exec", "attach", "portforward", "binding", "eviction"]
     elif served.kind == kinds.NAMESPACE:
         found.append("finalize")
+    elif served.kind == kinds.SERVICEACCOUNT:
+        found.append("token")
     return found
 
 

@@ -6,7 +6,6 @@ Source: https://kubernetes.io/docs/reference/using-api/api-concepts/
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import socket
 import ssl
@@ -17,20 +16,21 @@ import msgspec
 from aiohttp import web
 
 from sealane.apiserver import discovery, errors, negotiation, reviews
+from sealane.apiserver.access import oidc
+from sealane.apiserver.access.authentication import Authenticator, impersonated
 from sealane.apiserver.access.user import ADMIN
 from sealane.apiserver.api import Api
-from sealane.apiserver.requests import Request, body_of, object_in, parse_path
+from sealane.apiserver.requests import Request, action_of, body_of, object_in, parse_path
 from sealane.apiserver.verbs import Verbs
 from sealane.kube.client import ApiError
 
 log = logging.getLogger("sealane.api")
 
-OPEN = frozenset({"/healthz", "/livez", "/readyz", "/version"})
 MAX_BODY = 3 << 20  # as kube-apiserver
 
 
 async def serve(api: Api, sockets: list[socket.socket], context: ssl.SSLContext, tokens: frozenset[str]) -> None:
-    """Answers on `sockets`, which listen already, until cancelled. Requests need one of `tokens` as a bearer token.
+    """Answers on `sockets`, which listen already, until cancelled. Who bears one of `tokens` is the cluster's admin.
 
     TLS on all of them but Unix sockets, whose files keep strangers out.
     """
@@ -58,24 +58,23 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 def _handler(api: Api, tokens: frozenset[str]) -> Handler:
     verbs = Verbs(api)
     documents = discovery.Documents(api.resources)
-    allowed = [f"Bearer {token}".encode() for token in tokens]
-
-    def known(authorization: str) -> bool:
-        given = authorization.encode(errors="replace")
-        return any(hmac.compare_digest(given, token) for token in allowed)
+    authorizer = api.authorizer
+    authenticator = Authenticator(dict.fromkeys(tokens, ADMIN), api.accounts)
+    reviewers = reviews.Reviewers(authenticator, authorizer)
 
     async def answer(request: Request) -> web.StreamResponse:
-        if request.path not in OPEN and not known(request.headers.get("Authorization", "")):
-            raise ApiError(401, "Unauthorized", "Unauthorized")
-        request.user = ADMIN
+        headers = request.headers
+        user = authenticator.authenticate(headers, request.transport)
+        request.user = user = impersonated(user, headers, authorizer.check)
         target = parse_path(request.path)
+        if not user.is_master:
+            authorizer.check(action_of(request, user, target))
         if target is not None:
-            review = (target.group, target.version, target.plural)
-            if review in reviews.KINDS and request.method == "POST":
-                body = reviews.review(review, object_in(await body_of(request)))
+            if (target.group, target.version, target.plural) in reviews.KINDS and request.method == "POST":
+                body = reviews.review(reviewers, user, target, object_in(await body_of(request)))
                 return web.Response(body=msgspec.json.encode(body), status=201, content_type="application/json")
             return await verbs.answer(request, target)
-        document = documents.get(request)
+        document = oidc.document(request.path, api.accounts) or documents.get(request)
         if document is None:
             raise errors.no_path()
         return document

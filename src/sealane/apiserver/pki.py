@@ -1,4 +1,5 @@
-"""Credentials of a cluster: a CA, the API server's certificate and an admin token, made once and kept.
+"""Credentials of a cluster: a CA, the API server's certificate, an admin token and the key that signs the tokens of
+ServiceAccounts, made once and kept.
 
 Making certificates needs `cryptography`; reading them does not, so only a cluster's first start pays for the import.
 """
@@ -29,16 +30,21 @@ ADDRESSES = (
     "fd00:172:18::2",
 )
 _YEARS = 10
-_FILES = ("ca.crt", "server.crt", "server.key", "token")
+_FILES = ("ca.crt", "ca.key", "server.crt", "server.key", "sa.key", "token")
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """ca: PEM text of the CA's certificate. server_certificate, server_key: PEM files. token: the admin's."""
+    """ca: PEM text of the CA's certificate. token: the admin's. The others are PEM files.
+
+    ca_key signs client certificates (CertificateSigningRequests), account_key the tokens of ServiceAccounts.
+    """
 
     ca: str
     server_certificate: Path
     server_key: Path
+    ca_key: Path
+    account_key: Path
     token: str = field(repr=False)
 
 
@@ -50,15 +56,19 @@ def ensure(folder: Path) -> Credentials:
         (folder / "ca.crt").read_text(),
         folder / "server.crt",
         folder / "server.key",
+        folder / "ca.key",
+        folder / "sa.key",
         (folder / "token").read_text().strip(),
     )
 
 
 def server_context(credentials: Credentials) -> ssl.SSLContext:
-    """For the server side of TLS, 1.2 and up."""
+    """For the server side of TLS, 1.2 and up. Clients may show a certificate of the cluster's CA; most bear a token."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(credentials.server_certificate, credentials.server_key)
+    context.load_verify_locations(cadata=credentials.ca)
+    context.verify_mode = ssl.CERT_OPTIONAL
     context.set_alpn_protocols(["http/1.1"])
     return context
 
@@ -69,7 +79,7 @@ def write_kubeconfig(path: Path, server: str, credentials: Credentials, name: st
 
 
 def _make(folder: Path) -> None:
-    """A new CA for each cluster, thrown away after signing: nothing else can ever be signed with it."""
+    """A new CA for each cluster."""
     from datetime import UTC, datetime, timedelta
     from ipaddress import ip_address
 
@@ -79,7 +89,7 @@ def _make(folder: Path) -> None:
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
     now = datetime.now(UTC)
-    ca_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    ca_key, server_key, account_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sealane")])
 
     def builder(subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
@@ -125,11 +135,16 @@ def _make(folder: Path) -> None:
         .sign(ca_key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
-    key_bytes = server_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
+    def private(key: ec.EllipticCurvePrivateKey) -> bytes:
+        return key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write(folder / "ca.crt", ca.public_bytes(pem))
     _write(folder / "server.crt", server.public_bytes(pem))
-    _write(folder / "server.key", key_bytes)
+    _write(folder / "server.key", private(server_key))
+    _write(folder / "ca.key", private(ca_key))
+    _write(folder / "sa.key", private(account_key))
     _write(folder / "token", secrets.token_urlsafe(32).encode())
 
 

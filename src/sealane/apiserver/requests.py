@@ -13,6 +13,7 @@ import yaml
 from aiohttp import web
 
 from sealane.apiserver import cbor, errors, listing, protobuf
+from sealane.apiserver.access.action import Action, name_selected, verb_of
 from sealane.apiserver.access.user import User
 from sealane.apiserver.attempts import Write
 from sealane.apiserver.deletion import Deletion
@@ -64,6 +65,19 @@ def user_of(request: web.BaseRequest) -> User:
     assert isinstance(request, Request)
     assert request.user is not None
     return request.user
+
+
+def action_of(request: web.BaseRequest, user: User, target: Target | None) -> Action:
+    """What `user` wants, as roles name it: k8s.io/apiserver/pkg/endpoints/request (RequestInfo)."""
+    if target is None:
+        return Action(user, request.method.lower(), path=request.path)
+    name, namespace = target.name, target.namespace or ""
+    verb = verb_of(request.method, name, watching=flag(request.query, "watch"))
+    if target.plural == "namespaces" and not target.group:
+        namespace = name  # who may read a namespace by a role inside it, may read it
+    if not name and verb in ("list", "watch", "deletecollection"):
+        name = name_selected(request.query)
+    return Action(user, verb, target.group, target.version, target.plural, target.subresource, namespace, name)
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:

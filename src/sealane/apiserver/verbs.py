@@ -141,6 +141,13 @@ class Verbs:
         await self._api.bind(target.namespace or "", target.name, binding, write_options(request))
         return _success(201)
 
+    async def _token(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
+        asked = object_in(await body_of(request))
+        account = (await self._api.get(served.kind, target.namespace or "", target.name)).object
+        if self._api.accounts is None:
+            raise ApiError(501, "NotImplemented", "this server signs no tokens")
+        return _json(msgspec.json.encode(self._api.accounts.request(account, asked)), 201)
+
     async def _evict(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         """https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/, without disruption budgets."""
         eviction = object_in(await body_of(request))
@@ -226,6 +233,7 @@ _MANY: dict[str, _Handler] = {"GET": Verbs._list, "POST": Verbs._create, "DELETE
 
 _PARTS: dict[tuple[str, str, str], _Handler] = {
     ("namespaces", "finalize", "PUT"): Verbs._update,
+    ("serviceaccounts", "token", "POST"): Verbs._token,
     ("pods", "binding", "POST"): Verbs._bind,
     ("pods", "eviction", "POST"): Verbs._evict,
     ("pods", "log", "GET"): Verbs._log,

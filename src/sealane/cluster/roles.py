@@ -134,6 +134,9 @@ async def control_plane(folder: Folder, options: Options, sockets: list[socket.s
 
     from sealane import controllers
     from sealane.apiserver import http
+    from sealane.apiserver.access import upkeep
+    from sealane.apiserver.access.keys import SigningKey
+    from sealane.apiserver.access.tokens import AccountTokens
     from sealane.apiserver.api import Api
     from sealane.apiserver.local import LocalClient
     from sealane.apiserver.logs import agent_logs
@@ -158,9 +161,14 @@ async def control_plane(folder: Folder, options: Options, sockets: list[socket.s
             await asyncio.sleep(0.002)
         credentials = pki.ensure(folder.pki)
         api = Api(
-            store, agent_logs(folder.agent_socket), root_ca=credentials.ca, streams=AgentStreams(folder.agent_socket)
+            store,
+            agent_logs(folder.agent_socket),
+            root_ca=credentials.ca,
+            streams=AgentStreams(folder.agent_socket),
+            accounts=AccountTokens(store, SigningKey(credentials.account_key)),
         )
         client = LocalClient(api)
+        await upkeep.furnish(api)
         await bootstrap(client, options.nodes, dns_replicas=min(2, options.nodes))
         serving = asyncio.create_task(
             http.serve(api, sockets, pki.server_context(credentials), frozenset({credentials.token}))

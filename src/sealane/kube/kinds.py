@@ -77,6 +77,33 @@ REFERENCEGRANT = Kind(
 CRD = Kind(
     "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", False, ("crd", "crds")
 )
+_RBAC = "rbac.authorization.k8s.io"
+ROLE = Kind(_RBAC, "v1", "Role", "roles", subresources=())
+ROLEBINDING = Kind(_RBAC, "v1", "RoleBinding", "rolebindings", subresources=())
+CLUSTERROLE = Kind(_RBAC, "v1", "ClusterRole", "clusterroles", False, subresources=())
+CLUSTERROLEBINDING = Kind(_RBAC, "v1", "ClusterRoleBinding", "clusterrolebindings", False, subresources=())
+CSR = Kind("certificates.k8s.io", "v1", "CertificateSigningRequest", "certificatesigningrequests", False, ("csr",))
+_ADMISSION = "admissionregistration.k8s.io"
+MUTATINGWEBHOOKS = Kind(
+    _ADMISSION,
+    "v1",
+    "MutatingWebhookConfiguration",
+    "mutatingwebhookconfigurations",
+    False,
+    (),
+    ("api-extensions",),
+    (),
+)
+VALIDATINGWEBHOOKS = Kind(
+    _ADMISSION,
+    "v1",
+    "ValidatingWebhookConfiguration",
+    "validatingwebhookconfigurations",
+    False,
+    (),
+    ("api-extensions",),
+    (),
+)
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases", subresources=())
 
 # Kinds that are checked, stored and served, so that manifests which hold them apply; nothing here acts on them.
@@ -90,10 +117,6 @@ _STORED: tuple[Kind, ...] = (
     Kind("batch", "v1", "Job", "jobs", True, (), ("all",)),
     Kind("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", False, subresources=()),
     Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", True, ("pdb",)),
-    Kind("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", False, subresources=()),
-    Kind("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", False, subresources=()),
-    Kind("rbac.authorization.k8s.io", "v1", "Role", "roles", subresources=()),
-    Kind("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", subresources=()),
     Kind("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False, ("pc",), subresources=()),
     Kind("storage.k8s.io", "v1", "StorageClass", "storageclasses", False, ("sc",), subresources=()),
     Kind(_GATEWAY, "v1", "BackendTLSPolicy", "backendtlspolicies", True, ("btlspolicy",), ("gateway-api",)),

@@ -7,11 +7,12 @@ k8s.io/kubernetes/pkg/kubeapiserver/options/plugins.go (AllOrderedPlugins)
 
 from __future__ import annotations
 
+from sealane.apiserver.access.rbac import Authorizer
 from sealane.apiserver.attempts import Step
 from sealane.apiserver.plugins import default_ingress_class
 from sealane.apiserver.store import Store
 
 
-def steps(store: Store) -> tuple[Step, ...]:
+def steps(store: Store, authorizer: Authorizer) -> tuple[Step, ...]:
     """Every plugin of one API, in the order in which they look at a request."""
     return (default_ingress_class.step(store),)
