@@ -45,10 +45,9 @@ async def stand_in_answers(world: World) -> None:
     assert udp.endswith(": ping\n"), udp
     refused = await world.inside(front, "curl", "-sS", "-m", "5", f"http://{status['podIP']}:81/")
     assert refused.endswith("(exit 7)"), refused
-    log = world.logs / f"{cart.uid}_cart.log"
 
     async def logged() -> bool:
-        return log.exists() and '"GET /items?page=2 HTTP/1.1" 200' in log.read_text()
+        return '"GET /items?page=2 HTTP/1.1" 200' in world.log(cart, "cart")
 
     await until(logged, "the access log")
 
@@ -93,13 +92,12 @@ async def command_runs_in_its_own_world(world: World) -> None:
     await world.client.create(kinds.CONFIGMAP, {"metadata": metadata, "data": {"mode": "fast"}})
     worker = await world.ready("worker")
     ip = worker.status["podIP"]
-    log = world.logs / f"{worker.uid}_c.log"
 
     async def printed() -> bool:
-        return log.read_text().count("\n") >= 10
+        return world.log(worker).count("\n") >= 10
 
     await until(printed, "the log")
-    lines = log.read_text().splitlines()
+    lines = world.log(worker).splitlines()
     assert lines[:2] == ["worker", "worker"], lines
     assert lines[2:7] == [f"fast {ip}", "fast", "nameserver 10.96.0.10", "1", "shop"], lines
     assert "eth0" in lines
@@ -150,10 +148,9 @@ async def probes_decide(world: World) -> None:
     ports = [{"containerPort": 8080, "name": "http"}]
     await world.pod("web", containers=[{"name": "c", "image": "web", "ports": ports, "readinessProbe": probe}])
     web = await world.ready("web")
-    log = world.logs / f"{web.uid}_c.log"
 
     async def probed() -> bool:
-        return log.exists() and '10.244.1.1 "GET /ready HTTP/1.1" 200' in log.read_text()
+        return '10.244.1.1 "GET /ready HTTP/1.1" 200' in world.log(web)
 
     await until(probed, "the probe in the access log, from the node's address")
     flag = {"exec": {"command": ["test", "-e", "/tmp/ok"]}, "periodSeconds": 1, "failureThreshold": 1}
@@ -216,13 +213,13 @@ async def deletion_is_graceful(world: World) -> None:
     hooked = await world.ready("hooked")
     await world.delete("hooked", 10)
     assert await world.gone("hooked") < 2
-    assert (world.logs / f"{hooked.uid}_c.log").read_text() == "started\nstopping\n"
+    assert world.log(hooked) == "started\nstopping\n"
     await world.pod("sh", containers=[shell("trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done")])
     polite = await world.ready("sh")
     await asyncio.sleep(0.2)
     await world.delete("sh", 10)
     assert await world.gone("sh") < 2
-    assert (world.logs / f"{polite.uid}_c.log").read_text() == "bye\n"
+    assert world.log(polite) == "bye\n"
 
 
 async def _ask_often(world: World, client: Object, url: str) -> set[str]:

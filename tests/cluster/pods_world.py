@@ -28,6 +28,7 @@ from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.pods import spawner, standins
 from sealane.dataplane.pods.agent import AgentSocket
 from sealane.dataplane.pods.files import ServiceAccountFiles
+from sealane.dataplane.pods.logfile import Query, Shown, read
 from sealane.dataplane.pods.runtime import PodRuntime, Sources
 from sealane.dataplane.pods.spawning import Spawner
 from sealane.kube import kinds
@@ -112,6 +113,10 @@ class World:
         with contextlib.suppress(ChildProcessError):  # the event loop has already waited for it
             os.waitpid(self.stand_ins, 0)
         self.store.close()
+
+    def log(self, pod: Object, container: str = "c") -> str:
+        """What a container printed; "" when nothing yet."""
+        return Shown(Query()).feed(read(self.logs / f"{pod.uid}_{container}.log", 0)).decode()
 
     async def pod(self, name: str, *, node: str = "node-1", **spec: Any) -> Object:
         """A pod that is created and assigned; by default an nginx on port 80."""

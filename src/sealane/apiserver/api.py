@@ -8,7 +8,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/ and k8s.io/apiserve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -23,6 +23,7 @@ from sealane.apiserver.contents import Contents
 from sealane.apiserver.deletion import PLAIN, Deletion, check_preconditions, finished, marked
 from sealane.apiserver.gc import Collector
 from sealane.apiserver.listing import ListOptions, Page
+from sealane.apiserver.logs import LogReader
 from sealane.apiserver.metadata import check_envelope, check_name, generated_name, timestamp, with_metadata
 from sealane.apiserver.resources import DEFINITIONS, NAMESPACES, Resources, Served
 from sealane.apiserver.selection import Selection, select
@@ -36,9 +37,6 @@ from sealane.kube.client import ApiError, PatchType
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object, Raw
 from sealane.kube.patches import apply_patch
-
-LogReader = Callable[[str, str, str, bool, int | None, bool], AsyncIterator[bytes]]
-"""log_reader(namespace, pod, container, follow, tail, previous): what a container printed, in chunks."""
 
 _GENERATED_TRIES = 8
 

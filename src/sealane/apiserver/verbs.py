@@ -13,15 +13,14 @@ from sealane.apiserver.api import Api
 from sealane.apiserver.attempts import Write
 from sealane.apiserver.discovery import subresources
 from sealane.apiserver.listing import Page, parsed_version
+from sealane.apiserver.logs import log_options
 from sealane.apiserver.negotiation import form_of
 from sealane.apiserver.render import PLAIN, Form
 from sealane.apiserver.requests import (
     Target,
     body_of,
     deletion_options,
-    flag,
     list_options,
-    number,
     object_in,
     write_options,
 )
@@ -159,12 +158,12 @@ class Verbs:
         query = request.query
         pod = (await self._api.get(served.kind, target.namespace or "", target.name)).object
         container = container_of(pod, query.get("container", ""))
-        tail = number(query, "tailLines")
+        options = log_options(pod.name, query)
         if self._api.log_reader is None:
             raise ApiError(501, "NotImplemented", "this server has no logs of pods: sealane logs shows them")
-        lines = self._api.log_reader(
-            pod.namespace, pod.name, container, flag(query, "follow"), tail, flag(query, "previous")
-        )
+        if not pod.spec.get("nodeName"):
+            return web.Response(content_type="text/plain")  # as kube-apiserver, which has nobody to ask
+        lines = self._api.log_reader(pod.namespace, pod.name, container, options)
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         response.enable_chunked_encoding()
         try:

@@ -37,17 +37,9 @@ class AgentStreams:
         """Raises ApiError 503."""
         return await AgentProgram.start(self._path, command)
 
-    async def attach(self, command: Command) -> AttachedProgram:
-        """Raises ApiError 400 or 503."""
-        connection = await _ask(self._path, _about("attach", command))
-        reader, writer = await asyncio.open_unix_connection(sock=connection)
-        program = AttachedProgram(reader, writer)
-        try:
-            _checked(await reader.readline())
-        except BaseException:
-            writer.close()
-            raise
-        return program
+    async def attach(self, command: Command) -> AgentProgram:
+        """Raises ApiError 503."""
+        return await AgentProgram.attach(self._path, command)
 
     async def connect(self, namespace: str, pod: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Raises ApiError 400 or 503, OSError."""
@@ -68,23 +60,37 @@ class AgentStreams:
 class AgentProgram:
     """A program in a pod. Its streams are pipes, or one terminal for all of them."""
 
-    def __init__(self, connection: socket.socket, streams: dict[int, int], *, tty: bool) -> None:
+    def __init__(self, connection: socket.socket, streams: dict[int, int], *, tty: bool, attached: bool) -> None:
         self._connection = connection
         self._streams = streams  # our ends, by number
         self._tty = tty
+        self._attached = attached
         self._ended = asyncio.ensure_future(self._await_end())
 
     @classmethod
     async def start(cls, path: Path, command: Command) -> AgentProgram:
+        request = _about("exec", command) | {"argv": list(command.argv), "tty": command.tty}
+        return await cls._begin(path, request, command.stdin, tty=command.tty, attached=False)
+
+    @classmethod
+    async def attach(cls, path: Path, command: Command) -> AgentProgram:
+        """To the container's first program. When that has a terminal, the terminal stays with the agent."""
+        request = _about("attach", command) | {"stdin": command.stdin}
+        return await cls._begin(path, request, command.stdin, tty=False, attached=True)
+
+    @classmethod
+    async def _begin(
+        cls, path: Path, request: dict[str, Any], stdin: bool, *, tty: bool, attached: bool
+    ) -> AgentProgram:
         ours: dict[int, int] = {}
         theirs: list[int] = []
         try:
-            if command.tty:
+            if tty:
                 terminal, theirs_too = pty.openpty()
                 ours, theirs = {1: terminal}, [theirs_too] * 3
             else:
                 theirs.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
-                if command.stdin:
+                if stdin:
                     os.close(theirs.pop())
                     end, ours[0] = os.pipe()
                     theirs.append(end)
@@ -93,7 +99,6 @@ class AgentProgram:
                     theirs.append(end)
             for fd in ours.values():
                 os.set_blocking(fd, False)
-            request = _about("exec", command) | {"argv": list(command.argv), "tty": command.tty}
             connection = await _ask(path, request, theirs)
         except BaseException:
             for fd in ours.values():
@@ -102,7 +107,7 @@ class AgentProgram:
         finally:
             for fd in set(theirs):
                 os.close(fd)
-        return cls(connection, ours, tty=command.tty)
+        return cls(connection, ours, tty=tty, attached=attached)
 
     async def read(self, number: int) -> bytes:
         fd = self._streams.get(number)
@@ -142,8 +147,10 @@ class AgentProgram:
             os.close(self._streams.pop(0))
 
     def resize(self, width: int, height: int) -> None:
-        if self._tty:
-            with contextlib.suppress(OSError, KeyError):
+        with contextlib.suppress(OSError, KeyError):
+            if self._attached:
+                self._connection.send(msgspec.json.encode({"resize": [width, height]}) + b"\n")
+            elif self._tty:
                 fcntl.ioctl(self._streams[1], termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
     async def exit_code(self) -> int:
@@ -169,31 +176,6 @@ class AgentProgram:
                 break
             answer += part
         return int(_checked(answer)["exit"])
-
-
-class AttachedProgram:
-    """What a container prints, until it ends; there is nothing to write to."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def read(self, number: int) -> bytes:
-        return await self._reader.read(_PIECE) if number == 1 else b""
-
-    async def write(self, data: bytes) -> None:
-        """Its stdin is empty."""
-
-    def end_input(self) -> None: ...
-
-    def resize(self, width: int, height: int) -> None: ...
-
-    async def exit_code(self) -> int:
-        """0: clients read the container's own exit code from the pod's status."""
-        return 0
-
-    def close(self) -> None:
-        self._writer.close()
 
 
 def _about(op: str, command: Command) -> dict[str, Any]:

@@ -5,14 +5,14 @@ stderr as descriptors for those that start a program.
 
     {"op": "exec", "namespace", "pod", "container"?, "argv", "env"?, "cwd"?, "tty"?}   → {"exit": N}
     {"op": "run_outside", "argv", "env", "cwd", "tty"?}                              → {"exit": N}
-    {"op": "logs", "namespace", "pod", "container"?, "follow"?, "tail"?, "previous"?} → {"ok": true}, then the bytes
+    {"op": "attach", "namespace", "pod", "container"?, "stdin"?}                     → {"exit": 0} when it has ended
+    {"op": "logs", "namespace", "pod", "container"?, "previous"?, …logfile.Query}    → {"ok": true}, then the bytes
     {"op": "probe", "probes": […]} (see `linux.probe`)                               → {"outcomes": […]}
-    {"op": "attach", "namespace", "pod", "container"?}       → {"ok": true}, then what it prints until it ends
     {"op": "connect", "namespace", "pod", "port"}            → {"ok": true} with a TCP connection to the pod's loopback
     any of them                                                                      → {"error": "what is wrong"}
 
-While a program runs, {"signal": N} lines are sent on to it; when the caller goes away it gets SIGHUP,
-and SIGKILL a second later.
+While a program runs, {"signal": N} lines are sent on to it; when the caller goes away it gets SIGHUP, and SIGKILL a
+second later. While a caller is attached, {"resize": [WIDTH, HEIGHT]} lines are for the container's terminal.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 
@@ -34,16 +35,20 @@ from sealane.dataplane.linux.probe import ProbeRequest, probe, requested
 from sealane.dataplane.linux.topology import OUTSIDE_NAMESPACE
 from sealane.dataplane.pods.container import Container
 from sealane.dataplane.pods.files import MissingReference
+from sealane.dataplane.pods.logfile import Query, Shown, read, start_of_tail
+from sealane.dataplane.pods.logsource import Unavailable, log_of
 from sealane.dataplane.pods.runtime import PodRuntime
-from sealane.dataplane.pods.shell import PodShell
+from sealane.dataplane.pods.shell import PodShell, containers_of, default_container
 from sealane.dataplane.pods.spawner import Launch
 from sealane.dataplane.pods.spawning import Process, SpawnError
+from sealane.dataplane.pods.stdio import Stdio
+from sealane.kube.kinds import POD
+from sealane.kube.objects import Key
 
 log = logging.getLogger(__name__)
 
 MAX_REQUEST = 160_000
 FOLLOW_SECONDS = 0.1
-CHUNK = 65536
 CONNECT_SECONDS = 5.0
 HANGUP_SECONDS = 1.0
 """How long a program whose caller is gone may take to end. Process 1 of a PID namespace does not even hear SIGHUP."""
@@ -66,19 +71,20 @@ class RunOutside(msgspec.Struct, tag="run_outside", tag_field="op"):
     tty: bool = False
 
 
-class Logs(msgspec.Struct, tag="logs", tag_field="op"):
+class Logs(Query, tag="logs", tag_field="op", kw_only=True):
     namespace: str
     pod: str
     container: str = ""
-    follow: bool = False
-    tail: int = -1
     previous: bool = False
 
 
 class Attach(msgspec.Struct, tag="attach", tag_field="op"):
+    """stdin: the caller has input for it."""
+
     namespace: str
     pod: str
     container: str = ""
+    stdin: bool = False
 
 
 class Connect(msgspec.Struct, tag="connect", tag_field="op"):
@@ -144,7 +150,8 @@ class AgentSocket:
                 case Logs():
                     await self._logs(connection, request)
                 case Attach():
-                    await self._attach(connection, request)
+                    await self._attach(connection, request, fds)
+                    await _answer(connection, {"exit": 0})
                 case Connect():
                     with await self._connect(request) as found:
                         answer = msgspec.json.encode({"ok": True}) + b"\n"
@@ -152,7 +159,7 @@ class AgentSocket:
                 case Probes():
                     wanted = requested(self._runtime.around.run_dir, request.probes)
                     await _answer(connection, {"outcomes": await asyncio.to_thread(probe, wanted)})
-        except (Refused, SpawnError, MissingReference, msgspec.DecodeError) as error:
+        except (Refused, Unavailable, SpawnError, MissingReference, msgspec.DecodeError) as error:
             with contextlib.suppress(OSError):
                 await _answer(connection, {"error": str(error)})
         except OSError as error:
@@ -227,53 +234,75 @@ class AgentSocket:
                 return found
         raise Refused(refused)
 
-    async def _attach(self, connection: socket.socket, request: Attach) -> None:
-        """From now on; kubectl run shows what came before from the log."""
+    async def _attach(self, connection: socket.socket, request: Attach, fds: list[int]) -> None:
+        """Until the container's program ends or the caller goes. What was printed before is in the log."""
         container = self._container(request)
-        path = self._runtime.around.log_path(self._shell(request.namespace, request.pod).uid, container.name)
-        position = _start_of_tail(path, 0)
-        await _answer(connection, {"ok": True})
-        loop = asyncio.get_running_loop()
-        ended = loop.create_task(container.ended())
+        if container.stdio is None:
+            await self._watch_stand_in(connection, request, container, fds)
+            return
+        stdin, stdout, stderr = _three(fds)
+        fds.clear()
+        attachment = container.stdio.attach((stdin, stdout, stderr), types=request.stdin)
+        listening = asyncio.create_task(_listen(connection, container.stdio, attachment.ended.set))
         try:
-            while not _is_closed(connection):
-                over = ended.done()
-                while data := _read(path, position):
-                    position += len(data)
-                    await loop.sock_sendall(connection, data)
-                if over:
-                    return
-                await asyncio.wait((ended,), timeout=FOLLOW_SECONDS)
+            await attachment.ended.wait()
         finally:
-            ended.cancel()
+            listening.cancel()
+            attachment.close()
+
+    async def _watch_stand_in(
+        self, connection: socket.socket, request: Attach, container: Container, fds: list[int]
+    ) -> None:
+        shell = self._shell(request.namespace, request.pod)
+        path = self._runtime.around.log_path(shell.uid, container.name)
+        shown, output = Shown(Query()), _three(fds)[1]
+        os.set_blocking(output, True)
+        async for data in self._following(connection, path, start_of_tail(path, 0), lambda: self._runs(shell)):
+            await asyncio.to_thread(os.write, output, shown.feed(data))
 
     async def _logs(self, connection: socket.socket, request: Logs) -> None:
-        shell = self._shell(request.namespace, request.pod)
-        name = request.container
-        if not name:
-            container = shell.container("")
-            name = container.name if container else shell.pod.spec["containers"][0]["name"]
-        elif all(one["name"] != name for one in shell.containers()):
+        around, name = self._runtime.around, request.container
+        shell = self._runtime.find(request.namespace, request.pod)
+        pod = shell.pod if shell else around.sources.pods.get(Key("", POD.kind, request.namespace, request.pod))
+        if pod is None:
+            raise Refused(f"pod {request.namespace}/{request.pod} does not run on a node of this cluster")
+        name = name or default_container(pod)
+        if all(one["name"] != name for one in containers_of(pod)):
             raise Refused(f"pod {request.namespace}/{request.pod} has no container {name!r}")
-        path = self._runtime.around.log_path(shell.uid, name, previous=request.previous)
-        if request.previous and not path.exists():
-            raise Refused(f"previous terminated container {name!r} in pod {request.pod!r} not found")
+        status = shell.status() if shell else pod.status
+        which = log_of(status, request.pod, name, previous=request.previous)
+        path = around.log_path(pod.uid, name, previous=which == "previous")
         await _answer(connection, {"ok": True})
         loop = asyncio.get_running_loop()
-        position = _start_of_tail(path, request.tail)
-        while True:
-            data = _read(path, position)
-            position += len(data)
-            if data:
-                await loop.sock_sendall(connection, data)
-            elif not request.follow or self._runtime.find(request.namespace, request.pod) is not shell:
+        shown = Shown(request)
+        run = shell.run_of(name) if shell else None
+        goes_on = request.follow and which == "last" and run is not None
+
+        def runs() -> bool:
+            return goes_on and shell is not None and self._runs(shell) and shell.run_of(name) == run
+
+        async for data in self._following(connection, path, start_of_tail(path, request.tail), runs):
+            await loop.sock_sendall(connection, shown.feed(data))
+            if shown.is_over:
                 return
-            else:
+
+    def _runs(self, shell: PodShell) -> bool:
+        return self._runtime.find(shell.pod.namespace, shell.pod.name) is shell
+
+    async def _following(
+        self, connection: socket.socket, path: Path, position: int, runs: Callable[[], bool]
+    ) -> AsyncIterator[bytes]:
+        """What a file holds from `position` on and, while `runs`, what comes to it; until the caller goes."""
+        over = False
+        while True:
+            while data := read(path, position):
+                position += len(data)
+                yield data
+            if over or _is_closed(connection):
+                return
+            over = not runs()
+            if not over:
                 await asyncio.sleep(FOLLOW_SECONDS)
-                if path.exists() and path.stat().st_size < position:
-                    position = 0  # the container has started anew
-                if _is_closed(connection):
-                    return
 
 
 async def _read_request(connection: socket.socket) -> tuple[Request, list[int]]:
@@ -329,6 +358,20 @@ async def _forward(connection: socket.socket, process: Process) -> None:
                 process.send_signal(int(msgspec.json.decode(line)["signal"]), group=True)
 
 
+async def _listen(connection: socket.socket, stdio: Stdio, gone: Callable[[], None]) -> None:
+    """To the caller who is attached: sizes of the terminal, until they go."""
+    loop = asyncio.get_running_loop()
+    buffer = b""
+    with contextlib.suppress(OSError):
+        while data := await loop.sock_recv(connection, 4096):
+            *lines, buffer = (buffer + data).split(b"\n")
+            for line in lines:
+                with contextlib.suppress(msgspec.DecodeError, KeyError, TypeError, ValueError):
+                    width, height = msgspec.json.decode(line)["resize"]
+                    stdio.resize(int(width), int(height))
+    gone()
+
+
 async def _answer(connection: socket.socket, answer: dict[str, object]) -> None:
     await asyncio.get_running_loop().sock_sendall(connection, msgspec.json.encode(answer) + b"\n")
 
@@ -344,33 +387,6 @@ def _close(fds: list[int]) -> None:
         with contextlib.suppress(OSError):
             os.close(fd)
     fds.clear()
-
-
-def _read(path: Path, position: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            file.seek(position)
-            return file.read(CHUNK)
-    except FileNotFoundError:
-        return b""
-
-
-def _start_of_tail(path: Path, lines: int) -> int:
-    """Where the last `lines` lines begin; 0 for all of them."""
-    if lines < 0 or not path.exists():
-        return 0
-    with path.open("rb") as file:
-        position = file.seek(0, os.SEEK_END)
-        if lines == 0:
-            return position
-        tail = b""
-        while position > 0 and tail.rstrip(b"\n").count(b"\n") < lines:
-            step = min(CHUNK, position)
-            position -= step
-            file.seek(position)
-            tail = file.read(step) + tail
-    kept = tail.splitlines(keepends=True)[-lines:]
-    return position + len(tail) - sum(len(line) for line in kept)
 
 
 def _is_closed(connection: socket.socket) -> bool:

@@ -24,6 +24,7 @@ from sealane.dataplane.pods.rootfs import RootPlan
 from sealane.dataplane.pods.spawner import Launch
 from sealane.dataplane.pods.spawning import Ended, Process, SpawnError
 from sealane.dataplane.pods.standins.behaviours import Facts, Socket
+from sealane.dataplane.pods.stdio import Stdio
 from sealane.dataplane.pods.surroundings import Surroundings, on_machine
 from sealane.kube.objects import Object, Raw
 
@@ -70,6 +71,8 @@ class Container:
         self._attempt = 0
         self._given: dict[str, Mapping[str, Any]] = {}  # role -> facts
         self._process: Process | None = None
+        self.stdio: Stdio | None = None
+        """Of its program, when it is one."""
 
     @property
     def name(self) -> str:
@@ -152,11 +155,19 @@ class Container:
         log = self._around.log_path(self._pod.uid, self.name)
         if self._attempt and log.exists():
             os.replace(log, self._around.log_path(self._pod.uid, self.name, previous=True))
+        if self._raw.get("tty"):
+            variables = {"TERM": "xterm", **variables}
         launch = self._launch([expand(word, variables) for word in argv], variables, fresh=True)
-        with log.open("ab") as output, open(os.devnull, "rb") as nothing:
-            self._process = await self._around.spawner.launch(
-                launch, (nothing.fileno(), output.fileno(), output.fileno())
-            )
+        raw = self._raw
+        stdio = Stdio(log, stdin=bool(raw.get("stdin")), once=bool(raw.get("stdinOnce")), tty=bool(raw.get("tty")))
+        try:
+            self._process = await self._around.spawner.launch(launch, stdio.theirs)
+        except BaseException:
+            stdio.started()
+            stdio.close()
+            raise
+        stdio.started()
+        self.stdio = stdio
 
     def _launch(self, argv: Sequence[str], variables: Mapping[str, str], *, fresh: bool = False) -> Launch:
         folder = self._around.pod_dir(self._pod.uid)
@@ -183,6 +194,7 @@ class Container:
             container=self._id,
             fresh=fresh,
             cwd=self._raw.get("workingDir") or "/",
+            terminal=fresh and bool(self._raw.get("tty")),
             hostname=self._node.name if self._pod.spec.get("hostNetwork") else hostname(self._pod),
             capabilities=None
             if privileged
@@ -194,7 +206,11 @@ class Container:
     async def ended(self) -> Ended:
         """Returns when the program has ended; never for a stand-in; at once for what is taken as done."""
         if self._process is not None:
-            return await self._process.wait()
+            ended = await self._process.wait()
+            if self.stdio is not None:
+                await self.stdio.drained()
+                self.stdio.close()
+            return ended
         if isinstance(self.answer, images.Done):
             return Ended(0, 0)
         await asyncio.Event().wait()

@@ -43,6 +43,17 @@ def container_plans(pod: Object) -> list[ContainerPlan]:
     return plans
 
 
+def containers_of(pod: Object) -> list[Raw]:
+    """All of the spec, init containers first."""
+    return [*(pod.spec.get("initContainers") or ()), *pod.spec["containers"]]
+
+
+def default_container(pod: Object) -> str:
+    """The one of the kubectl.kubernetes.io/default-container annotation, else the first of the spec."""
+    first: Raw = (pod.spec.get("containers") or [{}])[0]
+    return str(pod.annotations.get("kubectl.kubernetes.io/default-container") or first.get("name", ""))
+
+
 class PodShell:
     """Begun by `begin`, told of changes of its object by `changed` and `vanished`.
 
@@ -84,14 +95,13 @@ class PodShell:
         return self.node.name if self.on_host_network else pod_namespace(self.uid)
 
     def container(self, name: str) -> Container | None:
-        """By name; "" is the first of the spec, or the one of the kubectl.kubernetes.io/default-container
-        annotation.
-        """
-        chosen = name or self.pod.annotations.get("kubectl.kubernetes.io/default-container", "")
-        if chosen:
-            return self._containers.get(chosen)
-        first: Raw = (self.pod.spec.get("containers") or [{}])[0]
-        return self._containers.get(first.get("name", ""))
+        """By name; "" is the default container."""
+        return self._containers.get(name or default_container(self.pod))
+
+    def run_of(self, name: str) -> int | None:
+        """Which run of a container this is, the first being 0; None when it does not run."""
+        container = self.state.containers.get(name) if self.state else None
+        return container.restarts if container is not None and container.alive else None
 
     def status(self) -> Raw:
         assert self.state is not None
@@ -238,8 +248,7 @@ class PodShell:
 
     def _open(self, name: str) -> Container:
         assert self.state is not None
-        inits: list[Raw] = self.pod.spec.get("initContainers") or []
-        raw = next(one for one in [*inits, *self.pod.spec["containers"]] if one["name"] == name)
+        raw = next(one for one in containers_of(self.pod) if one["name"] == name)
         role = next(plan.role for plan in self.state.plans if plan.name == name)
         net = namespaces.path_of(self._around.run_dir, self.network)
         return Container(self._around, self.node, self.pod, raw, net, self.state.ips, self._ports, init=role == "init")
@@ -263,17 +272,13 @@ class PodShell:
         if (name, kind) in self._probes:
             return
         assert self.state is not None
-        raw: Raw = next(one for one in self.containers() if one["name"] == name)[f"{kind}Probe"]
+        raw: Raw = next(one for one in containers_of(self.pod) if one["name"] == name)[f"{kind}Probe"]
         report = functools.partial(self._report, name, kind)
         plan = plan_probe(kind, raw)
         self._probes[name, kind] = self._task(probe(plan, functools.partial(container.checker.check, raw), report))
 
     def _report(self, name: str, kind: ProbeKind, ok: bool, message: str) -> None:
         self.feed(states.Probed(name, kind, ok, message))
-
-    def containers(self) -> list[Raw]:
-        """All of the spec, init containers first."""
-        return [*(self.pod.spec.get("initContainers") or ()), *self.pod.spec["containers"]]
 
     async def _finish(self) -> None:
         for task in self._probes.values():

@@ -15,6 +15,7 @@ import uvloop
 
 from sealane.dataplane.linux.handoff import Changed, Complete, Handed, Withdrawn, take
 from sealane.dataplane.linux.limits import raise_file_limit
+from sealane.dataplane.pods.logfile import encode
 from sealane.dataplane.pods.standins import behaviours
 from sealane.dataplane.pods.standins.behaviours import Client, Facts, Socket
 from sealane.dataplane.pods.standins.http import Malformed, Reader, Request, Response, looks_like_http
@@ -59,20 +60,20 @@ class Logs:
     """Appends lines to files, gathered for a moment so that a busy pod costs one write for many requests."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, list[str]] = {}
+        self._waiting: dict[str, list[bytes]] = {}
 
     def add(self, path: str, line: str) -> None:
         if not path:
             return
         if not self._waiting:
             asyncio.get_running_loop().call_later(LOG_SECONDS, self._write)
-        self._waiting.setdefault(path, []).append(line)
+        self._waiting.setdefault(path, []).append(encode(f"{line}\n".encode(), "stdout", time.time_ns()))
 
     def _write(self) -> None:
         waiting, self._waiting = self._waiting, {}
         for path, lines in waiting.items():
-            with contextlib.suppress(OSError), open(path, "a", encoding="utf-8") as file:
-                file.write("\n".join(lines) + "\n")
+            with contextlib.suppress(OSError), open(path, "ab") as file:
+                file.write(b"".join(lines))
 
 
 class Served:
