@@ -195,6 +195,8 @@ async def control_plane(folder: Folder, options: Options, sockets: list[socket.s
 
 async def nodes(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socket, channel: Channel) -> None:
     """The node agent: links and nftables of every node, and the lives of their pods."""
+    from sealane.dataplane.balancer.health import HealthChecks
+    from sealane.dataplane.balancer.routes import BalancerRoutes
     from sealane.dataplane.linux.handoff import Giver
     from sealane.dataplane.linux.threads import NamespaceThread
     from sealane.dataplane.nft.programmer import NftProgrammer
@@ -223,6 +225,12 @@ async def nodes(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socke
             {plan.name: (plan, threads[plan.name]) for plan in plans},
             node_objects=sources[kinds.NODE],
         )
+        balancer = BalancerRoutes(
+            programmer.models,
+            {plan.name: plan for plan in plans},
+            lambda: NamespaceThread(str(folder.netns(topology.OUTSIDE_NAMESPACE)), "outside"),
+        )
+        checks = HealthChecks(programmer.models, threads, programmer.healthy)
         credentials = pki.ensure(folder.pki)
         runtime = PodRuntime(
             client,
@@ -240,6 +248,8 @@ async def nodes(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socke
         await sources.synced()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(programmer.run())
+            tasks.create_task(balancer.run())
+            tasks.create_task(checks.run())
             tasks.create_task(runtime.run())
             tasks.create_task(AgentSocket(runtime, folder.agent_socket).run())
             await runtime.ready.wait()

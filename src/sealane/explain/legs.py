@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sealane.explain.listening import listeners
 from sealane.explain.parties import Place
-from sealane.explain.steps import Endpoint, Hop, Mark, Step
+from sealane.explain.steps import Endpoint, Hop, Mark, Outcome, Step
 from sealane.explain.world import World
 from sealane.kube.objects import Object
 from sealane.network import policies
@@ -45,7 +45,30 @@ def leg(world: World, source: Place, candidate: Candidate) -> Leg:
         steps.append(_listener(world, candidate, pod))
     allowed = all(step.mark != "stop" for step in steps)
     name = f"{pod.namespace}/{pod.name}" if pod else ""
-    return Leg(candidate, Endpoint(candidate.address, candidate.port, candidate.protocol, name, allowed), tuple(steps))
+    end = Endpoint(
+        candidate.address, candidate.port, candidate.protocol, name, allowed, _seen(world, source, candidate, pod)
+    )
+    return Leg(candidate, end, tuple(steps))
+
+
+def _seen(world: World, source: Place, candidate: Candidate, pod: Object | None) -> tuple[str, ...]:
+    """The source address that the packets have when they arrive at a pod: the sender's, or that of a node.
+
+    A node has an address in its pods' range, which is the source of what goes to a pod of its own.
+    """
+    if pod is None:
+        return ()
+    version = 6 if ":" in candidate.address else 4
+    own = source.address(version)
+    hosted = source.pod is not None and bool(source.pod.spec.get("hostNetwork"))
+    entry = candidate.entry if candidate.masquerade or own == candidate.address else ""
+    if source.kind == "node" or hosted:
+        entry = entry or source.node
+    if not entry:
+        return (own,) if own else ()
+    near = pod.spec.get("nodeName") == entry and not pod.spec.get("hostNetwork")
+    worn = world.pod_side(entry, version) if near else world.node_address(entry, version)
+    return (worn,) if worn else ()
 
 
 def gathered(legs: Sequence[Leg]) -> tuple[Step, ...]:
@@ -53,11 +76,11 @@ def gathered(legs: Sequence[Leg]) -> tuple[Step, ...]:
     found: list[Step] = []
     hops: tuple[Hop, ...] = ("egress", "ingress", "pod")
     for hop in hops:
-        groups: dict[tuple[Mark, str], list[Step]] = {}
+        groups: dict[tuple[Mark, str, Outcome], list[Step]] = {}
         for each in legs:
             for step in each.steps:
                 if step.hop == hop:
-                    groups.setdefault((step.mark, step.at), []).append(step)
+                    groups.setdefault((step.mark, step.at, step.outcome), []).append(step)
         # What stops comes last, next to the verdict.
         for steps in (groups[key] for key in sorted(groups, key=lambda key: key[0] == "stop")):
             texts = tuple(dict.fromkeys(step.text for step in steps))
@@ -99,7 +122,8 @@ def _listener(world: World, candidate: Candidate, pod: Object | None) -> Step:
     name = f"{pod.namespace}/{pod.name}"
     phase = pod.status.get("phase")
     if phase not in (None, "Running"):
-        return Step("pod", "stop", f"{name} is {phase}: nothing listens there", world.where(pod.key))
+        text = f"{name} is {phase}: nothing listens there"
+        return Step("pod", "stop", text, world.where(pod.key), outcome="unreachable")
     known = listeners(world, pod)
     for listener in known:
         if (listener.port, listener.protocol) == (candidate.port, candidate.protocol):
@@ -110,4 +134,5 @@ def _listener(world: World, candidate: Candidate, pod: Object | None) -> Step:
             "pod", "note", f"{name} declares no ports; whether anything listens on {what} is not known", containers
         )
     listed = ", ".join(map(str, known))
-    return Step("pod", "stop", f"{name} declares {listed}: nothing is known to listen on {what}", containers)
+    text = f"{name} declares {listed}: nothing is known to listen on {what}"
+    return Step("pod", "stop", text, containers, outcome="refused")

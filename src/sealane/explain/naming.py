@@ -64,7 +64,7 @@ def _told(world: World, source: Place, name: str, found: Resolution, path: Step)
         what = f"an alias of {last.elsewhere}, outside" if alias else "a server outside the cluster answers"
         return Resolved(Step("name", "note", f"{name} is {full}{what} {cost}", parts=parts), (), last.elsewhere, True)
     text = f"{name} is {_why_unknown(world, source, name)} {cost}"
-    return Resolved(Step("name", "stop", text, parts=parts))
+    return Resolved(Step("name", "stop", text, parts=parts, outcome="unresolved"))
 
 
 def _part(asked: Asked, types: tuple[str, ...]) -> Step:
@@ -90,7 +90,7 @@ def _without_cluster_dns(world: World, source: Place, name: str, note: Step) -> 
     if world.zone.lookup(absolute, "A").outcome == "not ours" and "." in absolute:
         return Resolved(note, foreign=True)
     text = f"{source.text} does not ask the cluster's DNS, so it does not know {name}"
-    return Resolved(Step("name", "stop", text, note.at))
+    return Resolved(Step("name", "stop", text, note.at, outcome="unresolved"))
 
 
 def _server_out_of_reach(world: World, source: Place, server: str) -> Step | None:
@@ -103,12 +103,13 @@ def _server_out_of_reach(world: World, source: Place, server: str) -> Step | Non
     where = world.at(selection.provenance)
     if selection.verdict != "forward":
         text = f"cannot ask the DNS server {server} ({service.key}): {selection.reason}"
-        return Step("name", "stop", text, where)
+        return Step("name", "stop", text, where, outcome="unresolved")
     legs = [leg(world, source, Candidate(backend.address, backend.port, "UDP")) for backend in selection.backends]
     if any(each.endpoint.allowed for each in legs):
         return None
     stopped = legs[0].steps[-1]
-    return Step("name", "stop", f"cannot ask the DNS server {server}: {stopped.text}", stopped.at)
+    text = f"cannot ask the DNS server {server}: {stopped.text}"
+    return Step("name", "stop", text, stopped.at, outcome="unresolved")
 
 
 def _why_unknown(world: World, source: Place, name: str) -> str:

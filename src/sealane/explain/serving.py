@@ -14,7 +14,15 @@ from sealane.kube.objects import Key, Object
 from sealane.kube.selectors import LabelSelector
 from sealane.network.addresses import SERVICES, family, is_internal
 from sealane.network.endpoints import pod_endpoint, pod_selector, target_number
-from sealane.network.services import Frontend, ServiceModel, ServicePort, select_backends, source_allowed
+from sealane.network.services import (
+    Frontend,
+    ServiceModel,
+    ServicePort,
+    TrafficFrom,
+    balanced_nodes,
+    select_backends,
+    source_allowed,
+)
 from sealane.network.services import Place as NodePlace
 from sealane.network.services.select import Selection, find_frontend
 
@@ -32,9 +40,7 @@ def serve(world: World, source: Place, address: str, port: int, protocol: str) -
     node = world.node_at(address)
     found = find_frontend(world.services, address, protocol, port)
     if found is None and node:
-        found = find_frontend(world.services, "", protocol, port)
-        if found is not None and found[2].family != family(address):
-            found = None
+        found = find_frontend(world.services, "", protocol, port, family(address))
     if found is not None:
         return _service(world, source, *found, node)
     owner = next((service for service in world.services.values() if _answers_at(service, address)), None)
@@ -43,14 +49,15 @@ def serve(world: World, source: Place, address: str, port: int, protocol: str) -
             f"{each.port}/{each.protocol}" + (f" ({each.name})" if each.name else "") for each in owner.ports
         )
         text = f"{owner.key} has no port {port}/{protocol}; it has {known}"
-        return Served((Step("service", "stop", text, world.where(owner.key, "spec", "ports")),))
+        where = world.where(owner.key, "spec", "ports")
+        return Served((Step("service", "stop", text, where, outcome="refused"),))
     if any(ip_address(address) in network for network in SERVICES):
         text = f"{address} is in the Services' range, and no Service has it"
         return Served((Step("address", "stop", text),))
     pod = world.pod_at(address)
     if source.kind == "outside" and pod is not None:
         text = f"pod addresses are not routed outside the cluster: {source.text} has no way to {address}"
-        return Served((Step("address", "stop", text),))
+        return Served((Step("address", "stop", text, outcome="unreachable"),))
     whose = f"pod {pod.namespace}/{pod.name}" if pod else f"node {node}" if node else "no address of this cluster"
     step = Step("address", "pass", f"{address} is {whose}", world.where(pod.key) if pod else "")
     return Served((step,), (Candidate(address, port, protocol),))
@@ -64,22 +71,24 @@ def _service(
     outside = source.kind in ("outside", "address")
     if outside and frontend.kind == "ClusterIP":
         text = f"{name}: cluster addresses are not routed outside the cluster"
-        return Served((Step("service", "stop", text, where),))
+        return Served((Step("service", "stop", text, where, outcome="unreachable"),))
     if outside and frontend.kind == "LoadBalancer" and is_internal(frontend.address):
         text = f"{name}: an internal load balancer is not reached from outside the cluster"
-        return Served((Step("service", "stop", text, where),))
-    if outside and not source_allowed(service, frontend, source.address(frontend.family)):
+        return Served((Step("service", "stop", text, where, outcome="unreachable"),))
+    if not source_allowed(service, frontend, source.address(frontend.family)):
         ranges = ", ".join(service.source_ranges)
         text = f"{name}: {source.text} is in none of loadBalancerSourceRanges {ranges}"
         return Served((Step("service", "stop", text, world.where(service.key, "spec", "loadBalancerSourceRanges")),))
-    traffic = "pod" if source.kind == "pod" else "node" if source.kind == "node" else "outside"
-    # From outside any node can be the first; elsewhere it is the one where the connection starts.
-    entries = [source.node] if source.node else [node] if node else sorted(each.name for each in world.nodes.values())
+    entries = _entries(world, source, service, frontend, node)
+    hosted = source.pod is not None and source.pod.spec.get("hostNetwork")
+    traffic: TrafficFrom = "pod" if source.kind == "pod" and not hosted else "outside"
+    if source.node and traffic == "outside" and entries == [source.node]:
+        traffic = "node"  # to another node, what a node sends comes from outside
     candidates: dict[Candidate, None] = {}
     parts: list[Step] = []
     selection: Selection | None = None
     for entry in entries or [""]:
-        selection = select_backends(service, port, frontend, NodePlace(entry, world.zone_of(entry)), traffic)  # type: ignore[arg-type]
+        selection = select_backends(service, port, frontend, NodePlace(entry, world.zone_of(entry)), traffic)
         if selection.verdict != "forward":
             continue
         for backend in selection.backends:
@@ -92,7 +101,8 @@ def _service(
         at, reasons = why_no_endpoint(world, service, port)
         because = f": {reasons[0].text}" if reasons else ""
         text = f"{name} refuses connections, it has {selection.reason}{because}"
-        return Served((Step("service", "stop", text, at or world.at(selection.provenance), reasons[1:]),))
+        at = at or world.at(selection.provenance)
+        return Served((Step("service", "stop", text, at, reasons[1:], outcome="refused"),))
     for address, number in dict.fromkeys((each.address, each.port) for each in candidates):
         pod = world.pod_at(address)
         parts.append(Step("service", "note", f"{address}:{number}" + (f" {pod.namespace}/{pod.name}" if pod else "")))
@@ -102,6 +112,17 @@ def _service(
     return Served(
         (Step("service", "pass", f"{name}: {count}, {reason}{sticky}", where, tuple(parts)),), tuple(candidates)
     )
+
+
+def _entries(world: World, source: Place, service: ServiceModel, frontend: Frontend, node: str) -> list[str]:
+    """The nodes that may translate the connection: where it starts, unless it is for another node's own address."""
+    if frontend.kind == "NodePort":
+        return [node]
+    if source.node:
+        return [source.node]
+    if frontend.kind == "LoadBalancer":
+        return list(balanced_nodes(service, sorted(each.name for each in world.nodes.values())))
+    return [node] if node else sorted(each.name for each in world.nodes.values())
 
 
 def why_no_endpoint(world: World, service: ServiceModel, port: ServicePort) -> tuple[str, tuple[Step, ...]]:

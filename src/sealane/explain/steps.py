@@ -8,6 +8,9 @@ from typing import Any, Literal
 Hop = Literal["source", "name", "address", "service", "route", "egress", "ingress", "pod"]
 Mark = Literal["pass", "stop", "note"]
 Verdict = Literal["allowed", "denied", "mixed"]
+Outcome = Literal["answered", "refused", "silent", "unreachable", "unresolved"]
+"""What the one who tries it sees. refused: at once, by a reset or ICMP. silent: nothing comes back. unreachable: there
+is no way there. unresolved: the name has no address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +19,7 @@ class Step:
 
     mark: "pass" goes on, "stop" ends here, "note" decides nothing.
     at: "file:line", or the object and field, that decided.
+    outcome: of a step that stops: how that looks to the one who tries.
     parts: what it consists of (queries asked, endpoints considered).
     """
 
@@ -24,11 +28,14 @@ class Step:
     text: str
     at: str = ""
     parts: tuple[Step, ...] = ()
+    outcome: Outcome = "silent"
 
     def json(self) -> dict[str, Any]:
         found: dict[str, Any] = {"hop": self.hop, "mark": self.mark, "text": self.text}
         if self.at:
             found["at"] = self.at
+        if self.mark == "stop":
+            found["outcome"] = self.outcome
         if self.parts:
             found["parts"] = [part.json() for part in self.parts]
         return found
@@ -36,13 +43,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where packets end. pod: "namespace/name", or "" for an address that is no pod's."""
+    """Where packets end. pod: "namespace/name", or "" for an address that is no pod's.
+
+    seen: the source addresses that packets can have when they arrive.
+    """
 
     address: str
     port: int
     protocol: str
     pod: str = ""
     allowed: bool = True
+    seen: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         address = f"[{self.address}]" if ":" in self.address else self.address
@@ -54,6 +65,7 @@ class Trace:
     """The way from one party to another. verdict "mixed": some of the endpoints that can be chosen are out of reach.
 
     endpoints: every one that a connection can end at, whether allowed or not. reason: of the verdict, in one line.
+    outcomes: all that can be seen by the one who tries, "answered" first.
     """
 
     source: str
@@ -62,6 +74,7 @@ class Trace:
     reason: str
     steps: tuple[Step, ...]
     endpoints: tuple[Endpoint, ...] = field(default=())
+    outcomes: tuple[Outcome, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -73,6 +86,7 @@ class Trace:
             "target": self.target,
             "verdict": self.verdict,
             "reason": self.reason,
+            "outcomes": list(self.outcomes),
             "steps": [step.json() for step in self.steps],
             "endpoints": [
                 {
@@ -81,6 +95,7 @@ class Trace:
                     "port": endpoint.port,
                     "protocol": endpoint.protocol,
                     "allowed": endpoint.allowed,
+                    "seen": list(endpoint.seen),
                 }
                 for endpoint in self.endpoints
             ],

@@ -14,7 +14,7 @@ from sealane.explain.listening import listeners
 from sealane.explain.naming import resolve
 from sealane.explain.parties import Place, Target, Unknown, of_pod, parse_source, parse_target
 from sealane.explain.serving import serve, service_addresses, why_no_endpoint
-from sealane.explain.steps import Endpoint, Step, Trace, Verdict
+from sealane.explain.steps import Endpoint, Outcome, Step, Trace, Verdict
 from sealane.explain.world import World
 from sealane.kube.objects import Key
 from sealane.network.routes.backends import BackendKey
@@ -38,7 +38,7 @@ class _Way:
     """What has been found so far."""
 
     steps: list[Step] = field(default_factory=list)
-    endpoints: dict[Endpoint, set[bool]] = field(default_factory=dict)
+    endpoints: dict[Endpoint, list[Endpoint]] = field(default_factory=dict)
     failing: list[Step] = field(default_factory=list)
 
     def add(self, steps: Sequence[Step]) -> None:
@@ -47,7 +47,7 @@ class _Way:
 
     def end(self, endpoint: Endpoint) -> None:
         """An endpoint and whether it is reached; by one of several ways, it may be so by some only."""
-        self.endpoints.setdefault(replace(endpoint, allowed=True), set()).add(endpoint.allowed)
+        self.endpoints.setdefault(replace(endpoint, allowed=True, seen=()), []).append(endpoint)
 
 
 def walk(world: World, source: Place, target: Target) -> Trace:
@@ -85,7 +85,7 @@ def _addresses(world: World, source: Place, target: Target, way: _Way) -> tuple[
         found = of_pod(target.pod).addresses
         if not found:
             text = f"{target.pod.namespace}/{target.pod.name} has no address (phase {target.pod.status.get('phase')})"
-            way.add([Step("address", "stop", text, world.where(target.pod.key))])
+            way.add([Step("address", "stop", text, world.where(target.pod.key), outcome="unreachable")])
         return found[:1], False
     name = target.name
     if target.service is not None:
@@ -102,7 +102,7 @@ def _addresses(world: World, source: Place, target: Target, way: _Way) -> tuple[
         text = f"{name} is served by {host.proxy}: taken as pointing to {address or 'it'}"
         where = world.where(host.proxy)
         if not address:
-            way.add([Step("name", "stop", f"{text}, which has no address", where)])
+            way.add([Step("name", "stop", f"{text}, which has no address", where, outcome="unresolved")])
             return (), False
         way.add([Step("name", "note", text, where)])
         return (address,), False
@@ -258,7 +258,7 @@ def _backend(world: World, proxy: Place, key: BackendKey, way: _Way) -> None:
 
 
 def _conclude(source: Place, target: Target, way: _Way, answered: str) -> Trace:
-    reached = [endpoint for endpoint, ways in way.endpoints.items() if True in ways]
+    reached = [endpoint for endpoint, ways in way.endpoints.items() if any(each.allowed for each in ways)]
     verdict: Verdict
     if (reached or answered) and not way.failing:
         verdict = "allowed"
@@ -272,5 +272,22 @@ def _conclude(source: Place, target: Target, way: _Way, answered: str) -> Trace:
     else:
         verdict = "mixed" if reached or answered else "denied"
         reason = way.failing[-1].text if way.failing else "nothing is there to answer"
-    endpoints = tuple(replace(endpoint, allowed=False not in ways) for endpoint, ways in way.endpoints.items())
-    return Trace(source.text, target.text, verdict, reason, tuple(way.steps), endpoints)
+    endpoints = tuple(
+        replace(
+            endpoint,
+            allowed=all(each.allowed for each in ways),
+            seen=tuple(dict.fromkeys(address for each in ways for address in each.seen)),
+        )
+        for endpoint, ways in way.endpoints.items()
+    )
+    outcomes: list[Outcome] = ["answered"] if reached or answered else []
+    outcomes += [step.outcome for step in way.failing]
+    return Trace(
+        source.text,
+        target.text,
+        verdict,
+        reason,
+        tuple(way.steps),
+        endpoints,
+        tuple(dict.fromkeys(outcomes)) or ("unreachable",),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_network
 from typing import Protocol
 
 from sealane.kube.objects import Key, Object, Origin
@@ -87,6 +87,12 @@ class World:
             if name == node and family(address) == version:
                 return address
         return ""
+
+    def pod_side(self, node: str, version: int = 4) -> str:
+        """The node's own address in the range of its pods (the first of it), or ""."""
+        found = self.nodes.get(Key("", "Node", "", node))
+        ranges = map(ip_network, found.spec.get("podCIDRs") or ()) if found is not None else ()
+        return next((str(each[1]) for each in ranges if each.version == version), "")
 
     def zone_of(self, node: str) -> str:
         found = self.nodes.get(Key("", "Node", "", node))

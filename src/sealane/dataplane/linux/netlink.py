@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 
-_NEWLINK, _NEWADDR, _NEWROUTE, _NEWNEIGH = 16, 20, 24, 28
+_NEWLINK, _NEWADDR, _DELADDR, _NEWROUTE, _DELROUTE, _NEWNEIGH = 16, 20, 21, 24, 25, 28
 _REQUEST, _ACK, _REPLACE, _CREATE, _EXCL = 0x1, 0x4, 0x100, 0x400, 0x200
 _ERROR = 2
 _UP = 0x1
@@ -113,6 +113,11 @@ def add_address(index: int, address: IPAddress, length: int, *, link_scope: bool
     return Message(_NEWADDR, _CREATE | _REPLACE, body, f"add address {address}/{length}")
 
 
+def delete_address(index: int, address: IPAddress, length: int) -> Message:
+    body = _IFADDR.pack(_family(address), length, 0, _UNIVERSE, index) + _attribute(2, address.packed)
+    return Message(_DELADDR, 0, body, f"delete address {address}/{length}")
+
+
 def add_neighbour(index: int, address: IPAddress, mac: str) -> Message:
     """A permanent one: no ARP or neighbour discovery, and not counted against the kernel's table limit."""
     body = (
@@ -159,6 +164,12 @@ def add_route(
         rest += _attribute(7, source.packed)
     body = _RTMSG.pack(_family(to), to.prefixlen, 0, 0, _MAIN, _STATIC, scope, kind, flags) + rest
     return Message(_NEWROUTE, _CREATE | _REPLACE, body, f"add route to {to}")
+
+
+def delete_route(to: IPNetwork) -> Message:
+    """The route of the main table to exactly this range."""
+    body = _RTMSG.pack(_family(to), to.prefixlen, 0, 0, _MAIN, 0, 255, 0, 0) + _attribute(1, to.network_address.packed)
+    return Message(_DELROUTE, 0, body, f"delete route to {to}")
 
 
 class Netlink:

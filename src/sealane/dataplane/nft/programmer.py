@@ -51,7 +51,7 @@ class NftProgrammer:
         on_error: Callable[[str, Exception], None] | None = None,
     ) -> None:
         self._policy = policy
-        self._models = models
+        self.models = models
         self._shared = Ledger()
         self._whole: str | None = None  # all of `_shared` as text, as long as it holds
         self._nodes = {name: _Node(Place(name), plan, thread, log_group) for name, (plan, thread) in nodes.items()}
@@ -97,6 +97,10 @@ class NftProgrammer:
         async with asyncio.TaskGroup() as tasks:
             for name, node in self._nodes.items():
                 tasks.create_task(self._serve(name, node))
+
+    def healthy(self, node: str) -> bool:
+        """Are the node's rules written, as far as is known?"""
+        return not self._nodes[node].stale
 
     async def synced(self) -> None:
         """Returns when every change so far is in the kernel of every node. `run` must be under way."""
@@ -161,7 +165,7 @@ class NftProgrammer:
             if node is not None:
                 node.place = Place(change.key.name, change.new or "")
         for key in list(self._differing):
-            self._put_service(key, self._models.get(key))
+            self._put_service(key, self.models.get(key))
         self._arouse()
 
     def _flows_changed(self, changes: Sequence[Change[Key, ServiceModel]]) -> None:

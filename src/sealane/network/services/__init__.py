@@ -4,6 +4,7 @@
 is the one place that says which endpoints a packet can be given to. Both nft/ and explain/ read the values of `model`.
 """
 
+from sealane.network.services.balancer import balanced_nodes, local_endpoints
 from sealane.network.services.compile import derive_services, service_model
 from sealane.network.services.model import (
     Backend,
@@ -40,11 +41,13 @@ __all__ = [
     "TrafficFrom",
     "TrafficPolicy",
     "VipKind",
+    "balanced_nodes",
     "cluster_backends",
     "derive_services",
     "find_frontend",
     "frontend_index",
     "local_backends",
+    "local_endpoints",
     "select_backends",
     "service_model",
     "source_allowed",

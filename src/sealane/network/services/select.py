@@ -128,13 +128,13 @@ def frontend_index(service: ServiceModel) -> list[tuple[str, str, int]]:
 
 
 def find_frontend(
-    services: Collection[Key, ServiceModel], address: str, protocol: str, port: int
+    services: Collection[Key, ServiceModel], address: str, protocol: str, port: int, family: int = 0
 ) -> tuple[ServiceModel, ServicePort, Frontend] | None:
-    """Who answers on an address and port. address "": the NodePort of that number."""
+    """Who answers on an address and port. address "": the NodePort of that number, of `family` where that is given."""
     wanted = (canonical(address) if address else "", protocol, port)
     for service in services.select(ByIndex(frontend_index, wanted)):
         for service_port in service.ports:
             for frontend in service_port.frontends:
-                if (frontend.address, frontend.protocol, frontend.port) == wanted:
+                if (frontend.address, frontend.protocol, frontend.port) == wanted and family in (0, frontend.family):
                     return service, service_port, frontend
     return None
