@@ -109,6 +109,9 @@ def _service(
     count = f"{len(parts)} endpoint{'s' if len(parts) > 1 else ''}"
     sticky = f", each client stays with one for {service.affinity_seconds} s" if service.affinity_seconds else ""
     reason = selection.reason if selection.verdict == "forward" else "endpoints of the nodes that have one"
+    if frontend.kind == "LoadBalancer" and not source.node and len(entries) < len(world.nodes):
+        what = "with a ready endpoint" if service.external_policy == "Local" else "for session affinity"
+        reason = f"the load balancer sends to nodes {what}: {', '.join(entries)}"
     return Served(
         (Step("service", "pass", f"{name}: {count}, {reason}{sticky}", where, tuple(parts)),), tuple(candidates)
     )
