@@ -18,8 +18,8 @@ from typing import Any
 from benchmarks.report import Row, percentile
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.nft import policies, services
-from sealane.dataplane.nft.elements import ElementSocket
-from sealane.dataplane.nft.ledger import Ledger, Phases, transaction
+from sealane.dataplane.nft.kernel import Kernel
+from sealane.dataplane.nft.ledger import Ledger, Phases
 from sealane.dataplane.nft.libnftables import Nftables
 from sealane.dataplane.nft.programmer import NftProgrammer
 from sealane.dataplane.nft.steps import Step
@@ -88,8 +88,8 @@ def _row(what: str, value: float, unit: str, goal: str = "", note: str = "") -> 
     print(f"{what}\t{value}\t{unit}\t{goal}\t{note}", flush=True)
 
 
-def _kernel_only(size: int, thread: NamespaceThread, objects: Any) -> None:
-    """Text that is ready, given to libnftables: what the kernel and the library take."""
+def _parts(size: int, thread: NamespaceThread, objects: Any) -> None:
+    """What the full sync is made of, and one endpoint's change as the kernel sees it."""
     graph = Graph()
     sources: list[Source[Key, Object]] = [Source(graph, "services"), Source(graph, "slices")]
     started = time.perf_counter()
@@ -97,37 +97,37 @@ def _kernel_only(size: int, thread: NamespaceThread, objects: Any) -> None:
         for source, values in zip(sources, objects, strict=True):
             source.replace(values)
         models = derive_services(sources[0], sources[1])
-    derived = time.perf_counter() - started
+    _row(f"{size:,} Services: objects to models", time.perf_counter() - started, "s")
     ledger = Ledger()
     started = time.perf_counter()
     for key, model in models.items():
         ledger.put(key, services.service_facts(model, Place(""), {})[0])
-    whole = services.skeleton() + policies.skeleton() + transaction(ledger.everything())
-    rendered = time.perf_counter() - started
-    ledger.take()
-    nft = thread.call(Nftables)
+    _row(f"{size:,} Services: models to facts", time.perf_counter() - started, "s")
+    step = Step(ledger.everything())
     started = time.perf_counter()
-    thread.call(nft.run_in_parts, whole)
-    ran = time.perf_counter() - started
-    _row(f"{size:,} Services: objects to models", derived, "s")
-    _row(f"{size:,} Services: models to text", rendered, "s", note=f"{len(whole) / 1e6:.1f} MB")
-    _row(f"{size:,} Services: text to kernel", ran, "s")
+    written = sum(map(len, step.messages("")))
+    note = f"{written / 1e6:.1f} MB"
+    _row(f"{size:,} Services: facts to netlink messages", time.perf_counter() - started, "s", note=note)
+    kernel = Kernel()
+    started = time.perf_counter()
+    thread.call(kernel.rewrite, [step])
+    _row(f"{size:,} Services: messages to kernel", time.perf_counter() - started, "s")
     name = next(name for name in ledger.elements if " endpoints4 " in name)
-    writer = thread.call(ElementSocket)
     times = []
     for index in range(CHANGES):
         step = Step(Phases(removed=(name,), added={name: f"10.200.0.{index % 250 + 1} . 8080"}))
-        times.append(thread.call(_timed, writer, step) * 1000)
+        times.append(thread.call(_timed, kernel, step) * 1000)
     _row(f"{size:,} Services: one endpoint, kernel", median(times), "ms", "≤ 0.3", f"p99 {percentile(times, 0.99):.2f}")
-    thread.call(writer.close)
-    thread.call(nft.run, f"delete table inet {services.TABLE}\ndelete table inet {policies.TABLE}")
+    tables = [f"delete table inet {table}\n" for table in (services.TABLE, policies.TABLE)]
+    nft = thread.call(Nftables)
+    thread.call(nft.run, "".join(tables))
     thread.call(nft.close)
+    thread.call(kernel.close)
 
 
-def _timed(writer: ElementSocket, step: Step) -> float:
+def _timed(kernel: Kernel, step: Step) -> float:
     started = time.perf_counter()
-    assert step.messages is not None
-    writer.apply(step.messages)
+    kernel.change([step])
     return time.perf_counter() - started
 
 
@@ -172,7 +172,7 @@ def _inside(size: int) -> None:
         {one.key: one for one in map(slice_, range(size))},
     )
     gc.freeze()
-    _kernel_only(size, thread, objects)
+    _parts(size, thread, objects)
     asyncio.run(_programmer(size, thread, objects))
     thread.close()
 

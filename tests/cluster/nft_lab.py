@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
 import sys
 import threading
 from collections import Counter
@@ -154,6 +155,15 @@ class Lab:
         return Object({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": meta, "spec": spec})
 
     # Packets
+
+    async def run(self, where: str, *command: str) -> str:
+        """What `command` prints in a namespace."""
+        path = namespaces.path_of(self.run_dir, topology.pod_namespace(where) if where in PODS else where)
+        done = await asyncio.to_thread(
+            subprocess.run, ["nsenter", f"--net={path}", *command], capture_output=True, text=True, timeout=20
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     async def ask(self, where: str, address: str, port: int = 80, protocol: str = "TCP") -> Answer:
         """From a namespace (a pod's name, a node's name, "outside") to an address and port."""

@@ -376,12 +376,42 @@ async def rules_broken_by_hand_are_seen_and_repaired(lab: Lab) -> None:
     await lab.programmer.synced()
     assert (await lab.ask("a", CLUSTER_IP))[0] == "c"
     # A change that no longer fits what is there fails as a whole, and the node is written anew.
-    lab.threads["node-1"].call(lambda: Nftables().run("delete table inet sealane-services"))
+    await lab.run("node-1", "nft", "delete", "table", "inet", "sealane-services-2")
     lab.put(*lab.slices("d"))
     await lab.programmer.synced()
     assert (await lab.ask("a", CLUSTER_IP))[0] == "d"
     assert [node for node, _ in lab.errors] == ["node-1"]
     lab.errors.clear()
+
+
+@scenario
+async def rewriting_interrupts_nothing(lab: Lab) -> None:
+    """The old rules stand until the new ones do: who is allowed is answered, who is not is not, all the time."""
+    lab.put(lab.service(), *lab.slices("c"))
+    lab.put(lab.policy(podSelector={"matchLabels": {"app": "c"}}, ingress=[{"from": [only("a")]}]))
+    await lab.programmer.synced()
+    rewriting = True
+
+    async def rewrite() -> None:
+        nonlocal rewriting
+        for _ in range(20):
+            for node in lab.threads:
+                lab.programmer.resync(node)
+            await lab.programmer.synced()
+        rewriting = False
+
+    async def asking(where: str) -> set[str]:
+        found = set()
+        while rewriting:
+            found.add((await lab.ask(where, CLUSTER_IP))[0])
+        return found
+
+    _, allowed, denied = await asyncio.gather(rewrite(), asking("a"), asking("b"))
+    assert allowed == {"c"}
+    assert denied == {"silent"}
+    for node in lab.threads:
+        names = await lab.run(node, "nft", "list", "tables")
+        assert sorted(names.split()[2::3]) == ["sealane-policies", "sealane-services"]  # no other generation is left
 
 
 @scenario

@@ -31,6 +31,9 @@ def test_packets(name: str) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the tests above already run without root")
-@pytest.mark.parametrize("name", ["node_ports_and_load_balancers_from_outside", "policies_ingress", "many_services"])
+@pytest.mark.parametrize(
+    "name",
+    ["node_ports_and_load_balancers_from_outside", "policies_ingress", "many_services", "rewriting_interrupts_nothing"],
+)
 def test_packets_without_root(name: str) -> None:
     play(name, ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])

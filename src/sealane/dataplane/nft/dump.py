@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sealane.dataplane.nft import policies
 from sealane.dataplane.nft.chains import TABLE as SERVICES
+from sealane.dataplane.nft.generations import TABLES, Generation
 from sealane.dataplane.nft.ledger import FAMILY, Ledger, split
 from sealane.dataplane.nft.libnftables import Nftables, NftError
-
-TABLES = (SERVICES, policies.TABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +22,13 @@ class Dump:
     chains: Mapping[str, tuple[str, ...]]
 
 
-def read(nft: Nftables) -> Dump:
-    """Everything in Sealane's tables, here. Tables that are not there hold nothing."""
+def read(nft: Nftables, generation: Generation = "") -> Dump:
+    """Everything in Sealane's tables, here, named as in ledgers. Tables that are not there hold nothing."""
     elements: dict[str, str] = {}
     chains: dict[str, list[str]] = {}
     for table in TABLES:
         try:
-            entries = nft.json(f"list table {FAMILY} {table}")
+            entries = nft.json(f"list table {FAMILY} {table}{generation}")
         except NftError:
             continue
         for entry in entries:

@@ -1,58 +1,58 @@
-"""Elements of sets and maps, straight over netlink.
+"""Elements of sets and maps as netlink messages: one message holds as many elements of one set as fit into it.
 
 Most changes are a few elements: an endpoint, a pod in a peer's set. libnftables would first list every set and chain of
-the namespace; here the work is that of the change. Source: linux/netfilter/nf_tables.h (NFT_MSG_NEWSETELEM), nfnetlink
-batches.
+the namespace; here the work is that of the change. And many elements at once are written column by column, which is
+several times faster than text that libnftables parses again. Source: linux/netfilter/nf_tables.h (NFT_MSG_NEWSETELEM).
 """
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from ipaddress import ip_network
+from itertools import repeat
 
-_NETFILTER = 12
-_INET = 1
-_BATCH_BEGIN, _BATCH_END = 0x10, 0x11
-_NFTABLES = 10
-_NEW, _DELETE = _NFTABLES << 8 | 12, _NFTABLES << 8 | 14
-_REQUEST, _ACK, _CREATE = 0x1, 0x4, 0x400
-_ERROR = 2
-_NESTED = 0x8000
-_HEADER = struct.Struct("=IHHII")
-_GENERIC = struct.Struct(">BBH")
+from sealane.dataplane.nft.batch import (
+    DELETE_ELEMENTS,
+    GENERIC,
+    INET,
+    NESTED,
+    NEW_ELEMENTS,
+    attribute,
+    message,
+    text,
+)
+
+_MOST = 60_000
+"""Bytes of elements in one message: attribute lengths have 16 bits."""
 _PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 _VERDICTS = {"drop": 0, "accept": 1, "jump": -3, "goto": -4}
-_MOST = 60_000  # bytes of elements in one message: attribute lengths have 16 bits
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The parts of a key and of its data, as nftables type names; no data in sets."""
+    """The parts of a key and of its data, as nftables type names; no data in sets. ranges: parts may be prefixes."""
 
     key: tuple[str, ...]
     data: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ElementChange:
-    """container: "TABLE SET". data: None to delete the element; "" to add it to a set."""
-
-    container: str
-    element: str
-    data: str | None
+    ranges: bool = False
 
 
 def layout(body: str) -> Layout | None:
-    """The layout of a declaration's body ("type ipv4_addr . mark : verdict;"); None for those not written here, because
-    their elements are ranges or come and go by themselves."""
+    """The layout of a declaration's body ("type ipv4_addr . mark : verdict;"); None for sets of single ranges and for
+    those whose elements come and go by themselves, which are not written here."""
     declared = re.match(r"\s*type ([^:;]+)(?::([^;]+))?;(.*)", body)
-    if declared is None or "flags" in declared[3]:
+    if declared is None:
         return None
-    return Layout(*(tuple(part.strip() for part in (text or "").split(" . ") if part) for text in declared.group(1, 2)))
+    key, data = (tuple(part.strip() for part in (text or "").split(" . ") if part) for text in declared.group(1, 2))
+    flags = re.search(r"flags ([^;]+);", declared[3])
+    if flags is None:
+        return Layout(key, data)
+    return Layout(key, data, ranges=True) if flags[1] == "interval" and len(key) > 1 else None
 
 
 def layouts(skeleton: str, table: str) -> dict[str, Layout]:
@@ -64,132 +64,131 @@ def layouts(skeleton: str, table: str) -> dict[str, Layout]:
     return {name: known for name, known in found.items() if known is not None}
 
 
-def encode(changes: Iterable[ElementChange], known: Mapping[str, Layout]) -> list[bytes]:
-    """Messages without their sequence numbers, in order. Raises KeyError for a container with no known layout."""
-    messages: list[bytes] = []
-    for (container, add), run in _runs(changes):
-        shape = known[container]
-        table, name = container.split(" ")
-        head = _GENERIC.pack(_INET, 0, 0) + _text(1, table) + _text(2, name)
-        kind, flags = (_NEW, _REQUEST | _ACK | _CREATE) if add else (_DELETE, _REQUEST | _ACK)
-        pending: list[bytes] = []
-        size = 0
-        for change in run:
-            element = _element(change, shape)
-            if size + len(element) > _MOST:
-                messages.append(_message(kind, flags, head + _attribute(3 | _NESTED, b"".join(pending))))
-                pending, size = [], 0
-            pending.append(element)
-            size += len(element)
-        messages.append(_message(kind, flags, head + _attribute(3 | _NESTED, b"".join(pending))))
-    return messages
+def encode(
+    removed: Iterable[str], added: Mapping[str, str], known: Mapping[str, Layout], generation: str = ""
+) -> list[bytes]:
+    """Messages that remove elements, then add others; names and data as in `ledger.Facts`.
+
+    generation: what is added to the names of tables. Raises KeyError for a set with no known layout.
+    """
+    return [
+        *_messages(DELETE_ELEMENTS, dict.fromkeys(removed, ""), known, generation),
+        *_messages(NEW_ELEMENTS, added, known, generation),
+    ]
 
 
-class ElementSocket:
-    """A socket in the network namespace of the thread that makes it."""
-
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
-        self._socket.bind((0, 0))
-        self._sequence = 0
-
-    def apply(self, messages: list[bytes]) -> None:
-        """Carries out all of them as one transaction. Raises OSError, and then nothing was done."""
-        first = self._sequence + 1
-        batch = [_message(_BATCH_BEGIN, _REQUEST, _GENERIC.pack(0, 0, _NFTABLES))]
-        for message in messages:
-            self._sequence += 1
-            batch.append(message[:8] + struct.pack("=I", self._sequence) + message[12:])
-        batch.append(_message(_BATCH_END, _REQUEST, _GENERIC.pack(0, 0, _NFTABLES)))
-        self._socket.send(b"".join(batch))
-        failure = 0
-        waiting = len(messages)
-        while waiting and not failure:
-            for code, sequence in _answers(self._socket.recv(65536)):
-                # A batch that could not be looked at at all is answered with the sequence of its beginning.
-                if code or sequence >= first:
-                    waiting -= 1
-                    failure = failure or code
-        if failure:
-            self._drain()
-            raise OSError(failure, os.strerror(failure), "nftables elements")
-
-    def _drain(self) -> None:
-        self._socket.setblocking(False)
-        try:
-            while self._socket.recv(65536):
-                pass
-        except BlockingIOError:
-            pass
-        finally:
-            self._socket.setblocking(True)
-
-    def close(self) -> None:
-        self._socket.close()
+def _messages(kind: int, changes: Mapping[str, str], known: Mapping[str, Layout], generation: str) -> Iterator[bytes]:
+    words: dict[str, _Words] = {}
+    for (table, name), (elements, data) in _by_container(changes).items():
+        shape = known[f"{table} {name}"]
+        head = GENERIC.pack(INET, 0, 0) + text(1, table + generation) + text(2, name)
+        encoded = _encoded(elements, data if kind == NEW_ELEMENTS else (), shape, words)
+        count = _MOST // max(map(len, encoded))
+        for start in range(0, len(encoded), count):
+            listed = attribute(3 | NESTED, b"".join(encoded[start : start + count]))
+            yield message(kind, head + listed, create=kind == NEW_ELEMENTS)
 
 
-def _runs(changes: Iterable[ElementChange]) -> Iterator[tuple[tuple[str, bool], list[ElementChange]]]:
-    """Neighbours with the same container and direction, together."""
-    run: list[ElementChange] = []
-    for change in changes:
-        if run and (run[0].container, run[0].data is None) != (change.container, change.data is None):
-            yield (run[0].container, run[0].data is not None), run
-            run = []
-        run.append(change)
-    if run:
-        yield (run[0].container, run[0].data is not None), run
+def _by_container(changes: Mapping[str, str]) -> dict[tuple[str, str], tuple[list[str], list[str]]]:
+    """For each (table, set): its elements, and their data."""
+    found: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
+    for full, data in changes.items():
+        table, name, element = full.split(" ", 2)
+        group = found.get((table, name))
+        if group is None:
+            group = found[table, name] = ([], [])
+        group[0].append(element)
+        group[1].append(data)
+    return found
 
 
-def _answers(data: bytes) -> Iterator[tuple[int, int]]:
-    """(error number or 0, sequence) of each acknowledgement."""
-    position = 0
-    while position < len(data):
-        size, kind, _, sequence, _ = _HEADER.unpack_from(data, position)
-        if kind == _ERROR:
-            yield -struct.unpack_from("=i", data, position + _HEADER.size)[0], sequence
-        position += size + (-size % 4)
+def _encoded(elements: Sequence[str], data: Sequence[str], shape: Layout, words: dict[str, _Words]) -> list[bytes]:
+    """Each element as an attribute. Every part takes whole 32-bit words, as in the kernel's registers."""
+    key = _columns(elements, shape.key, words, ranges=shape.ranges)
+    size = sum(len(column[0]) for column in key)
+    parts: list[Iterable[bytes]] = [repeat(_opening(1, size)), *key]
+    total = 8 + size
+    if shape.ranges:
+        parts += [repeat(_opening(10, size)), *_columns(elements, shape.key, words, ranges=True, last=True)]
+        total += 8 + size
+    if not data or not shape.data:
+        heads: Iterable[bytes] = repeat(_nested(1, total))
+    elif shape.data == ("verdict",):
+        (verdicts,) = _columns(data, shape.data, words)
+        parts.append(verdicts)
+        heads = [_nested(1, total + len(verdict)) for verdict in verdicts]
+    else:
+        columns = _columns(data, shape.data, words)
+        size = sum(len(column[0]) for column in columns)
+        parts += [repeat(_opening(2, size)), *columns]
+        heads = repeat(_nested(1, total + 8 + size))
+    return list(map(b"".join, zip(heads, *parts, strict=False)))
 
 
-def _message(kind: int, flags: int, body: bytes) -> bytes:
-    return _HEADER.pack(_HEADER.size + len(body), kind, flags, 0, 0) + body
+def _nested(kind: int, size: int) -> bytes:
+    """The head of an attribute with `size` bytes of attributes in it."""
+    return struct.pack("=HH", 4 + size, kind | NESTED)
 
 
-def _attribute(kind: int, value: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)
+def _opening(kind: int, size: int) -> bytes:
+    """The heads of a key or of data that holds a value of `size` bytes."""
+    return struct.pack("=HHHH", 8 + size, kind | NESTED, 4 + size, 1)
 
 
-def _text(kind: int, value: str) -> bytes:
-    return _attribute(kind, value.encode() + b"\0")
+def _columns(
+    texts: Sequence[str], kinds: tuple[str, ...], words: dict[str, _Words], *, ranges: bool = False, last: bool = False
+) -> list[list[bytes]]:
+    """The first parts of all texts, then the second ones, and so on.
+
+    ranges: addresses are prefixes; their first or `last` address.
+    """
+    flat = " . ".join(texts).split(" . ")
+    if len(flat) != len(texts) * len(kinds):
+        raise ValueError(f"not all elements have {len(kinds)} parts, like {texts[0]}")
+    found = []
+    for place, kind in enumerate(kinds):
+        name = f"{'last' if last else 'first'} {kind}" if ranges and kind in _ADDRESSES else kind
+        if name not in words:
+            words[name] = _Words(_PARTS[name])
+        found.append(list(map(words[name].__getitem__, flat[place :: len(kinds)])))
+    return found
 
 
-def _element(change: ElementChange, shape: Layout) -> bytes:
-    body = _attribute(1 | _NESTED, _attribute(1, _value(change.element, shape.key)))
-    if change.data:
-        if shape.data == ("verdict",):
-            word, _, chain = change.data.partition(" ")
-            verdict = _attribute(1, struct.pack(">i", _VERDICTS[word])) + (_text(2, chain) if chain else b"")
-            data = _attribute(2 | _NESTED, verdict)
-        else:
-            data = _attribute(1, _value(change.data, shape.data))
-        body += _attribute(2 | _NESTED, data)
-    return _attribute(1 | _NESTED, body)
+class _Words(dict[str, bytes]):
+    """What each word of one type becomes, made once: the same addresses and ports come again and again."""
+
+    def __init__(self, part: Callable[[str], bytes]) -> None:
+        self._part = part
+
+    def __missing__(self, word: str) -> bytes:
+        made = self[word] = self._part(word)
+        return made
 
 
-def _value(text: str, parts: tuple[str, ...]) -> bytes:
-    """Each part in whole 32-bit words, as in the kernel's registers."""
-    return b"".join(_part(word, kind) for word, kind in zip(text.split(" . "), parts, strict=True))
+def _verdict(text_: str) -> bytes:
+    word, _, chain = text_.partition(" ")
+    return attribute(
+        2 | NESTED,
+        attribute(2 | NESTED, attribute(1, struct.pack(">i", _VERDICTS[word])) + (text(2, chain) if chain else b"")),
+    )
 
 
-def _part(word: str, kind: str) -> bytes:
-    match kind:
-        case "ipv4_addr":
-            return socket.inet_aton(word)
-        case "ipv6_addr":
-            return socket.inet_pton(socket.AF_INET6, word)
-        case "inet_service":
-            return struct.pack(">Hxx", int(word))
-        case "inet_proto":
-            return struct.pack("Bxxx", _PROTOCOLS[word])
-        case "mark":
-            return struct.pack("=I", int(word, 0))
-    raise KeyError(kind)
+def _first_address(prefix: str) -> bytes:
+    return ip_network(prefix).network_address.packed
+
+
+def _last_address(prefix: str) -> bytes:
+    return ip_network(prefix).broadcast_address.packed
+
+
+_ADDRESSES = ("ipv4_addr", "ipv6_addr")
+_PARTS: dict[str, Callable[[str], bytes]] = {
+    "ipv4_addr": socket.inet_aton,
+    "ipv6_addr": partial(socket.inet_pton, socket.AF_INET6),
+    **{f"first {kind}": _first_address for kind in _ADDRESSES},
+    **{f"last {kind}": _last_address for kind in _ADDRESSES},
+    "inet_service": lambda word: struct.pack(">Hxx", int(word)),
+    "inet_proto": lambda word: struct.pack("Bxxx", _PROTOCOLS[word]),
+    "mark": lambda word: struct.pack("=I", int(word, 0)),
+    "verdict": _verdict,
+}

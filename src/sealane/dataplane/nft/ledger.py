@@ -199,6 +199,7 @@ class Ledger:
             (),
             _define(self._chains, ()),
             dict(self._elements),
+            sets=dict(self._sets),
         )
 
 
@@ -227,6 +228,17 @@ def _release(uses: dict[str, int], name: str) -> bool:
     else:
         del uses[name]
     return not count
+
+
+def empty_table(name: str) -> list[str]:
+    """The first lines of a table's text, before what is in it and a brace. It replaces the one that is there, and does
+    nothing until it is woken."""
+    return [
+        f"table {FAMILY} {name} {{ }}",
+        f"delete table {FAMILY} {name}",
+        f"table {FAMILY} {name} {{",
+        "flags dormant;",
+    ]
 
 
 def split(element: str) -> tuple[str, str]:

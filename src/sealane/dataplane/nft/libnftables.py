@@ -76,6 +76,10 @@ class Nftables:
         output: bytes = self._library.nft_ctx_get_output_buffer(self._context) or b""
         return output.decode()
 
+    def fits(self, commands: str) -> bool:
+        """Whether they are sure to fit into one transaction."""
+        return self.most is None or len(commands) * _RULE_WEIGHT <= self.most
+
     def run_in_parts(self, commands: str) -> None:
         """As one transaction if it fits, else as several, cut between lines. Raises NftError; earlier parts stand."""
         for part in parts(commands, self.most):

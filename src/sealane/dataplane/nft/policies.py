@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from hashlib import blake2s
 
-from sealane.dataplane.nft.ledger import FAMILY, Declaration, Facts
+from sealane.dataplane.nft.ledger import Declaration, Facts, empty_table
 from sealane.kube.objects import Key
 from sealane.network.policies import (
     BlockPeer,
@@ -28,8 +28,8 @@ DIRECTIONS: tuple[Direction, Direction] = ("ingress", "egress")
 
 
 def skeleton() -> str:
-    """The empty table with its verdict maps and base chains; replaces whatever the table held."""
-    lines = [f"table {FAMILY} {TABLE} {{ }}", f"delete table {FAMILY} {TABLE}", f"table {FAMILY} {TABLE} {{"]
+    """The empty table with its verdict maps and base chains, dormant; replaces whatever the table held."""
+    lines = empty_table(TABLE)
     for family, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")):
         lines += [f"map {direction}{family} {{ type {kind} : verdict; }}" for direction in DIRECTIONS]
         lines.append(f"set itself{family} {{ type {kind} . {kind}; }}")

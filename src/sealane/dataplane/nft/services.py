@@ -23,7 +23,7 @@ from sealane.dataplane.nft.chains import (
     key,
     map_name,
 )
-from sealane.dataplane.nft.ledger import FAMILY, Declaration, Draft, Facts
+from sealane.dataplane.nft.ledger import Declaration, Draft, Facts, empty_table
 from sealane.network.addresses import LOAD_BALANCERS, PODS, SERVICES, IPNetwork
 from sealane.network.services import (
     Backend,
@@ -157,8 +157,8 @@ def node_facts(pod_addresses: Iterable[str]) -> Facts:
 
 
 def skeleton() -> str:
-    """The empty table with its fixed maps and base chains; replaces whatever the table held."""
-    lines = [f"table {FAMILY} {TABLE} {{ }}", f"delete table {FAMILY} {TABLE}", f"table {FAMILY} {TABLE} {{"]
+    """The empty table with its fixed maps and base chains, dormant; replaces whatever the table held."""
+    lines = empty_table(TABLE)
     for family in FAMILIES:
         lines += _family_sets(family)
     lines += _base_chains()

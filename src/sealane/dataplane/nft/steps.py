@@ -2,46 +2,56 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from threading import Lock
 
 from sealane.dataplane.nft import policies, services
-from sealane.dataplane.nft.chains import TABLE as SERVICES
-from sealane.dataplane.nft.elements import ElementChange, encode, layout, layouts
-from sealane.dataplane.nft.ledger import Phases, split, transaction
+from sealane.dataplane.nft.elements import encode, layout, layouts
+from sealane.dataplane.nft.generations import TABLES, Generation, renamed
+from sealane.dataplane.nft.ledger import Phases, transaction
 
-MANY = 1000
-"""From so many elements on, text is given to libnftables, which cuts it to what the kernel takes."""
-
-_FIXED = {**layouts(services.skeleton(), SERVICES), **layouts(policies.skeleton(), policies.TABLE)}
+_FIXED = {**layouts(services.skeleton(), TABLES[0]), **layouts(policies.skeleton(), TABLES[1])}
 
 
 class Step:
-    """Both forms are made when first asked for, and once."""
+    """Every form is made when first asked for, and once.
+
+    commands: whether there is more in it than elements. Only then it must go through libnftables.
+    """
 
     def __init__(self, *phases: Phases) -> None:
         self._phases = phases
+        self._texts: dict[Generation, str] = {}
+        self._messages: dict[Generation, list[bytes]] = {}
+        self._lock = Lock()  # the threads of several nodes ask at the same time
+        self.commands = any(each.commands for each in phases)
 
-    @cached_property
-    def text(self) -> str:
-        """Commands for libnftables."""
-        return transaction(*self._phases)
+    def text(self, generation: Generation) -> str:
+        """All of it as commands for libnftables."""
+        if generation not in self._texts:
+            self._texts[generation] = renamed(transaction(*self._phases), generation)
+        return self._texts[generation]
 
-    @cached_property
-    def messages(self) -> list[bytes] | None:
-        """Netlink messages, if there is nothing but elements in it, and of sets without ranges; otherwise None."""
-        if any(phases.commands for phases in self._phases):
-            return None
-        if sum(len(phases.removed) + len(phases.added) for phases in self._phases) > MANY:
-            return None
+    def preparation(self, generation: Generation) -> str:
+        """The commands alone, without elements: of a whole table, what must be there before them."""
+        commands = "".join(phases.declare + phases.define for phases in self._phases)
+        return renamed(commands, generation)
+
+    def messages(self, generation: Generation) -> list[bytes]:
+        """Its elements as netlink messages."""
+        with self._lock:
+            if generation not in self._messages:
+                self._messages[generation] = self._encode(generation)
+            return self._messages[generation]
+
+    def _encode(self, generation: Generation) -> list[bytes]:
         known = dict(_FIXED)
         for phases in self._phases:
             for name, declaration in phases.sets.items():
                 shape = layout(declaration.body)
                 if shape is not None:
                     known[name] = shape
-        changes = [ElementChange(*split(name), None) for phases in self._phases for name in phases.removed]
-        changes += [ElementChange(*split(name), data) for phases in self._phases for name, data in phases.added.items()]
-        try:
-            return encode(changes, known)
-        except KeyError:
-            return None
+        removed = [name for phases in self._phases for name in phases.removed]
+        added = self._phases[0].added
+        for phases in self._phases[1:]:
+            added = {**added, **phases.added}
+        return encode(removed, added, known, generation)

@@ -1,0 +1,160 @@
+"""A node: what its tables should hold beyond those of all nodes, and what waits to be written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sealane.dataplane.linux.threads import NamespaceThread
+from sealane.dataplane.nft import policies, services
+from sealane.dataplane.nft.dump import Dump
+from sealane.dataplane.nft.flows import Endpoint, Target
+from sealane.dataplane.nft.kernel import Kernel
+from sealane.dataplane.nft.ledger import NOTHING, Facts, Ledger
+from sealane.dataplane.nft.steps import Step
+from sealane.kube.objects import Key
+from sealane.network.addresses import NodePlan
+from sealane.network.policies import Isolation, PodPeer, Policies
+from sealane.network.services import Place
+
+
+class Node:
+    """Its ledger, what waits to be written, and which policies and peers its pods need.
+
+    stale: it has to be written from nothing.
+    """
+
+    def __init__(self, place: Place, plan: NodePlan, thread: NamespaceThread, log_group: int | None) -> None:
+        self.place = place
+        self.thread = thread
+        self.ledger = Ledger()
+        self.flows: set[Target] = set()
+        self.stale = True
+        self.policies: dict[Key, _Use] = {}
+        self.peers: dict[PodPeer, int] = {}
+        self._waiting: list[Step] = []
+        self._work = asyncio.Event()
+        self._work.set()
+        self._writing = False
+        self._next: list[asyncio.Future[None]] = []  # who waits for what waits
+        self._current: list[asyncio.Future[None]] = []  # and for what is being written
+        self._addresses = frozenset(map(str, plan.addresses))
+        self._pods: dict[Key, tuple[Key, ...]] = {}
+        self._log_group = log_group
+        self._kernel = Kernel()
+
+    # What it should hold
+
+    def put_pod(self, pod: Key, isolation: Isolation | None, policy: Policies) -> None:
+        before = self._pods.pop(pod, ())
+        after: tuple[Key, ...] = ()
+        facts = NOTHING
+        if isolation is not None:
+            after = tuple({*isolation.ingress, *isolation.egress})
+            hairpin = services.node_facts(isolation.addresses)
+            own = policies.pod_facts(isolation, self._log_group)
+            facts = Facts({**hairpin.elements, **own.elements}, chains=own.chains)
+            self._pods[pod] = after
+        for key in after:
+            if key in self.policies:
+                self.policies[key].pods += 1
+            else:
+                self.policies[key] = _Use(1, frozenset())
+                self.put_policy(key, policy)
+        self.ledger.put(pod, facts)
+        for key in before:
+            use = self.policies[key]
+            use.pods -= 1
+            if not use.pods:
+                del self.policies[key]
+                self.ledger.put(key, NOTHING)
+                self._need_peers(use.peers, frozenset(), policy)
+
+    def put_policy(self, key: Key, policy: Policies) -> None:
+        resolved = policy.resolved.get(key)
+        peers = frozenset(policies.peers_of(resolved)) if resolved else frozenset[PodPeer]()
+        use = self.policies[key]
+        self._need_peers(use.peers, peers, policy)
+        use.peers = peers
+        self.ledger.put(key, policies.policy_facts(resolved) if resolved else policies.nothing_allowed(key))
+
+    def _need_peers(self, before: frozenset[PodPeer], after: frozenset[PodPeer], policy: Policies) -> None:
+        for peer in after - before:
+            self.peers[peer] = self.peers.get(peer, 0) + 1
+            if self.peers[peer] == 1:
+                self.ledger.put(peer, policies.peer_facts(peer, policy.members.get(peer) or frozenset()))
+        for peer in before - after:
+            self.peers[peer] -= 1
+            if not self.peers[peer]:
+                del self.peers[peer]
+                self.ledger.put(peer, NOTHING)
+
+    # What waits, and who waits for it
+
+    def add(self, step: Step) -> None:
+        if not self.stale:
+            self._waiting.append(step)
+        self._work.set()
+
+    def rewrite(self) -> None:
+        """Has it written from nothing."""
+        self.stale = True
+        self._work.set()
+
+    async def wanted(self) -> None:
+        """Waits for something to write. What was taken before is written."""
+        self._writing = False
+        for future in self._current:
+            if not future.done():
+                future.set_result(None)
+        self._current = []
+        await self._work.wait()
+
+    def take(self) -> tuple[bool, list[Step], set[Target]]:
+        """What to write now: whether from nothing, and if not, which steps and whose flows."""
+        self._work.clear()
+        self._writing = True
+        self._current, self._next = self._next, []
+        whole, self.stale = self.stale, False
+        steps, self._waiting = self._waiting, []
+        flows, self.flows = self.flows, set()
+        return whole, steps, flows
+
+    async def written(self) -> None:
+        """Returns when all that waits now is written, however much is added meanwhile."""
+        if self._work.is_set() or self._writing:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            (self._next if self._work.is_set() else self._current).append(future)
+            await future
+
+    def failed(self) -> None:
+        """What was being written was not; whoever waits for it waits for the next time."""
+        self._next += self._current
+        self._current = []
+        self.rewrite()
+
+    # In the kernel
+
+    async def apply(self, steps: list[Step], whole: bool, flows: Mapping[Target, frozenset[Endpoint]]) -> None:
+        """Raises what `Kernel` raises. Flows go after the rules: a packet that comes at once must not be translated as
+        before."""
+        kernel = self._kernel
+        await self.thread.run(kernel.rewrite if whole else kernel.change, steps)
+        if flows or whole:
+            await self.thread.run(kernel.forget, flows, self._addresses, whole)
+
+    async def dump(self) -> Dump:
+        """What the kernel holds now."""
+        return await self.thread.run(self._kernel.dump)
+
+    async def close(self) -> None:
+        await self.thread.run(self._kernel.close)
+
+
+@dataclass(slots=True)
+class _Use:
+    """How many pods of a node are under a policy, and the peers it needs there."""
+
+    pods: int
+    peers: frozenset[PodPeer]
