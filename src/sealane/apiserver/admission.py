@@ -7,7 +7,7 @@ from typing import Any
 
 from sealane.apiserver import definitions
 from sealane.apiserver.attempts import Attempt, Steps, Write
-from sealane.apiserver.immutable import check_change
+from sealane.apiserver.immutable import check_added, check_change
 from sealane.apiserver.resources import Served
 from sealane.apiserver.services import Allocated, allocate, without_former_type
 from sealane.apiserver.store import Store
@@ -56,7 +56,10 @@ class Admission:
             self._steps.check(attempt.having(raw))
             return raw
         raw = _checked(served, self._mutated(attempt), options)
-        check_change(served, raw, old)
+        if subresource == "ephemeralcontainers":
+            check_added(raw, old)
+        else:
+            check_change(served, raw, old)
         if served.kind == kinds.CRD:
             raw = definitions.completed(raw)
             raw = {**raw, "status": definitions.followed(raw, old)}

@@ -312,7 +312,7 @@ class Api:
             new = replacing(served, old, wanted, subresource)
             if applies:
                 new = with_metadata(new, managedFields=wanted["metadata"].get("managedFields"))
-        if subresource in ("", "status") and new != old:
+        if subresource in ("", "status", "ephemeralcontainers") and new != old:
             new = self.admission.update(served, new, old, subresource, options)
         if not applies and new != old:
             manager = options.manager or "unknown"

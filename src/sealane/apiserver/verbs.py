@@ -233,6 +233,9 @@ _MANY: dict[str, _Handler] = {"GET": Verbs._list, "POST": Verbs._create, "DELETE
 _PARTS: dict[tuple[str, str, str], _Handler] = {
     ("namespaces", "finalize", "PUT"): Verbs._update,
     ("serviceaccounts", "token", "POST"): Verbs._token,
+    ("pods", "ephemeralcontainers", "GET"): Verbs._get,
+    ("pods", "ephemeralcontainers", "PUT"): Verbs._update,
+    ("pods", "ephemeralcontainers", "PATCH"): Verbs._patch,
     ("pods", "binding", "POST"): Verbs._bind,
     ("pods", "eviction", "POST"): Verbs._evict,
     ("pods", "log", "GET"): Verbs._log,

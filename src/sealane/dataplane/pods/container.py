@@ -45,7 +45,8 @@ class CannotStart(Exception):
 class Container:
     """raw: as in the pod's spec. net: path of the pod's network namespace. ips: the pod's.
 
-    ports: what the stand-ins of the pod's containers listen on, by container; shared by them.
+    ports: what the stand-ins of the pod's containers listen on, by container; shared by them. target: the container
+    among whose processes it runs, for an ephemeral one.
     """
 
     def __init__(
@@ -58,8 +59,10 @@ class Container:
         ips: tuple[str, ...],
         ports: dict[str, set[tuple[str, int]]],
         *,
-        init: bool,
+        init: bool = False,
+        target: Container | None = None,
     ) -> None:
+        self._target = target
         self._ports = ports
         self._around = around
         self._node = node
@@ -158,6 +161,8 @@ class Container:
         if self._raw.get("tty"):
             variables = {"TERM": "xterm", **variables}
         launch = self._launch([expand(word, variables) for word in argv], variables, fresh=True)
+        if self._target is not None and self._target._process is not None:
+            launch = msgspec.structs.replace(launch, beside=self._target._process.pid)
         raw = self._raw
         stdio = Stdio(log, stdin=bool(raw.get("stdin")), once=bool(raw.get("stdinOnce")), tty=bool(raw.get("tty")))
         try:
