@@ -148,6 +148,8 @@ def _load(paths: list[str], options: UpOptions) -> tuple[Manifests | None, bool]
     from sealane.kube import manifests
 
     loaded = manifests.load(paths)
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     for problem in loaded.problems:
         print(problem, file=sys.stderr)
     if loaded.problems:
