@@ -242,6 +242,13 @@ class Api:
         served = self.resources.of(kinds.POD)
         await self.change(served, namespace, name, lambda old: bound(old, binding), "binding", options)
 
+    async def account_token(self, namespace: str, name: str, asked: Raw) -> Raw:
+        """The answer to a TokenRequest for a ServiceAccount."""
+        account = await self.get(kinds.SERVICEACCOUNT, namespace, name)
+        if self.accounts is None:
+            raise ApiError(501, "NotImplemented", "this server signs no tokens")
+        return self.accounts.request(account.object, asked)
+
     async def change(
         self,
         served: Served,

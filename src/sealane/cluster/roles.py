@@ -201,7 +201,6 @@ async def nodes(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socke
     from sealane.dataplane.linux.threads import NamespaceThread
     from sealane.dataplane.nft.programmer import NftProgrammer
     from sealane.dataplane.pods.agent import AgentSocket
-    from sealane.dataplane.pods.files import ServiceAccountFiles
     from sealane.dataplane.pods.runtime import PodRuntime
     from sealane.dataplane.pods.spawning import Spawner
     from sealane.dataplane.pods.surroundings import Sources
@@ -231,7 +230,6 @@ async def nodes(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socke
             lambda: NamespaceThread(str(folder.netns(topology.OUTSIDE_NAMESPACE)), "outside"),
         )
         checks = HealthChecks(programmer.models, threads, programmer.healthy)
-        credentials = pki.ensure(folder.pki)
         runtime = PodRuntime(
             client,
             {plan.name: plan for plan in plans},
@@ -241,7 +239,6 @@ async def nodes(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socke
             Spawner(spawner),
             run_dir=folder.run,
             log_dir=folder.logs / "pods",
-            account=ServiceAccountFiles(credentials.token, credentials.ca),
             hide=(str(folder.path),),
         )
         sources.start()
