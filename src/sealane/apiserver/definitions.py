@@ -1,117 +1,125 @@
-"""CustomResourceDefinitions: which can be served, and what the server itself writes into them.
+"""CustomResourceDefinitions: which can be taken, and what the server itself writes into them.
 
-Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/ and
-apiextensions.k8s.io/v1 in the API reference
+Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/,
+apiextensions.k8s.io/v1 in the API reference and k8s.io/apiextensions-apiserver/pkg/controller (conditions)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
-from sealane.apiserver.errors import immutable, invalid
+from sealane.apiserver.errors import invalid
 from sealane.apiserver.metadata import timestamp
 from sealane.kube.kinds import CRD
 from sealane.kube.objects import Raw
 
-Cause = tuple[str, str, str]
-
 CUSTOM_RESOURCES = "customresourcecleanup.apiextensions.k8s.io"
 """Finalizer of a CRD: its objects go before it does."""
+
+Taken = Callable[[str, tuple[str, str]], tuple[set[str], set[str]]]
+"""Taken(group, resource): names of resources and of kinds that others in the group have."""
+
+_NOT_CALLED = (
+    "spec.conversion.strategy: Webhook: conversion webhooks are not called here; objects are given in every version as "
+    "they are stored, with another apiVersion"
+)
 
 
 def completed(crd: Raw) -> Raw:
     """With the names and the conversion that it leaves out. Raises ApiError 422 when it could not be served."""
-    causes = list(_problems(crd))
+    return _checked(_defaulted(crd), None)
+
+
+def changed(crd: Raw, old: Raw) -> Raw:
+    """As `completed`, in place of `old`."""
+    return _checked(_defaulted(crd), old)
+
+
+def _checked(crd: Raw, old: Raw | None) -> Raw:
+    # Reading schemas is work for those who define kinds: nobody else needs what it imports.
+    from sealane.kube.structural.definition import definition_causes
+
+    causes = definition_causes(crd, old)
     if causes:
         raise invalid(CRD, crd["metadata"]["name"], *causes)
+    return crd
+
+
+def _defaulted(crd: Raw) -> Raw:
+    spec: Raw = crd.get("spec") or {}
+    names: Raw = spec.get("names") or {}
+    kind = str(names.get("kind") or "")
+    names = {**({"singular": kind.lower(), "listKind": f"{kind}List"} if kind else {}), **names}
+    return {**crd, "spec": {"conversion": {"strategy": "None"}, **spec, "names": names}}
+
+
+def warnings_of(crd: Raw) -> Iterator[str]:
+    if (crd["spec"].get("conversion") or {}).get("strategy") == "Webhook":
+        yield _NOT_CALLED
+
+
+def established(crd: Raw, taken: Taken, old: Raw | None = None) -> Raw:
+    """The status of a definition: it is served as soon as it is stored, unless its names belong to another.
+
+    old: what it replaces; names that were accepted stay so, and what is served stays served.
+    """
+    from sealane.kube.structural.definition import approval, protected
+
     spec = crd["spec"]
-    return {**crd, "spec": {"conversion": {"strategy": "None"}, **spec, "names": _names(spec)}}
+    status: Raw = (old or {}).get("status") or {}
+    accepted, problem = _accepted(spec, status.get("acceptedNames") or {}, taken)
+    was = {each.get("type"): each for each in status.get("conditions") or ()}
+    found = [("NamesAccepted", *(("False", *problem) if problem else ("True", "NoConflicts", "no conflicts found")))]
+    if was.get("Established", {}).get("status") == "True" or problem is None:
+        found.append(("Established", "True", "InitialNamesAccepted", "the initial names have been accepted"))
+    else:
+        found.append(("Established", "False", "NotAccepted", "not all names are accepted"))
+    if protected(spec["group"]):
+        state, why = approval(crd["metadata"].get("annotations") or {})
+        reason = {"approved": "ApprovedAnnotation", "bypassed": "UnapprovedAnnotation", "missing": "MissingAnnotation"}
+        conformant = "True" if state == "approved" else "False"
+        kind = "KubernetesAPIApprovalPolicyConformant"
+        found.append((kind, conformant, reason.get(state, "InvalidAnnotation"), why))
+    known = {type_ for type_, *_ in found}
+    conditions = [_condition(*each, was.get(each[0])) for each in found]
+    conditions += [each for type_, each in was.items() if type_ not in known]
+    stored = list(status.get("storedVersions") or ())
+    stored += [each["name"] for each in spec["versions"] if each.get("storage") and each["name"] not in stored]
+    return {"conditions": conditions, "acceptedNames": accepted, "storedVersions": stored}
 
 
-def established(crd: Raw) -> Raw:
-    """The status of a new definition: it is served as soon as it is stored."""
-    now = timestamp()
-    conditions = [
-        {"type": type_, "status": "True", "reason": reason, "message": message, "lastTransitionTime": now}
-        for type_, reason, message in (
-            ("NamesAccepted", "NoConflicts", "no conflicts found"),
-            ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-        )
-    ]
-    return {"conditions": conditions, "acceptedNames": crd["spec"]["names"], "storedVersions": _stored(crd, ())}
+def _condition(type_: str, status: str, reason: str, message: str, was: Raw | None) -> Raw:
+    same = was is not None and was.get("status") == status
+    time = was["lastTransitionTime"] if same and was and "lastTransitionTime" in was else timestamp()
+    return {"type": type_, "status": status, "reason": reason, "message": message, "lastTransitionTime": time}
 
 
-def followed(crd: Raw, old: Raw) -> Raw:
-    """The status after a change: names and stored versions follow."""
-    status = old.get("status") or {}
-    stored = _stored(crd, status.get("storedVersions") or ())
-    return {**status, "acceptedNames": crd["spec"]["names"], "storedVersions": stored}
-
-
-def check_change(new: Raw, old: Raw) -> None:
-    """Raises ApiError 422: group, scope, kind and plural are what objects are stored under."""
-    for path in (("group",), ("scope",), ("names", "kind"), ("names", "plural")):
-        was, now = _at(old["spec"], path), _at(new["spec"], path)
-        if was != now:
-            raise immutable(CRD, new["metadata"]["name"], ".".join(("spec", *path)), now)
-
-
-def _names(spec: Raw) -> Raw:
-    names: Raw = spec["names"]
-    return {"singular": names["kind"].lower(), "listKind": f"{names['kind']}List", **names}
-
-
-def _stored(crd: Raw, before: Any) -> list[str]:
-    now = [version["name"] for version in crd["spec"]["versions"] if version.get("storage")]
-    return [*before, *(name for name in now if name not in before)]
-
-
-def _problems(crd: Raw) -> Iterator[Cause]:
-    spec, name = crd.get("spec") or {}, crd["metadata"]["name"]
-    names = spec.get("names") or {}
-    group, plural = spec.get("group"), names.get("plural")
-    for field, value in (("group", group), ("names.plural", plural), ("names.kind", names.get("kind"))):
-        if not value or not isinstance(value, str):
-            yield (f"spec.{field}", "FieldValueRequired", "Required value")
-    if group and plural and name != f"{plural}.{group}":
-        yield (
-            "metadata.name",
-            "FieldValueInvalid",
-            f'Invalid value: "{name}": must be spec.names.plural+"."+spec.group',
-        )
-    scope = spec.get("scope")
-    if scope not in ("Cluster", "Namespaced"):
-        why = f'Unsupported value: "{scope or ""}": supported values: "Cluster", "Namespaced"'
-        yield ("spec.scope", "FieldValueNotSupported", why)
-    versions = spec.get("versions")
-    if not versions or not isinstance(versions, list):
-        yield ("spec.versions", "FieldValueRequired", "Required value")
-        return
-    seen: set[str] = set()
-    for index, version in enumerate(versions):
-        field = f"spec.versions[{index}]"
-        if not isinstance(version, Mapping):
-            yield (field, "FieldValueInvalid", "Invalid value: must be an object")
-            return
-        label = version.get("name")
-        if not label or not isinstance(label, str):
-            yield (f"{field}.name", "FieldValueRequired", "Required value")
-        elif label in seen:
-            yield (f"{field}.name", "FieldValueDuplicate", f'Duplicate value: "{label}"')
+def _accepted(spec: Raw, before: Raw, taken: Taken) -> tuple[Raw, tuple[str, str] | None]:
+    """The names that the definition has from now on, and (reason, message) when it cannot have all that it wants."""
+    wanted: Raw = spec["names"]
+    words, kinds = taken(spec["group"], (spec["group"], wanted["plural"]))
+    names: Raw = {key: value for key, value in before.items() if key != "categories"}
+    problem: tuple[str, str] | None = None
+    for field, others, reason in (
+        ("plural", words, "PluralConflict"),
+        ("singular", words, "SingularConflict"),
+        ("shortNames", words, "ShortNamesConflict"),
+        ("kind", kinds, "KindConflict"),
+        ("listKind", kinds, "ListKindConflict"),
+    ):
+        if field not in wanted:
+            names.pop(field, None)
+            continue
+        mine = before.get(field) or ()
+        each_wanted: Sequence[str] = wanted[field] if field == "shortNames" else (wanted[field],)
+        clashes = [
+            each for each in each_wanted if each in others and each not in ([mine] if isinstance(mine, str) else mine)
+        ]
+        if clashes:
+            said = [f'"{each}" is already in use' for each in clashes]
+            problem = (reason, said[0] if len(said) == 1 else f"[{', '.join(said)}]")
         else:
-            seen.add(label)
-        if not (version.get("schema") or {}).get("openAPIV3Schema"):
-            yield (f"{field}.schema.openAPIV3Schema", "FieldValueRequired", "Required value: schemas are required")
-    if sum(bool(version.get("storage")) for version in versions) != 1:
-        yield (
-            "spec.versions",
-            "FieldValueInvalid",
-            "Invalid value: must have exactly one version marked as storage version",
-        )
-
-
-def _at(value: Any, path: tuple[str, ...]) -> Any:
-    for part in path:
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
+            names[field] = wanted[field]
+    if wanted.get("categories"):
+        names["categories"] = wanted["categories"]
+    return names, problem

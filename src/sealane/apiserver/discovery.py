@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import web
 
 from sealane.apiserver import openapi, reviews
-from sealane.apiserver.resources import Resources, Served
+from sealane.apiserver.resources import Resources, Served, version_order
 from sealane.kube import kinds
 from sealane.kube.objects import Raw
 
@@ -57,7 +57,7 @@ SUBRESOURCE_VERBS = {
 def subresources(served: Served) -> list[str]:
     found = list(served.kind.subresources)
     if served.kind == kinds.POD:
-        found += ["log", "exec", "attach", "portforward", "binding", "eviction", "ephemeralcontainers"]
+        found += ["log", "exec", "attach", "portforward", "binding", "eviction"]
     elif served.kind == kinds.NAMESPACE:
         found.append("finalize")
     elif served.kind == kinds.SERVICEACCOUNT:
@@ -226,16 +226,6 @@ class Documents:
                 **{key: entry[key] for key in ("shortNames", "categories") if key in entry},
             }
         return list(found.values())
-
-
-def version_order(version: str) -> tuple[int, int, int]:
-    """Sorts v2, v1, v1beta2, v1beta1, v1alpha1: k8s.io/apimachinery/pkg/version, most stable and newest first."""
-    for rank, word in enumerate(("alpha", "beta")):
-        major, found, minor = version.removeprefix("v").partition(word)
-        if found and major.isdigit():
-            return (2 - rank, -int(major), -int(minor or 0))
-    major = version.removeprefix("v")
-    return (0, -int(major), 0) if major.isdigit() else (3, 0, 0)
 
 
 def _group(name: str, versions: list[str]) -> Raw:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sealane.apiserver import definitions
 from sealane.apiserver.errors import immutable, invalid
 from sealane.apiserver.resources import Served
 from sealane.kube import kinds
@@ -67,11 +66,10 @@ def check_change(served: Served, new: Raw, old: Raw) -> None:
                 raise _forbidden(kind, name, field, "Forbidden: field is immutable when `immutable` is set")
     elif kind == kinds.POD:
         _check_pod(new, old)
-    elif kind == kinds.STATEFULSET:
-        if _without(new.get("spec"), _STATEFULSET_MAY_CHANGE) != _without(old.get("spec"), _STATEFULSET_MAY_CHANGE):
-            raise _forbidden(kind, name, "spec", _STATEFULSET_SAYS)
-    elif kind == kinds.CRD:
-        definitions.check_change(new, old)
+    elif kind == kinds.STATEFULSET and (
+        _without(new.get("spec"), _STATEFULSET_MAY_CHANGE) != _without(old.get("spec"), _STATEFULSET_MAY_CHANGE)
+    ):
+        raise _forbidden(kind, name, "spec", _STATEFULSET_SAYS)
 
 
 def _check_pod(new: Raw, old: Raw) -> None:
@@ -83,32 +81,6 @@ def _check_pod(new: Raw, old: Raw) -> None:
     left = [_without(each, {"tolerationSeconds"}) for each in now.get("tolerations") or ()]
     if any(_without(each, {"tolerationSeconds"}) not in left for each in was.get("tolerations") or ()):
         raise _forbidden(kinds.POD, name, "spec.tolerations", _TOLERATIONS_SAY)
-
-
-def check_added(new: Raw, old: Raw) -> None:
-    """Ephemeral containers only come: Raises ApiError 422 when one has gone or is another now.
-
-    Source: ValidatePodEphemeralContainersUpdate of k8s.io/kubernetes/pkg/apis/core/validation.
-    """
-    field, name, spec = "spec.ephemeralContainers", new["metadata"]["name"], new["spec"]
-    now = {each["name"]: each for each in spec.get("ephemeralContainers") or ()}
-    for each in (old.get("spec") or {}).get("ephemeralContainers") or ():
-        if each["name"] not in now:
-            why = f'Forbidden: existing ephemeral containers "{each["name"]}" may not be removed'
-            raise _forbidden(kinds.POD, name, field, why)
-        if now[each["name"]] != each:
-            why = f'Forbidden: existing ephemeral containers "{each["name"]}" may not be changed'
-            raise _forbidden(kinds.POD, name, field, why)
-    others = {each["name"] for key in ("containers", "initContainers") for each in spec.get(key) or ()}
-    for number, each in enumerate(spec.get("ephemeralContainers") or ()):
-        at = f"{field}[{number}]"
-        if each["name"] in others:
-            raise invalid(kinds.POD, name, (f"{at}.name", "FieldValueDuplicate", f'Duplicate value: "{each["name"]}"'))
-        target = each.get("targetContainerName")
-        if target and target not in others:
-            raise invalid(
-                kinds.POD, name, (f"{at}.targetContainerName", "FieldValueNotFound", f'Not found: "{target}"')
-            )
 
 
 def _fixed(spec: Raw) -> Raw:

@@ -89,6 +89,12 @@ def _clauses(accept: str) -> list[tuple[str, dict[str, str]]]:
     return [(media, parameters) for _, media, parameters in sorted(found, key=lambda each: -each[0])]
 
 
+def warning_header(text: str) -> str:
+    """The value of a Warning header that tells `text` to whoever sits at the client (RFC 7234, 5.5)."""
+    text = " ".join(text.split()).replace("\\", "\\\\").replace('"', '\\"')
+    return f'299 - "{text}"'
+
+
 async def answer(
     request: web.BaseRequest, body: bytes, media: Media = "json", status: int = 200, warnings: Iterable[str] = ()
 ) -> web.Response:
@@ -99,8 +105,7 @@ async def answer(
         body = msgspec.json.format(body, indent=2) + b"\n"
     response = web.Response(body=body, status=status, content_type=_TYPES[media])
     for warning in warnings:
-        text = warning.replace("\\", "\\\\").replace('"', '\\"')
-        response.headers.add("Warning", f'299 - "{text}"')
+        response.headers.add("Warning", warning_header(warning))
     if len(body) >= GZIP_FROM and _takes_gzip(request.headers.get("Accept-Encoding", "")):
         response.body = await asyncio.get_running_loop().run_in_executor(None, _compressed, body)
         response.headers["Content-Encoding"] = "gzip"

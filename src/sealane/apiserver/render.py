@@ -86,7 +86,7 @@ def watch_line(form: Form, served: Served, converted: Convert) -> Encoding:
         return as_table
     if form.shape != "Plain":
         return _partial_line
-    if served.kind == served.storage:
+    if served.kind == served.storage and not served.since:
         return line
     return lambda seen: line(Seen(seen.type, converted(served, seen.stored)))
 

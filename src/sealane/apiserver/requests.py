@@ -176,8 +176,8 @@ class _DeleteOptions(msgspec.Struct):
     dryRun: list[str] | None = None
 
 
-async def body_of(request: web.BaseRequest) -> Any:
-    """The body as JSON values, without fields that are null. Raises ApiError 400 or 415."""
+async def body_of(request: web.BaseRequest, *, nulls: bool = False) -> Any:
+    """The body as JSON values, without fields that are null unless `nulls`. Raises ApiError 400 or 415."""
     data = await request.read()
     media = request.content_type
     if not data:
@@ -186,12 +186,14 @@ async def body_of(request: web.BaseRequest) -> Any:
         if media == protobuf.MEDIA_TYPE:
             return protobuf.decode(data)
         if media in (cbor.MEDIA_TYPE, cbor.APPLY):
-            return without_nulls(cbor.decode(data))
+            value = cbor.decode(data)
+            return value if nulls else without_nulls(value)
         if media.endswith("yaml"):
-            return without_nulls(yaml.load(data, yaml.CSafeLoader))
+            value = yaml.load(data, yaml.CSafeLoader)
+            return value if nulls else without_nulls(value)
         if media.endswith("json") or media == "application/octet-stream":
             value = msgspec.json.decode(data)
-            return without_nulls(value) if b"null" in data and "patch" not in media else value
+            return without_nulls(value) if not nulls and b"null" in data and "patch" not in media else value
     except (msgspec.DecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise errors.bad_request(f"the body of the request is not valid: {' '.join(str(error).split())}") from None
     raise ApiError(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sealane.apiserver.errors import no_path
@@ -11,10 +12,13 @@ from sealane.apiserver.store import Resource
 from sealane.kube import kinds
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object, Raw
+from sealane.kube.structural.fieldpaths import steps
+from sealane.kube.structural.node import Lazy
 
 NAMESPACES: Resource = ("", "namespaces")
 DEFINITIONS: Resource = ("apiextensions.k8s.io", "customresourcedefinitions")
 
+_VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
 GROUPS_WITH_GENERATION = frozenset({"apps", "networking.k8s.io", "discovery.k8s.io", "apiextensions.k8s.io"})
 
 
@@ -27,6 +31,7 @@ class Column:
     path: str
     description: str = ""
     priority: int = 0
+    format: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,11 @@ class ScalePaths:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One served version of a kind. storage: the version in which its objects are kept. custom: it comes from a CRD."""
+    """One served version of a kind. storage: the version in which its objects are kept. custom: it comes from a CRD.
+
+    schema: of a custom kind. since: objects up to this resourceVersion may have been stored under another definition.
+    selectable: fields that lists can select on, e.g. "spec.size". deprecation: what its clients are warned of.
+    """
 
     kind: Kind
     storage: Kind
@@ -55,6 +64,11 @@ class Served:
     columns: tuple[Column, ...] = ()
     scale: ScalePaths | None = None
     singular: str = ""
+    list_kind: str = ""
+    schema: Lazy | None = None
+    since: int = 0
+    selectable: frozenset[str] = frozenset()
+    deprecation: str = ""
 
     @property
     def resource(self) -> Resource:
@@ -81,6 +95,7 @@ class Resources:
     def __init__(self, builtin: Iterable[Kind] = kinds.BUILTIN) -> None:
         self._served: dict[tuple[str, str, str], Served] = {}
         self._storage: dict[Resource, Served] = {}
+        self._hidden: list[Served] = []  # built-in kinds in whose place a CRD is served
         self.version = 0  # grows with each change: discovery documents are kept until then
         for kind in builtin:
             storage = self._storage.get((kind.group, kind.plural))
@@ -111,60 +126,143 @@ class Resources:
     def all(self) -> list[Served]:
         return list(self._served.values())
 
-    def define(self, crd: Object) -> None:
-        """Serves what a CRD says; built-in kinds of its versions stay as they are."""
-        for served in definitions(crd.raw):
-            known = self._served.get((served.kind.group, served.kind.version, served.kind.plural))
-            if known is None or known.custom:
-                self._add(served)
+    def define(self, crd: Object, before: Object | None = None, *, empty: bool = True) -> None:
+        """Serves what a CRD says; a built-in kind of its name steps aside for as long as there is the CRD.
+
+        before: the CRD that this one replaces. empty: there are no objects yet.
+        """
+        accepted = _accepted(crd.raw)
+        if before is not None and before.spec == crd.spec and _accepted(before.raw) == accepted:
+            return  # only its metadata or conditions changed
+        if before is not None:
+            self._remove(before)
+        if not accepted:
+            self._restore(crd)
+            return
+        found = definitions(crd.raw)
+        for served in found:
+            self._hide(served.resource)
+            self._add(served if empty else replace(served, since=int(crd.resource_version)))
 
     def undefine(self, crd: Object) -> None:
-        for served in definitions(crd.raw):
-            key = (served.kind.group, served.kind.version, served.kind.plural)
-            known = self._served.get(key)
-            if known is not None and known.custom:
+        """Serves a CRD's kind no more, or the built-in one of its name again."""
+        self._remove(crd)
+        self._restore(crd)
+
+    def _remove(self, crd: Object) -> None:
+        for key, served in list(self._served.items()):
+            if served.custom and served.resource == _resource(crd.raw):
                 del self._served[key]
                 self._storage.pop(served.resource, None)
                 self.version += 1
+
+    def _hide(self, resource: Resource) -> None:
+        for key, served in list(self._served.items()):
+            if not served.custom and served.resource == resource:
+                self._hidden.append(self._served.pop(key))
+                self._storage.pop(resource, None)
+
+    def _restore(self, crd: Object) -> None:
+        resource = _resource(crd.raw)
+        for served in [each for each in self._hidden if each.resource == resource]:
+            self._hidden.remove(served)
+            self._add(served)
+
+    def names(self, group: str, besides: Resource) -> tuple[set[str], set[str]]:
+        """Names of resources and of kinds that are taken in a group, those of `besides` left out."""
+        words, kinds_ = set[str](), set[str]()
+        for served in self._served.values():
+            if served.kind.group == group and served.resource != besides:
+                kind = served.kind
+                words |= {kind.plural, served.singular or kind.singular, *kind.short_names}
+                kinds_ |= {kind.kind, served.list_kind or f"{kind.kind}List"}
+        return words, kinds_
 
 
 def definitions(crd: Raw) -> list[Served]:
     """The served versions of a CustomResourceDefinition, the storage version first."""
     spec: Mapping[str, Any] = crd.get("spec") or {}
-    names = spec.get("names") or {}
-    found: list[tuple[Kind, Mapping[str, Any]]] = []
-    for version in spec.get("versions") or ():
-        kind = Kind(
-            str(spec.get("group") or ""),
-            str(version.get("name") or ""),
-            str(names.get("kind") or ""),
-            str(names.get("plural") or ""),
-            spec.get("scope") == "Namespaced",
-            tuple(names.get("shortNames") or ()),
-            tuple(names.get("categories") or ()),
-            tuple(sorted(version.get("subresources") or ())),
-        )
-        found.append((kind, version))
+    accepted = (crd.get("status") or {}).get("acceptedNames") or spec.get("names") or {}
+    found = [(_kind(spec, accepted, version), version) for version in spec.get("versions") or ()]
     storage = next((kind for kind, version in found if version.get("storage")), None)
-    served = [
-        Served(
-            kind,
-            storage or kind,
-            True,
-            tuple(
-                Column(
-                    str(column.get("name")),
-                    str(column.get("type")),
-                    str(column.get("jsonPath")),
-                    str(column.get("description") or ""),
-                    int(column.get("priority") or 0),
-                )
-                for column in version.get("additionalPrinterColumns") or ()
-            ),
-            ScalePaths.of(scale) if (scale := (version.get("subresources") or {}).get("scale")) else None,
-            str(names.get("singular") or ""),
-        )
-        for kind, version in found
-        if version.get("served", True)
-    ]
+    served = [_served(kind, storage or kind, version, found, accepted) for kind, version in found if version["served"]]
     return sorted(served, key=lambda each: each.kind != storage)
+
+
+_Found = tuple[Kind, Mapping[str, Any]]
+
+
+def _kind(spec: Mapping[str, Any], names: Mapping[str, Any], version: Mapping[str, Any]) -> Kind:
+    return Kind(
+        str(spec.get("group") or ""),
+        str(version.get("name") or ""),
+        str(names.get("kind") or ""),
+        str(names.get("plural") or ""),
+        spec.get("scope") == "Namespaced",
+        tuple(names.get("shortNames") or ()),
+        tuple(names.get("categories") or ()),
+        tuple(sorted(version.get("subresources") or ())),
+    )
+
+
+def _served(
+    kind: Kind, storage: Kind, version: Mapping[str, Any], every: Sequence[_Found], names: Mapping[str, Any]
+) -> Served:
+    scale = (version.get("subresources") or {}).get("scale")
+    schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+    return Served(
+        kind,
+        storage,
+        True,
+        tuple(
+            Column(
+                str(column.get("name")),
+                str(column.get("type")),
+                str(column.get("jsonPath")),
+                str(column.get("description") or ""),
+                int(column.get("priority") or 0),
+                str(column.get("format") or ""),
+            )
+            for column in version.get("additionalPrinterColumns") or ()
+        ),
+        ScalePaths.of(scale) if scale else None,
+        str(names.get("singular") or ""),
+        str(names.get("listKind") or ""),
+        Lazy(schema),
+        selectable=frozenset(
+            ".".join(steps(str(each.get("jsonPath")))) for each in version.get("selectableFields") or ()
+        ),
+        deprecation=_deprecation(kind, version, every),
+    )
+
+
+def _deprecation(kind: Kind, version: Mapping[str, Any], every: Sequence[_Found]) -> str:
+    """The text of a definition, or which version to use: of those served and not deprecated the most stable."""
+    if not version.get("deprecated"):
+        return ""
+    if version.get("deprecationWarning") is not None:
+        return str(version["deprecationWarning"])
+    said = f"{kind.api_version} {kind.kind} is deprecated"
+    better = [each.version for each, found in every if found.get("served") and not found.get("deprecated")]
+    better = sorted((each for each in better if version_order(each) < version_order(kind.version)), key=version_order)
+    return f"{said}; use {kind.group}/{better[0]} {kind.kind}" if better else said
+
+
+def version_order(version: str) -> tuple[int, int, int, str]:
+    """Sorts v2, v1, v1beta2, v1beta1, v1alpha1, others: k8s.io/apimachinery/pkg/version, stable first."""
+    found = _VERSION.fullmatch(version)
+    if found is None:
+        return (3, 0, 0, version)
+    rank = {None: 0, "beta": 1, "alpha": 2}[found[2]]
+    return (rank, -int(found[1]), -int(found[3] or 0), "")
+
+
+def _resource(crd: Raw) -> Resource:
+    spec = crd.get("spec") or {}
+    return (str(spec.get("group") or ""), str((spec.get("names") or {}).get("plural") or ""))
+
+
+def _accepted(crd: Raw) -> bool:
+    """Whether a CRD's kind is served: its names once were accepted."""
+    conditions = (crd.get("status") or {}).get("conditions") or ()
+    return any(each.get("type") == "Established" and each.get("status") == "True" for each in conditions)

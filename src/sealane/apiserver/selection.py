@@ -83,20 +83,25 @@ class Selection:
 
 
 @lru_cache(maxsize=1024)
-def select(kind: Kind, namespace: str | None, labels: str, fields: str) -> Selection:
-    """Raises ApiError 400 for a selector that cannot be read or a field that cannot be selected on."""
+def select(
+    kind: Kind, namespace: str | None, labels: str, fields: str, selectable: frozenset[str] = frozenset()
+) -> Selection:
+    """selectable: fields of a custom kind that can be selected on.
+
+    Raises ApiError 400 for a selector that cannot be read or a field that cannot be selected on.
+    """
     try:
         parsed = LabelSelector.parse(labels)
     except ValueError as error:
         raise ApiError(400, "BadRequest", str(error)) from None
     if not kind.namespaced:
         namespace = None
-    return Selection(namespace or None, parsed, tuple(_terms(kind, fields)))
+    return Selection(namespace or None, parsed, tuple(_terms(kind, fields, selectable)))
 
 
-def _terms(kind: Kind, fields: str) -> list[FieldTerm]:
+def _terms(kind: Kind, fields: str, selectable: frozenset[str]) -> list[FieldTerm]:
     found: list[FieldTerm] = []
-    allowed = _EVERYWHERE | FIELDS.get((kind.group, kind.kind), frozenset())
+    allowed = _EVERYWHERE | selectable | FIELDS.get((kind.group, kind.kind), frozenset())
     for part in filter(None, (part.strip() for part in fields.split(","))):
         name, sign, value = part.partition("!=")
         equal = not sign

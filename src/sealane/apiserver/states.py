@@ -47,9 +47,6 @@ def replacing(served: Served, old: Raw, new: Raw, subresource: str) -> Raw:
         if not served.has_status:
             raise errors.no_path()
         return _with_part(old, "status", new.get("status"))
-    if subresource == "ephemeralcontainers":
-        added = (new.get("spec") or {}).get("ephemeralContainers") or []
-        return _with_part(old, "spec", {**old["spec"], "ephemeralContainers": added})
     if subresource == "finalize":
         finalizers = (new.get("spec") or {}).get("finalizers") or []
         return _with_part(old, "spec", {**(old.get("spec") or {}), "finalizers": finalizers})
@@ -68,10 +65,10 @@ def replacing(served: Served, old: Raw, new: Raw, subresource: str) -> Raw:
     return _with_part(new, "status", old.get("status")) if served.has_status else new
 
 
-def counted(old: Raw, new: Raw) -> Raw:
+def counted(served: Served, old: Raw, new: Raw) -> Raw:
     """`new` with the next generation when it wants something else than `old`."""
     metadata = new["metadata"]
-    if "generation" not in metadata or _desired(new) == _desired(old):
+    if "generation" not in metadata or _desired(served, new) == _desired(served, old):
         return new
     return {**new, "metadata": {**metadata, "generation": metadata["generation"] + 1}}
 
@@ -83,8 +80,11 @@ def _with_part(raw: Raw, part: str, value: Any) -> Raw:
     return raw
 
 
-def _desired(raw: Raw) -> Any:
+def _desired(served: Served, raw: Raw) -> Any:
     """The part of an object whose changes count as generations."""
+    if served.custom:  # everything but the metadata, and the status where that is a subresource
+        status = {"status"} if served.has_status else set()
+        return {key: value for key, value in raw.items() if key not in {"metadata", "apiVersion", "kind"} | status}
     if "spec" in raw:
         return raw["spec"]
     return {key: value for key, value in raw.items() if key not in ("metadata", "status")}

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
-from sealane.apiserver.columns import AGE, COLUMNS, NAME, PLAIN, Cell, Column
+from sealane.apiserver.columns import COLUMNS, NAME, PLAIN, Cell, Column
 from sealane.apiserver.durations import since
 from sealane.apiserver.resources import Column as PrinterColumn
 from sealane.apiserver.resources import Served
@@ -41,8 +41,7 @@ def columns(served: Served) -> Sequence[Column]:
 def _custom(printed: tuple[PrinterColumn, ...]) -> Sequence[Column]:
     if not printed:
         return PLAIN
-    made = [_printed(each) for each in printed]
-    return (NAME, *made) if any(each.type == "date" for each in made) else (NAME, *made, AGE)
+    return (NAME, *(_printed(each) for each in printed))
 
 
 def table(served: Served, items: Iterable[Stored], version: int, include: Include) -> Raw:

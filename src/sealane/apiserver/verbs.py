@@ -57,7 +57,10 @@ class Verbs:
                 raise errors.no_path()
         if handler is None:
             raise errors.method_not_allowed()
-        return await handler(self, request, served, target)
+        response = await handler(self, request, served, target)
+        if served.deprecation and not response.prepared:
+            response.headers.add("Warning", negotiation.warning_header(served.deprecation))
+        return response
 
     # One object
 
@@ -73,7 +76,7 @@ class Verbs:
         return await _object(request, form, served, stored)
 
     async def _update(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
-        form, raw = form_of(request), object_in(await body_of(request))
+        form, raw = form_of(request), object_in(await body_of(request, nulls=served.custom))
         options = write_options(request)
         stored = await self._api.update(
             served.kind,
@@ -142,8 +145,10 @@ class Verbs:
 
     async def _token(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         asked = object_in(await body_of(request))
-        answer = await self._api.account_token(target.namespace or "", target.name, asked)
-        return _json(msgspec.json.encode(answer), 201)
+        account = (await self._api.get(served.kind, target.namespace or "", target.name)).object
+        if self._api.accounts is None:
+            raise ApiError(501, "NotImplemented", "this server signs no tokens")
+        return _json(msgspec.json.encode(self._api.accounts.request(account, asked)), 201)
 
     async def _evict(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         """https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/, without disruption budgets."""
@@ -201,7 +206,7 @@ class Verbs:
         return await negotiation.answer(request, render.many(form, served, page), form.media)
 
     async def _create(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
-        form, raw = form_of(request), object_in(await body_of(request))
+        form, raw = form_of(request), object_in(await body_of(request, nulls=served.custom))
         options = write_options(request)
         stored = await self._api.create(served.kind, target.namespace or "", raw, options)
         return await _object(request, form, served, stored, options, 201)
@@ -231,9 +236,6 @@ _MANY: dict[str, _Handler] = {"GET": Verbs._list, "POST": Verbs._create, "DELETE
 _PARTS: dict[tuple[str, str, str], _Handler] = {
     ("namespaces", "finalize", "PUT"): Verbs._update,
     ("serviceaccounts", "token", "POST"): Verbs._token,
-    ("pods", "ephemeralcontainers", "GET"): Verbs._get,
-    ("pods", "ephemeralcontainers", "PUT"): Verbs._update,
-    ("pods", "ephemeralcontainers", "PATCH"): Verbs._patch,
     ("pods", "binding", "POST"): Verbs._bind,
     ("pods", "eviction", "POST"): Verbs._evict,
     ("pods", "log", "GET"): Verbs._log,

@@ -119,7 +119,7 @@ def test_a_statefulset_keeps_its_service_name(cluster: Cluster) -> None:
         ({"scope": "Everywhere"}, 'spec.scope: Unsupported value: "Everywhere"'),
         ({"group": "example.org"}, 'must be spec.names.plural+"."+spec.group'),
         ({"versions": []}, "spec.versions"),
-        ({"versions": [{"name": "v1", "served": True, "storage": True}]}, "schemas are required"),
+        ({"versions": [{"name": "v1", "served": True, "storage": True}]}, "openAPIV3Schema: Required value"),
         (
             {"versions": [{**definition()["spec"]["versions"][0], "storage": False}]},
             "must have exactly one version marked as storage version",
