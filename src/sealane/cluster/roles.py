@@ -243,6 +243,7 @@ async def nodes(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socke
             log_dir=folder.logs / "pods",
             account=ServiceAccountFiles(credentials.token, credentials.ca),
             hide=(str(folder.path),),
+            policing=programmer,
         )
         sources.start()
         await sources.synced()

@@ -12,9 +12,11 @@ crash: what is there is kept.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import socket
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -48,8 +50,11 @@ OUTSIDE_NAMESPACE = "outside"
 BRIDGE = "underlay"
 LOOPBACK = 1
 POD_LINK = "eth0"
+POD_LINK_PREFIX = "pod"
+"""Of the names of the nodes' ends of pod links, and of no other link of a node."""
 NODE_MAC = "ee:ee:ee:ee:ee:ee"  # the node's end of every pod link: each pod sees only its own
 
+_SIOCGIFADDR = 0x8915
 _ANY = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 _PREFIXES = tuple(underlay.prefixlen for underlay in UNDERLAY)
 
@@ -80,7 +85,7 @@ def pod_namespace(uid: str) -> str:
 
 def pod_link(uid: str) -> str:
     """The name of the node's end of a pod's link (15 characters at most)."""
-    return "pod" + hashlib.blake2s(uid.encode(), digest_size=6).hexdigest()
+    return POD_LINK_PREFIX + hashlib.blake2s(uid.encode(), digest_size=6).hexdigest()
 
 
 def _mac_of(address: IPAddress) -> str:
@@ -178,13 +183,24 @@ class NodeLinks:
     def create_pod(self, pod: PodLink) -> None:
         """The pod's namespace, link, addresses and routes, both sides. Raises OSError.
 
-        A namespace that is there (from before a crash of the agent) is kept with its links.
+        A namespace that is there (from before a crash of the agent) is kept with its links, if it has these addresses.
         """
         name = pod_namespace(pod.uid)
+        if namespaces.exists(self._run, name) and self._address_in(name) != str(pod.ips[0]):
+            namespaces.delete(self._run, name)
         if not namespaces.exists(self._run, name):
             with namespaces.making(self._run, name, _POD):
                 self._link_pod(pod)
         self._route_pod(pod)
+
+    def _address_in(self, name: str) -> str:
+        """The IPv4 address of a pod's end of its link; "" when it has none yet. Source: netdevice(7)."""
+        with namespaces.visiting(namespaces.path_of(self._run, name)), socket.socket(socket.AF_INET) as asking:
+            try:
+                found = fcntl.ioctl(asking, _SIOCGIFADDR, struct.pack("256s", POD_LINK.encode()))
+            except OSError:
+                return ""
+        return socket.inet_ntoa(found[20:24])
 
     def _link_pod(self, pod: PodLink) -> None:
         with Netlink() as netlink:

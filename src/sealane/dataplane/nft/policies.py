@@ -4,12 +4,16 @@ for each peer that rules name.
 Only pods of the node have entries: egress is asked where a packet starts, ingress where it ends, both in the forward
 hook, where Services are already translated. Packets of the node itself pass the output and input hooks, so a pod and
 its own node always reach each other. Egress and ingress are two base chains, so `accept` in one leads to the other.
+
+An address behind a pod link that is not `known` gets and sends nothing. So a pod is isolated before it starts, as
+https://kubernetes.io/docs/concepts/services-networking/network-policies/#pod-lifecycle-and-network-policies asks.
 """
 
 from __future__ import annotations
 
 from hashlib import blake2s
 
+from sealane.dataplane.linux.topology import POD_LINK_PREFIX
 from sealane.dataplane.nft.ledger import Declaration, Facts, empty_table
 from sealane.kube.objects import Key
 from sealane.network.policies import (
@@ -24,6 +28,7 @@ from sealane.network.policies import (
 
 TABLE = "sealane-policies"
 _ADDRESSES = {4: Declaration("set", "type ipv4_addr;"), 6: Declaration("set", "type ipv6_addr;")}
+POD_LINKS = f"{POD_LINK_PREFIX}*"
 DIRECTIONS: tuple[Direction, Direction] = ("ingress", "egress")
 
 
@@ -33,11 +38,17 @@ def skeleton() -> str:
     for family, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")):
         lines += [f"map {direction}{family} {{ type {kind} : verdict; }}" for direction in DIRECTIONS]
         lines.append(f"set itself{family} {{ type {kind} . {kind}; }}")
-    for direction, end, priority in (("egress", "saddr", "filter"), ("ingress", "daddr", "filter + 1")):
+        lines.append(f"set known{family} {{ type {kind}; }}")
+    for direction, end, link, priority in (
+        ("egress", "saddr", "iifname", "filter"),
+        ("ingress", "daddr", "oifname", "filter + 1"),
+    ):
         lines += [
             f"chain {direction} {{",
             f"type filter hook forward priority {priority};",
             "ct state established,related accept",
+            f'{link} "{POD_LINKS}" ip {end} != @known4 drop',
+            f'{link} "{POD_LINKS}" ip6 {end} != @known6 drop',
             "ip saddr . ip daddr @itself4 accept",
             "ip6 saddr . ip6 daddr @itself6 accept",
             f"ip {end} vmap @{direction}4",
@@ -53,7 +64,7 @@ def pod_facts(isolation: Isolation, log_group: int | None = None) -> Facts:
 
     log_group: nflog group to which the first packet of each denied connection is copied.
     """
-    elements: dict[str, str] = {}
+    elements = {f"{TABLE} known{_family(address)} {address}": "" for address in isolation.addresses}
     chains: dict[str, tuple[str, ...]] = {}
     for direction in DIRECTIONS:
         policies = isolation.policies(direction)
@@ -69,7 +80,7 @@ def pod_facts(isolation: Isolation, log_group: int | None = None) -> Facts:
         chains[f"{TABLE} {chain}"] = (*jumps, *deny)
         for address in isolation.addresses:
             elements[f"{TABLE} {direction}{_family(address)} {address}"] = f"goto {chain}"
-    if elements:
+    if isolation.ingress or isolation.egress:
         for address in isolation.addresses:
             elements[f"{TABLE} itself{_family(address)} {address} . {address}"] = ""
     return Facts(elements, chains=chains)

@@ -23,10 +23,10 @@ from sealane.dataplane.nft.steps import Step
 from sealane.kube.objects import Key, Object
 from sealane.network.addresses import NodePlan
 from sealane.network.hints import node_share
-from sealane.network.policies import Isolation, PodPeer, Policies, ResolvedPolicy, derive_policies
+from sealane.network.policies import Given, Isolation, PodPeer, Policies, ResolvedPolicy, derive_policies
 from sealane.network.services import Place, ServiceModel, derive_services
 from sealane.reactive.backoff import Backoff
-from sealane.reactive.collections import Change, Collection, derive
+from sealane.reactive.collections import Change, Collection, Source, derive
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +46,13 @@ class NftProgrammer:
         policy: Policies,
         nodes: Nodes,
         *,
+        given: Source[Key, Given] | None = None,
         zones: Collection[Key, str] | None = None,
         log_group: int | None = None,
         on_error: Callable[[str, Exception], None] | None = None,
     ) -> None:
         self._policy = policy
+        self._given = given
         self.models = models
         self._shared = Ledger()
         self._whole: Step | None = None  # all of `_shared`, as long as it holds
@@ -85,11 +87,12 @@ class NftProgrammer:
     ) -> NftProgrammer:
         """From collections of API objects; all of one graph. node_objects: whose labels say the zones."""
         models = derive_services(services, slices)
-        policy = derive_policies(policies, pods, namespaces)
+        given: Source[Key, Given] = Source(pods.graph, "given addresses")
+        policy = derive_policies(policies, pods, namespaces, given)
         zones = None
         if node_objects is not None:
             zones = derive("node zones", node_objects, lambda _key, node, _fetch: node_share(node).zone)
-        return cls(models, policy, nodes, zones=zones, log_group=log_group, on_error=on_error)
+        return cls(models, policy, nodes, given=given, zones=zones, log_group=log_group, on_error=on_error)
 
     async def run(self) -> None:
         """Writes every node's tables, then each change, until cancelled."""
@@ -101,6 +104,19 @@ class NftProgrammer:
     def healthy(self, node: str) -> bool:
         """Are the node's rules written, as far as is known?"""
         return not self._nodes[node].stale
+
+    async def admit(self, pod: Key, uid: str, addresses: tuple[str, ...]) -> None:
+        """Returns when every kernel holds what policies mean for a pod that gets these addresses. Before, they get and
+        send nothing. For a programmer `of_objects`."""
+        assert self._given is not None
+        self._given.set(pod, (uid, addresses))
+        await self.synced()
+
+    def dismiss(self, pod: Key, uid: str) -> None:
+        """That pod has no addresses any more."""
+        assert self._given is not None
+        if (self._given.get(pod) or ("",))[0] == uid:
+            self._given.remove(pod)
 
     async def synced(self) -> None:
         """Returns when every change so far is in the kernel of every node. `run` must be under way."""

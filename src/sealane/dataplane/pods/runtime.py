@@ -17,7 +17,7 @@ from sealane.dataplane.pods.nodes import Node, open_node, register
 from sealane.dataplane.pods.shell import PodShell
 from sealane.dataplane.pods.spawning import Spawner
 from sealane.dataplane.pods.status import difference
-from sealane.dataplane.pods.surroundings import Sources, Surroundings
+from sealane.dataplane.pods.surroundings import Policing, Sources, Surroundings
 from sealane.kube.client import ApiError, Client
 from sealane.kube.kinds import POD
 from sealane.kube.objects import Key, Object, Raw
@@ -56,9 +56,12 @@ class PodRuntime:
         log_dir: Path,
         account: ServiceAccountFiles | None = None,
         hide: Sequence[str] = (),
+        policing: Policing | None = None,
     ) -> None:
         recorder = Recorder(client, "kubelet", parallel=1)  # behind everything else
-        self.around = Surroundings(client, sources, giver, spawner, recorder, run_dir, log_dir, account, tuple(hide))
+        self.around = Surroundings(
+            client, sources, giver, spawner, recorder, run_dir, log_dir, account, tuple(hide), policing
+        )
         self._plans = nodes
         self._threads = threads
         self._nodes: dict[str, Node] = {}
@@ -86,6 +89,7 @@ class PodRuntime:
         # All at once, so that the scheduler can spread what waits over all of them.
         await asyncio.gather(*(self._register(plan) for plan in self._plans.values()))
         await self._remove_leftovers()
+        self._keep_addresses()
         unsubscribe = self.around.sources.pods.subscribe(self._receive)
         self.ready.set()
         self._task(self._complete(set(self._shells)), "complete")
@@ -129,6 +133,13 @@ class PodRuntime:
         for name in namespaces.names(self.around.run_dir):
             if name.startswith("pod-") and name not in known:
                 namespaces.delete(self.around.run_dir, name)
+
+    def _keep_addresses(self) -> None:
+        """Pods of before a crash keep their addresses: no new one gets them."""
+        for pod in self.around.sources.pods.values():
+            node, address = self._nodes.get(pod.spec.get("nodeName") or ""), pod.status.get("podIP")
+            if node is not None and address and not pod.spec.get("hostNetwork") and not _is_over(pod):
+                node.addresses.take(pod.uid, address)
 
     # From the API
 

@@ -218,12 +218,21 @@ class PodShell:
             ips = self.node.addresses.take(self.uid, str(self.pod.status.get("podIP") or ""))
             ips = ips if has_ipv6() else ips[:1]
             link = PodLink(self.uid, tuple(ip_address(ip) for ip in ips))
-            await self.node.thread.run(self.node.links.create_pod, link)
+            made = self.node.thread.run(self.node.links.create_pod, link)
+            if self._around.policing is not None:
+                await asyncio.gather(made, self._around.policing.admit(self.pod.key, self.uid, ips))
+            else:
+                await made
         except (OSError, Exhausted) as error:
-            self.node.addresses.release(self.uid)
+            self._release()
             self.feed(states.NetworkFailed(str(error), time.time()))
         else:
             self.feed(states.Networked(ips, time.time()))
+
+    def _release(self) -> None:
+        self.node.addresses.release(self.uid)
+        if self._around.policing is not None:
+            self._around.policing.dismiss(self.pod.key, self.uid)
 
     async def _start(self, name: str, attempt: int) -> None:
         assert self.state is not None
@@ -287,7 +296,7 @@ class PodShell:
             self._around.spawner.forget(f"{self.uid}/{name}")
         if not self.on_host_network:
             await self.node.thread.run(self.node.links.delete_pod, self.uid)
-            self.node.addresses.release(self.uid)
+            self._release()
         folder = self._around.pod_dir(self.uid)
         if folder.exists():
             await asyncio.to_thread(shutil.rmtree, folder, True)

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from sealane.dataplane.linux.handoff import Giver
 from sealane.dataplane.pods.environment import PATH
@@ -36,9 +37,20 @@ class Sources:
     secrets: Collection[Key, Object]
 
 
+class Policing(Protocol):
+    """Who isolates pods as policies say. `admit` returns when that is done for a pod that gets these addresses."""
+
+    async def admit(self, pod: Key, uid: str, addresses: tuple[str, ...]) -> None: ...
+
+    def dismiss(self, pod: Key, uid: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """hide: host directories that programs in pods see empty, such as the cluster's state folder."""
+    """hide: host directories that programs in pods see empty, such as the cluster's state folder.
+
+    policing: nothing in a pod starts before it has admitted the pod. None: there are no policies.
+    """
 
     client: Client
     sources: Sources
@@ -49,6 +61,7 @@ class Surroundings:
     log_dir: Path
     account: ServiceAccountFiles | None = None
     hide: tuple[str, ...] = ()
+    policing: Policing | None = None
 
     def references(self, pod: Object, ips: tuple[str, ...], node: Node) -> References:
         namespace = pod.namespace

@@ -16,6 +16,7 @@ from sealane.network.policies.model import (
     Rule,
 )
 from sealane.network.policies.resolve import (
+    Given,
     Isolation,
     Policies,
     PolicyPod,
@@ -28,6 +29,7 @@ from sealane.network.policies.resolve import (
 __all__ = [
     "BlockPeer",
     "Direction",
+    "Given",
     "Isolation",
     "Party",
     "Peer",

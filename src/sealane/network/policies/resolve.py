@@ -20,6 +20,9 @@ from sealane.reactive.groups import group
 AddressPort = tuple[str, str, int]
 """(address, protocol, port)."""
 
+Given = tuple[str, tuple[str, ...]]
+"""(uid of a pod, the addresses its node has given it), which its status does not say yet."""
+
 _NOBODY: frozenset[str] = frozenset()
 
 
@@ -90,10 +93,17 @@ class Policies:
 
 
 def derive_policies(
-    policies: Collection[Key, Object], pods: Collection[Key, Object], namespaces: Collection[Key, Object]
+    policies: Collection[Key, Object],
+    pods: Collection[Key, Object],
+    namespaces: Collection[Key, Object],
+    given: Collection[Key, Given] | None = None,
 ) -> Policies:
-    """policies: NetworkPolicy objects. Namespaces are selected by the labels of their objects."""
-    peers: Collection[Key, PolicyPod] = derive("policy pods", pods, lambda _key, pod, _fetch: policy_pod(pod))
+    """policies: NetworkPolicy objects. Namespaces are selected by the labels of their objects. given: by pod."""
+
+    def peer_pod(key: Key, pod: Object, fetch: Fetch) -> PolicyPod | None:
+        return policy_pod(pod, fetch.get(given, key) if given is not None else None)
+
+    peers: Collection[Key, PolicyPod] = derive("policy pods", pods, peer_pod)
     compiled: Collection[Key, Policy] = derive(
         "policies", policies, lambda _key, policy, _fetch: network_policy(policy)
     )
@@ -140,14 +150,16 @@ def derive_policies(
     )
 
 
-def policy_pod(pod: Object) -> PolicyPod | None:
+def policy_pod(pod: Object, given: Given | None = None) -> PolicyPod | None:
     """None for pods without an address of their own: on the host's network ("not subject", and peers by address
     only), not yet started, or ended (their addresses may be another's by now)."""
     if pod.spec.get("hostNetwork") or pod.status.get("phase") in ("Succeeded", "Failed"):
         return None
     status = pod.status
-    given = status.get("podIPs") or [{"ip": status.get("podIP")}]
-    addresses = tuple(canonical(entry["ip"]) for entry in given if entry.get("ip"))
+    stated = status.get("podIPs") or [{"ip": status.get("podIP")}]
+    addresses = tuple(canonical(entry["ip"]) for entry in stated if entry.get("ip"))
+    if given is not None and given[0] == pod.uid:
+        addresses = given[1]
     if not addresses:
         return None
     named = tuple(
