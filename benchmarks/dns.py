@@ -18,8 +18,10 @@ from benchmarks.report import Row, percentile
 from sealane.cluster.bootstrap import COREFILE
 from sealane.dataplane.dns import wire
 from sealane.dataplane.dns.corefile import parse
+from sealane.dataplane.dns.metrics import Metrics
 from sealane.dataplane.dns.plugins.chain import configuration
-from sealane.dataplane.dns.route import routes
+from sealane.dataplane.dns.program import Program
+from sealane.dataplane.dns.route import Outside, route
 from sealane.dataplane.dns.server import Server
 from sealane.dataplane.dns.table import Table
 from sealane.dataplane.linux.netlink import Netlink, link_up
@@ -105,7 +107,9 @@ async def _serve() -> None:
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.bind(("127.0.0.1", PORT))
     udp.setblocking(False)
-    Server(*routes(configuration(parse(COREFILE)), (), lambda _: table)).serve([udp])
+    program = Program(configuration(parse(COREFILE)), lambda *_: table)
+    chains = program.configuration.chains
+    Server(*(route(one, table, Outside(), Metrics(), "dns://:53") for one in chains)).serve([udp])
     control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     control.bind(("127.0.0.1", PORT + 1))
     control.setblocking(False)

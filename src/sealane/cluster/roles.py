@@ -270,7 +270,7 @@ async def dns(folder: Folder, options: Options, channel: Channel) -> None:
         return
     channel.ready()
     async with HttpClient.from_kubeconfig(folder.local_kubeconfig) as client:
-        await process.serve(client, str(folder.handoff_socket), options.dns_upstream)
+        await process.serve(client, str(folder.handoff_socket), options.dns_upstream, folder.run)
 
 
 async def host_access(folder: Folder, plans: Sequence[NodePlan], channel: Channel) -> None:

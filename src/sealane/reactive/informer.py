@@ -62,6 +62,11 @@ class Informer:
             with suppress(asyncio.CancelledError):
                 await task
 
+    @property
+    def is_synced(self) -> bool:
+        """Whether the source holds a first complete list."""
+        return self._synced.is_set()
+
     async def synced(self) -> None:
         """Returns when the source holds a first complete list."""
         await self._synced.wait()

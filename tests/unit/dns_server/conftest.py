@@ -12,10 +12,13 @@ import dns.message
 import dns.rrset
 import pytest
 
+from sealane.dataplane.dns.memory import Memory
+from sealane.dataplane.dns.metrics import Metrics
+from sealane.dataplane.dns.plugins.cache import Cache
 from sealane.dataplane.dns.route import Route
 from sealane.dataplane.dns.server import Server
 from sealane.dataplane.dns.table import Table
-from sealane.dataplane.dns.upstream import Upstream
+from sealane.dataplane.dns.upstream import Upstream, here
 from sealane.kube.objects import Object
 from sealane.network.names import Record, Zone, ZoneData, records_of_namespace
 from sealane.network.names.records import zone_apex
@@ -137,7 +140,10 @@ def run_server(upstream: UpstreamServer, servers: list[tuple[str, int]]) -> Iter
     loop = asyncio.new_event_loop()
 
     async def start() -> Server:
-        server = Server(Route("", table, upstreams=((None, Upstream(servers)),)))
+        metrics = Metrics()
+        memory = Memory(Cache(), metrics, ("dns://:53", ".", ""))
+        upstream_ = Upstream([(address, here) for address in servers], metrics=metrics)
+        server = Server(Route("", table, upstreams=((None, upstream_),), memory=memory), metrics=metrics)
         server.serve([udp, tcp])
         return server
 

@@ -12,9 +12,11 @@ import dns.rcode
 import pytest
 
 from sealane.dataplane.dns.corefile import CorefileError, parse
+from sealane.dataplane.dns.metrics import Metrics
 from sealane.dataplane.dns.plugins.chain import configuration
 from sealane.dataplane.dns.plugins.kubernetes import Kubernetes
-from sealane.dataplane.dns.route import routes
+from sealane.dataplane.dns.program import Program
+from sealane.dataplane.dns.route import Outside, route
 from sealane.dataplane.dns.server import Server
 from sealane.dataplane.dns.table import Table
 from sealane.kube.objects import Object
@@ -157,8 +159,9 @@ CASES = [
 ]
 
 
-def table(wanted: Kubernetes) -> Table:
-    made = Table(Zone(wanted.domain, "disabled" if wanted.pods == "disabled" else "insecure"), wanted.ttl)
+def table(wanted: Kubernetes, balanced: bool = True) -> Table:
+    zone = Zone(wanted.domain, "disabled" if wanted.pods == "disabled" else "insecure")
+    made = Table(zone, wanted.ttl, wanted.zones, balanced=balanced)
     for data in [*DATA, ZoneData((Record(REVERSE, "PTR", f"{WEB}."),))]:
         made.change(None, data)
     return made
@@ -171,8 +174,11 @@ def ask(
     address = f"127.0.0.1:{upstream.address[1]}" if upstream else "127.0.0.1:1"
 
     def made(text: str) -> Callable[[], object]:
-        blocks = parse(text.replace("UPSTREAM", address))
-        return lambda: server.configure(routes(configuration(blocks, FILES), (), table))
+        program = Program(configuration(parse(text.replace("UPSTREAM", address)), FILES), table)
+        chains = program.configuration.chains
+        return lambda: server.configure(
+            [route(chain, program.table(chain), Outside(), Metrics(), "dns://:53") for chain in chains]
+        )
 
     server = Server()
 
@@ -268,11 +274,8 @@ def test_what_is_said_about_a_bad_one(plugins: str, said: str) -> None:
 
 
 def test_what_has_no_effect_is_said() -> None:
-    text = ".:53 .:5353 {\n autopath @kubernetes\n kubernetes cluster.local {\n  pods verified\n }\n}\n"
-    assert configuration(parse(text)).warnings == (
-        "Corefile:2: autopath has no effect",
-        "Corefile:1: dns://.:5353 is not listened on, only dns on port 53",
-    )
+    text = ".:53 tls://.:853 {\n kubernetes cluster.local\n}\n"
+    assert configuration(parse(text)).warnings == ("Corefile:1: tls://.:853 is not listened on, only dns is spoken",)
 
 
 def test_names_of_some_namespaces_and_without_endpoints() -> None:

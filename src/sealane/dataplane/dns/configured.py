@@ -1,148 +1,160 @@
-"""Servers configured by Corefiles in ConfigMaps: one for each place, kept as the ConfigMap says.
+"""Servers configured by Corefiles in ConfigMaps, kept as the ConfigMaps say.
 
 A Corefile that cannot be used changes nothing: the last good one stays, and an Event says what is wrong in which line.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from posixpath import basename, dirname
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from sealane.dataplane.dns.corefile import parse
+from sealane.dataplane.dns.instance import Instance
+from sealane.dataplane.dns.mounted import DEFAULT, Place, files_of
 from sealane.dataplane.dns.plugins.chain import Configuration, configuration
-from sealane.dataplane.dns.plugins.kubernetes import Kubernetes
-from sealane.dataplane.dns.route import routes
-from sealane.dataplane.dns.server import Server
-from sealane.dataplane.dns.table import Table
-from sealane.dataplane.dns.upstream import Address
+from sealane.dataplane.dns.program import MakeTable, Program
 from sealane.kube.objects import Key, Object
 from sealane.reactive.collections import Change, Collection
 
 log = logging.getLogger(__name__)
 
 FALLBACK = """.:53 {
+    errors
+    health {
+        lameduck 5s
+    }
+    ready
     kubernetes cluster.local in-addr.arpa ip6.arpa {
         pods insecure
         fallthrough in-addr.arpa ip6.arpa
     }
+    prometheus :9153
     forward . /etc/resolv.conf
     cache 30
+    loop
     reload
+    loadbalance
 }
 """
 """Where no good Corefile was ever seen."""
 
 Tell = Callable[[Object, str, str, str], None]
+Edit = Callable[[str], str]
+"""What is done to a Corefile before it is read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a Corefile is: in a ConfigMap, under the name `file`."""
+@dataclass(slots=True)
+class _Used:
+    """What is in use for one place. seen: the files that were read last, whether good or not."""
 
-    namespace: str
-    name: str
-    file: str = "Corefile"
-
-    @property
-    def key(self) -> Key:
-        """Of the ConfigMap."""
-        return Key("", "ConfigMap", self.namespace, self.name)
-
-
-DEFAULT = Place("kube-system", "coredns")
-
-
-def place_of(pod: Object) -> Place:
-    """The Corefile that a pod's first container with one mounts (`-conf PATH`); kube-system's for a pod without."""
-    volumes = {
-        volume["name"]: volume["configMap"] for volume in pod.spec.get("volumes") or () if volume.get("configMap")
-    }
-    for container in pod.spec.get("containers") or ():
-        args = [*(container.get("command") or ()), *(container.get("args") or ())]
-        given = dict(pairwise(args))
-        path = given.get("-conf") or given.get("--conf") or "/etc/coredns/Corefile"
-        for mount in container.get("volumeMounts") or ():
-            volume = volumes.get(mount["name"])
-            if volume is None or mount["mountPath"].rstrip("/") not in (dirname(path), path):
-                continue
-            items = {item["path"]: item["key"] for item in volume.get("items") or ()}
-            file = mount.get("subPath") or basename(path)
-            return Place(pod.namespace, volume["name"], items.get(file, file))
-    return DEFAULT
+    program: Program
+    edit: Edit
+    seen: dict[str, str] | None = None
+    default: bool = True
+    failed: int = 0
+    instances: dict[str, Instance] = field(default_factory=dict)
 
 
 class Configured:
-    """upstream: what a file in `forward` stands for. table: makes the cluster's names for a `kubernetes` plugin.
-
-    tell: writes an Event about an object: its type, reason and message.
+    """table: makes the cluster's names for a `kubernetes` plugin. tell: writes an Event about an object: its type,
+    reason and message.
     """
 
-    def __init__(
-        self,
-        configmaps: Collection[Key, Object],
-        upstream: Sequence[Address],
-        table: Callable[[Kubernetes], Table],
-        tell: Tell,
-    ) -> None:
+    def __init__(self, configmaps: Collection[Key, Object], table: MakeTable, tell: Tell) -> None:
         self._configmaps = configmaps
-        self._upstream = upstream
         self._table = table
         self._tell = tell
-        self._servers: dict[Place, Server] = {}
-        self._used: dict[Place, Configuration] = {}
-        self._seen: dict[Place, Mapping[str, str] | None] = {}
+        self._used: dict[Place, _Used] = {}
         self._unsubscribe = configmaps.subscribe(self._changed)
 
-    def server(self, place: Place) -> Server:
-        """The one server of all pods whose Corefile is at `place`."""
-        if place not in self._servers:
-            self._servers[place] = Server()
-            self._read(place)
-            if place not in self._used:
-                self._use(place, configuration(parse(FALLBACK)))
-        return self._servers[place]
+    def add(self, instance: Instance, place: Place, edit: Edit = str, fallback: str = FALLBACK) -> None:
+        """Runs `instance` as the Corefile at `place` says, now and from now on. edit: what is done to it first."""
+        used = self._used.get(place)
+        if used is None:
+            program = Program(configuration(parse(edit(fallback))), self._table)
+            used = self._used[place] = _Used(program, edit)
+            self._read(place, used)
+        used.instances[instance.id] = instance
+        instance.use(used.program, failed=used.failed)
 
-    async def close(self) -> None:
+    def remove(self, instance: Instance) -> None:
+        for place, used in list(self._used.items()):
+            used.instances.pop(instance.id, None)
+            if not used.instances and place.mounts != DEFAULT.mounts:
+                used.program.close()
+                del self._used[place]
+
+    def edited(self) -> None:
+        """What edits do may be different now."""
+        for place, used in self._used.items():
+            if used.edit is not str:
+                used.seen = None
+                self._read(place, used)
+
+    def close(self) -> None:
         self._unsubscribe()
-        for server in self._servers.values():
-            await server.close()
+        for used in self._used.values():
+            used.program.close()
 
     def _changed(self, changes: Sequence[Change[Key, Object]]) -> None:
-        for change in changes:
-            for place in [one for one in self._servers if one.key == change.key]:
-                self._read(place)
+        changed = {change.key for change in changes}
+        for place, used in self._used.items():
+            if not changed.isdisjoint(place.keys):
+                self._read(place, used)
 
-    def _read(self, place: Place) -> None:
-        """Takes over what the ConfigMap says, if it is new and good."""
-        found = self._configmaps.get(place.key)
-        data: Mapping[str, str] | None = None if found is None else found.raw.get("data") or {}
-        if place in self._seen and self._seen[place] == data:
-            return
-        self._seen[place] = data
-        used = self._used.get(place)
-        if found is None or data is None:  # A mounted file stays as it was, too.
-            log.warning("there is no ConfigMap %s/%s", place.namespace, place.name)
-            return
-        if used is not None and not used.reload:
-            log.info("%s/%s changed; without the reload plugin it is not read", place.namespace, place.name)
-            return
+    def _read(self, place: Place, used: _Used) -> None:
+        """Takes over what the ConfigMaps say, if it is new and good."""
         try:
-            if place.file not in data:
-                raise ValueError(f"there is no {place.file} in it")
-            self._use(place, configuration(parse(data[place.file], place.file, data), data))
-        except ValueError as error:
-            kept = "the configuration before" if used is not None else "a default configuration"
-            log.error("ConfigMap %s/%s: %s: %s stays in use", place.namespace, place.name, error, kept)
-            self._tell(found, "Warning", "BadCorefile", f"{error}: {kept} stays in use")
+            files = files_of(place, self._configmaps.get)
+        except LookupError as error:  # A mounted file stays as it was, too.
+            log.warning("%s", error)
             return
-        log.info("configured by ConfigMap %s/%s", place.namespace, place.name)
-        for warning in self._used[place].warnings:
-            log.warning("ConfigMap %s/%s: %s", place.namespace, place.name, warning)
-            self._tell(found, "Warning", "CorefilePartlyUsed", warning)
+        if used.seen == files:
+            return
+        used.seen = files
+        name = f"{place.namespace}/{place.source.configmap if place.source else ''}"
+        if not used.default and not used.program.configuration.reload:
+            log.info("%s changed; without the reload plugin it is not read", name)
+            return
+        about = self._object(place)
+        try:
+            made = self._configuration(place, used.edit, files)
+            old, used.program, used.default = used.program, Program(made, self._table, _digest(files, place)), False
+        except ValueError as error:
+            used.failed += 1
+            kept = "a default configuration" if used.default else "the configuration before"
+            log.error("ConfigMap %s: %s: %s stays in use", name, error, kept)
+            if about is not None:
+                self._tell(about, "Warning", "BadCorefile", f"{error}: {kept} stays in use")
+            for instance in used.instances.values():
+                instance.refused(str(error))
+            return
+        log.info("configured by ConfigMap %s", name)
+        for warning in made.warnings:
+            log.warning("ConfigMap %s: %s", name, warning)
+            if about is not None:
+                self._tell(about, "Warning", "CorefilePartlyUsed", warning)
+        for instance in used.instances.values():
+            instance.use(used.program, failed=used.failed)
+        old.close()
 
-    def _use(self, place: Place, made: Configuration) -> None:
-        self._servers[place].configure(routes(made, self._upstream, self._table))
-        self._used[place] = made
+    def _configuration(self, place: Place, edit: Edit, files: dict[str, str]) -> Configuration:
+        text = files.get(place.path)
+        file = place.path.rpartition("/")[2]
+        if text is None:
+            raise ValueError(f"there is no {file} in it")
+        folder = place.path.rpartition("/")[0]
+        blocks = parse(edit(text), file, files, dict(place.environment), folder)
+        return configuration(blocks, {path.rpartition("/")[2]: held for path, held in files.items()})
+
+    def _object(self, place: Place) -> Object | None:
+        """The ConfigMap that holds the Corefile."""
+        if place.source is None:
+            return None
+        return self._configmaps.get(Key("", "ConfigMap", place.namespace, place.source.configmap))
+
+
+def _digest(files: dict[str, str], place: Place) -> str:
+    return hashlib.sha512(files.get(place.path, "").encode()).hexdigest()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatch
 from ipaddress import IPv4Network, ip_network
-from posixpath import basename
+from posixpath import basename, join, normpath
 
 MAX_DEPTH = 20
 """Of imports that import: more is a circle."""
@@ -85,13 +85,14 @@ def parse(
     file: str = "Corefile",
     files: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
+    folder: str = "",
 ) -> tuple[ServerBlock, ...]:
     """The server blocks in their order, imports put in place. Raises CorefileError.
 
-    files: text by name of the files beside the Corefile, for `import custom/*.override` (the last part of the pattern
-    counts: a mounted ConfigMap has no folders). environment: for `{$NAME}`; what is not in it becomes nothing.
+    files: text by path, for `import custom/*.override`, which is looked for in `folder`; of a file whose folder is not
+    known the name counts. environment: for `{$NAME}`; what is not in it becomes nothing.
     """
-    return _Reader(files or {}, environment or {}).blocks(text, file)
+    return _Reader(files or {}, environment or {}, folder).blocks(text, file)
 
 
 def zones_of(text: str) -> tuple[str, ...]:
@@ -151,6 +152,7 @@ def _expanded(word: str, environment: Mapping[str, str]) -> str:
 class _Reader:
     files: Mapping[str, str]
     environment: Mapping[str, str]
+    folder: str = ""
     snippets: dict[str, tuple[Directive, ...]] = field(default_factory=dict)
     tokens: list[_Token] = field(default_factory=list)
     at: int = 0
@@ -251,8 +253,13 @@ class _Reader:
             raise first.error("import takes one snippet or file")
         if depth >= MAX_DEPTH:
             raise first.error(f"import {line[1].text}: imports itself")
-        pattern = basename(line[1].text)
-        found = [(name, self.files[name]) for name in sorted(self.files) if fnmatch(name, pattern)]
+        pattern = line[1].text
+        path = normpath(join(self.folder, pattern))
+        found = [
+            (basename(name), self.files[name])
+            for name in sorted(self.files)
+            if fnmatch(name, path if "/" in name else basename(pattern))
+        ]
         if not found and not set(pattern) & set("*?["):
             near = get_close_matches(line[1].text, [*self.snippets, *self.files], 1)
             hint = f": did you mean {near[0]!r}?" if near else ""

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import logging
-import socket
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
+from typing import Any
 
-from sealane.dataplane.dns.configured import DEFAULT, Configured, Place, place_of
+from sealane.dataplane.dns.configured import Configured
+from sealane.dataplane.dns.instance import Instance
+from sealane.dataplane.dns.journal import Journal
+from sealane.dataplane.dns.metrics import Metrics
+from sealane.dataplane.dns.mounted import DEFAULT, place_of
 from sealane.dataplane.dns.plugins.kubernetes import Kubernetes
-from sealane.dataplane.dns.server import Server
+from sealane.dataplane.dns.surroundings import Surroundings
 from sealane.dataplane.dns.table import Table
 from sealane.dataplane.dns.upstream import parse_upstream
-from sealane.dataplane.linux.handoff import Complete, Handed, Withdrawn, take
+from sealane.dataplane.linux.handoff import Changed, Complete, Handed, Withdrawn, take
 from sealane.kube import kinds
 from sealane.kube.client import ApiError, Client
+from sealane.kube.objects import Key, Object
+from sealane.kube.times import seconds
 from sealane.network.addresses import DNS_SERVICE
 from sealane.network.names import Zone, cluster_names
 from sealane.network.names.records import pod_names, zone_apex
-from sealane.reactive.collections import Graph, Source
+from sealane.reactive.collections import ByIndex, Change, Graph, Source
 from sealane.reactive.informer import Informer, Informers, inform
 from sealane.reactive.recorder import Recorder
 
@@ -26,30 +34,37 @@ log = logging.getLogger(__name__)
 
 ROLE = "dns"
 """The role under which the node agent hands over these sockets (`linux.handoff.Giver.add`)."""
+TRIGGERED = "endpoints.kubernetes.io/last-change-trigger-time"
+"""The annotation of an EndpointSlice that says when what it follows changed."""
 
 
-async def serve(client: Client, handoff: str, upstream: str = "host") -> None:
+async def serve(client: Client, handoff: str, upstream: str = "host", run_dir: Path | None = None) -> None:
     """Answers until cancelled, once the names of the cluster are known: earlier questions wait in the sockets.
 
     handoff: path of the node agent's hand-over socket. upstream: see `parse_upstream`. Raises ValueError for a bad one.
+    run_dir: where the network namespaces of pods are; None when there are none but this process' own.
     """
     graph = Graph()
     informers = inform(client, graph, [kinds.SERVICE, kinds.ENDPOINTSLICE, kinds.NAMESPACE, kinds.CONFIGMAP])
     recorder = Recorder(client, "coredns")
+    metrics = Metrics()
     tables = _Tables(informers, Informer(client, kinds.POD, Source(graph, "pods")))
-    configured = Configured(informers[kinds.CONFIGMAP], parse_upstream(upstream), tables.table, recorder.record)
-    serving = _Serving(client, configured)
+    configured = Configured(informers[kinds.CONFIGMAP], tables.table, recorder.record)
+    surroundings = Surroundings(parse_upstream(upstream), run_dir, tables.namespace_of)
+    serving = _Serving(client, configured, surroundings, metrics, recorder, tables.unready)
+    measured = informers[kinds.ENDPOINTSLICE].subscribe(_Programming(metrics, informers[kinds.SERVICE]).changed)
     informers.start()
     try:
         await informers.synced()
         log.info("answering for %d Services", len(informers[kinds.SERVICE]))
         await serving.run(handoff)
     finally:
-        await configured.close()
+        measured()
+        await serving.release(list(serving.held))
+        configured.close()
         await recorder.stop()
         await informers.stop()
         await tables.pods.stop()
-        serving.release(list(serving.held))
 
 
 class _Tables:
@@ -60,13 +75,16 @@ class _Tables:
 
     def __init__(self, informers: Informers, pods: Informer) -> None:
         self.pods = pods
+        self._watched = False
         self._sources = [informers[kind] for kind in (kinds.SERVICE, kinds.ENDPOINTSLICE, kinds.NAMESPACE)]
         self._names = cache(cluster_names)
         self._pod_names = cache(pod_names)
 
-    def table(self, wanted: Kubernetes) -> Table:
+    def table(self, wanted: Kubernetes, balanced: bool) -> Table:
         domain = wanted.domain
-        table = Table(Zone(domain, "insecure" if wanted.pods == "insecure" else "disabled"), wanted.ttl)
+        # A secondary server must find the number grown after a restart, too.
+        zone = Zone(domain, "insecure" if wanted.pods == "insecure" else "disabled", int(time.time()))
+        table = Table(zone, wanted.ttl, wanted.zones, balanced=balanced)
         table.change(None, zone_apex([str(address) for address in DNS_SERVICE], domain))
         services, slices, namespaces = self._sources
         for names in self._names(
@@ -75,53 +93,124 @@ class _Tables:
             namespaces,
             domain,
             only=wanted.namespaces,
+            labels=wanted.labels,
+            namespace_labels=wanted.namespace_labels,
             endpoints=wanted.endpoints,
             pod_names=wanted.pod_names,
+            empty=wanted.empty,
         ):
             table.follow(names)
         if wanted.pods == "verified":
+            self._watched = True
             self.pods.start()
             table.follow(self._pod_names(self.pods.source, domain, only=wanted.namespaces))
         return table
 
+    def unready(self) -> Sequence[str]:
+        """Plugins that do not know yet what they answer from."""
+        return ("kubernetes",) if self._watched and not self.pods.is_synced else ()
+
+    def namespace_of(self, address: str) -> str:
+        """Of the pod that has an address; "" when there is none."""
+        found = self.pods.source.select(ByIndex(_addresses, address))
+        return found[0].namespace if found else ""
+
+
+def _addresses(pod: Object) -> Iterable[str]:
+    if pod.spec.get("hostNetwork") or pod.status.get("phase") in ("Succeeded", "Failed"):
+        return ()
+    return [entry["ip"] for entry in pod.status.get("podIPs") or () if entry.get("ip")]
+
+
+class _Programming:
+    """Measures how long it took from a change of endpoints until their names were answered."""
+
+    def __init__(self, metrics: Metrics, services: Source[Key, Object]) -> None:
+        self._metrics = metrics
+        self._services = services
+        self._started = time.time()
+
+    def changed(self, changes: Sequence[Change[Key, Object]]) -> None:
+        for change in changes:
+            triggered = change.new.annotations.get(TRIGGERED) if change.new is not None else None
+            since = seconds(triggered) if triggered else None
+            if change.new is None or since is None or since < self._started:
+                continue
+            name = change.new.labels.get("kubernetes.io/service-name", "")
+            service = self._services.get(Key("", "Service", change.new.namespace, name))
+            if service is not None and service.spec.get("clusterIP") == "None":
+                kind = "headless_with_selector" if service.spec.get("selector") else "headless_without_selector"
+                took = max(0.0, time.time() - since)
+                self._metrics.observe("coredns_kubernetes_dns_programming_duration_seconds", kind, value=took)
+
 
 class _Serving:
-    """Which sockets are served, and by whom. held: by the id under which they were handed over."""
+    """Which containers are served. held: by the id under which they were handed over."""
 
-    def __init__(self, client: Client, configured: Configured) -> None:
-        self.held: dict[str, tuple[Server, tuple[socket.socket, ...]]] = {}
+    def __init__(
+        self,
+        client: Client,
+        configured: Configured,
+        surroundings: Surroundings,
+        metrics: Metrics,
+        recorder: Recorder,
+        unready: Callable[[], Sequence[str]],
+    ) -> None:
+        self.held: dict[str, Instance] = {}
         self._client = client
         self._configured = configured
+        self._surroundings = surroundings
+        self._metrics = metrics
+        self._recorder = recorder
+        self._unready = unready
 
     async def run(self, handoff: str) -> None:
         async for event in take(handoff, ROLE):
             match event:
-                case Handed(id_, facts, sockets):
-                    server = self._configured.server(await self._place(facts.get("namespace"), facts.get("pod")))
-                    self.release([id_])
-                    self.held[id_] = server, sockets
-                    server.serve(sockets)
+                case Handed(id_, facts, _):
+                    await self.release([id_])
+                    await self._begin(event, facts)
                 case Withdrawn(id_):
-                    self.release([id_])
+                    await self.release([id_])
                 case Complete(ids):
-                    self.release(set(self.held) - ids)
+                    await self.release(set(self.held) - ids)
+                case Changed():
+                    pass  # That it is going: it answers until its sockets are taken away.
 
-    def release(self, ids: Iterable[str]) -> None:
+    async def release(self, ids: Iterable[str]) -> None:
         for id_ in ids:
-            if id_ in self.held:
-                server, sockets = self.held.pop(id_)
-                server.release(sockets)
-                for sock in sockets:
-                    sock.close()
+            instance = self.held.pop(id_, None)
+            if instance is not None:
+                self._configured.remove(instance)
+                await instance.close()
 
-    async def _place(self, namespace: str | None, pod: str | None) -> Place:
-        if not namespace or not pod:
-            return DEFAULT
+    async def _begin(self, handed: Handed, facts: Mapping[str, Any]) -> None:
+        pod = await self._pod(facts.get("namespace"), facts.get("pod"))
+        env: Mapping[str, str] = facts.get("env") or {}
+
+        def tell(type_: str, reason: str, message: str) -> None:
+            if pod is not None:
+                self._recorder.record(pod, type_, reason, message)
+
+        network = facts.get("network") or ""
+        instance = self.held[handed.id] = Instance(
+            handed.id,
+            handed.sockets,
+            self._surroundings.opener(network, facts.get("ips") or ()),
+            self._surroundings.outside(network, pod),
+            Metrics(self._metrics),
+            Journal(facts.get("log") or ""),
+            tell,
+            self._unready,
+        )
+        self._configured.add(instance, place_of(pod, env) if pod is not None else DEFAULT)
+
+    async def _pod(self, namespace: str | None, name: str | None) -> Object | None:
+        if not namespace or not name:
+            return None
         try:
-            return place_of(await self._client.get(kinds.POD, namespace, pod))
-        except (
-            ApiError,
-            OSError,
-        ) as error:  # The pod is going, or the API is: its questions are answered all the same.
-            log.warning("pod %s/%s: %s", namespace, pod, error)
-            return DEFAULT
+            return await self._client.get(kinds.POD, namespace, name)
+        except (ApiError, OSError) as error:
+            # The pod is going, or the API is: its questions are answered all the same.
+            log.warning("pod %s/%s: %s", namespace, name, error)
+            return None

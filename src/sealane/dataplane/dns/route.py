@@ -1,21 +1,42 @@
-"""A server block at work: the plugins of a `Chain` with the table and the servers upstream they need."""
+"""A server block at work: the plugins of a `Chain` with the table, the memory and the servers upstream they need."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from sealane.dataplane.dns import wire
-from sealane.dataplane.dns.plugins.cache import Cache
-from sealane.dataplane.dns.plugins.chain import Configuration
+from sealane.dataplane.dns.memory import Memory
+from sealane.dataplane.dns.metrics import Metrics
+from sealane.dataplane.dns.plugins.autopath import Autopath, NamespaceOf
+from sealane.dataplane.dns.plugins.chain import Chain
+from sealane.dataplane.dns.plugins.errors import Errors
 from sealane.dataplane.dns.plugins.forward import Forward
 from sealane.dataplane.dns.plugins.kubernetes import Kubernetes
+from sealane.dataplane.dns.plugins.log import Log
+from sealane.dataplane.dns.plugins.loop import Loop
+from sealane.dataplane.dns.plugins.rewrite import Rewrite
 from sealane.dataplane.dns.plugins.step import Step, covered
+from sealane.dataplane.dns.plugins.transfer import Transfer
 from sealane.dataplane.dns.table import Table
-from sealane.dataplane.dns.upstream import Address, Upstream, parse_address
+from sealane.dataplane.dns.upstream import Address, Dial, Unreachable, Upstream, here, parse_address
 from sealane.network.names import Answer
-from sealane.network.names.zone import NO_SUCH_NAME, NOT_OURS
+from sealane.network.names.zone import NO_DATA, NO_SUCH_NAME, NOT_OURS
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a server block needs of its surroundings.
+
+    servers: what a file in `forward` stands for, by its path. dial: how an address is asked. namespace_of: of the pod
+    that has an address, "" for none. searches: the search path of the server itself.
+    """
+
+    servers: Callable[[str], Sequence[Address]] = lambda path: ()
+    dial: Callable[[Address], Dial] = lambda address: here
+    namespace_of: NamespaceOf = lambda address: ""
+    searches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +52,28 @@ class Route:
     steps: tuple[Step, ...] = ()
     kubernetes: Kubernetes | None = None
     upstreams: tuple[tuple[Forward | None, Upstream], ...] = ()
+    memory: Memory = field(default_factory=lambda: Memory(None, Metrics(), ("", "", "")))
+    transfers: tuple[Transfer, ...] = ()
+    logs: tuple[Log, ...] = ()
+    errors: Errors | None = None
+    loop: Loop | None = None
+
+    @property
+    def label(self) -> str:
+        """The zone with its final dot."""
+        return f"{self.zone}."
+
+    def step(self, query: wire.Query, start: int = 0) -> int | None:
+        """Which of `steps`, from `start` on, has to do with `query` first. Of a class that is not IN only `rewrite`."""
+        for at in range(start, len(self.steps)):
+            one = self.steps[at]
+            if (not query.refusal or isinstance(one, Rewrite)) and one.concerns(query):
+                return at
+        return None
 
     def direct(self, query: wire.Query) -> bool:
         """Whether no plugin stands between `query` and the cluster's names."""
-        return not any(step.concerns(query) for step in self.steps)
+        return self.step(query) is None
 
     def lookup(self, query: wire.Query) -> Answer:
         """What the cluster's names answer; "not ours" is for servers upstream."""
@@ -46,42 +85,79 @@ class Route:
             return NOT_OURS
         answer = self.table.lookup(query)
         if answer.outcome in ("no such name", "not ours"):
+            if query.name in self.kubernetes.zones:  # Such as in-addr.arpa, which no record is at.
+                return NO_DATA
             return NOT_OURS if covered(self.kubernetes.fallthrough, query.name) else NO_SUCH_NAME
         return answer
 
-    def upstream(self, name: str) -> Upstream:
-        """Knows no server, and says so, when none is for `name`."""
-        return next((one for forward, one in self.upstreams if forward is None or forward.takes(name)), _NOWHERE)
+    async def ask(self, query: wire.Query) -> bytes:
+        """The answer of a server upstream, or the remembered one. Raises Unreachable."""
+        if self.loop is not None and self.loop.check(query):
+            return await self._ask(query)
+        return await self.memory.answer(query, self._ask)
+
+    async def _ask(self, query: wire.Query) -> bytes:
+        asked = [(forward, one) for forward, one in self.upstreams if forward is None or forward.takes(query.name)]
+        if not asked:
+            raise Unreachable("no DNS server upstream is configured", refused=True)
+        for forward, upstream in asked[:-1]:
+            response = await upstream.ask(query)
+            if forward is None or response[3] & 0xF not in forward.onward:
+                query.trail.append("forward")
+                return response
+        query.trail.append("forward")
+        return await asked[-1][1].ask(query)
+
+    def transferable(self, query: wire.Query) -> bool | None:
+        """Whether the client may have the zone it asks for as a whole; None when nobody may."""
+        rule = max(
+            (one for one in self.transfers if covered(one.zones, query.name)),
+            key=lambda one: max(len(zone) for zone in one.zones),
+            default=None,
+        )
+        return None if rule is None else rule.allows(query.client.address)
 
     def close(self, after: float = 0.0) -> None:
         """after: seconds until answers that are waited for are given up."""
-        if self.table is not None:
-            self.table.close()
-        for _, upstream in self.upstreams:
+        for closing in (self.memory.close, *(upstream.close for _, upstream in self.upstreams)):
             if after:
-                asyncio.get_running_loop().call_later(after, upstream.close)
+                asyncio.get_running_loop().call_later(after, closing)
             else:
-                upstream.close()
+                closing()
 
 
-_NOWHERE = Upstream(())
+def route(chain: Chain, table: Table | None, outside: Outside, metrics: Metrics, server: str) -> Route:
+    """`chain` put to work. server: how metrics call the server that it is of. Raises ValueError for a bad address."""
+    upstreams = []
+    for forward in chain.forwards:
+        servers = [
+            server
+            for to in forward.to
+            for server in (outside.servers(to) if to.startswith("/") else [parse_address(to)])
+        ]
+        dialled = [(server, outside.dial(server)) for server in servers]
+        upstreams.append((forward, Upstream(dialled, forward.asking, metrics)))
+    zone = f"{chain.zone}."
+    return Route(
+        chain.zone,
+        table,
+        tuple(_placed(one, chain.kubernetes, table, outside) for one in chain.steps),
+        chain.kubernetes,
+        tuple(upstreams),
+        Memory(chain.cache, metrics, (server, zone, "")),
+        chain.transfers,
+        chain.logs,
+        chain.errors,
+        Loop.of(chain.zone) if chain.loop and chain.forwards else None,
+    )
 
 
-def routes(
-    configuration: Configuration, upstream: Sequence[Address], table: Callable[[Kubernetes], Table]
-) -> tuple[Route, ...]:
-    """upstream: what a file in `forward` stands for. table: makes the cluster's names as a plugin wants them.
+def _placed(step: Step, kubernetes: Kubernetes | None, table: Table | None, outside: Outside) -> Step:
+    """`autopath @kubernetes` asks who its clients are, and leaves alone what has an answer as it is."""
+    if not isinstance(step, Autopath) or step.searches is not None or table is None:
+        return step
 
-    Raises ValueError for a bad address.
-    """
-    found = []
-    for chain in configuration.chains:
-        upstreams = []
-        for forward in chain.forwards:
-            servers = [server for to in forward.to for server in (upstream if "/" in to else [parse_address(to)])]
-            cache = chain.cache or Cache(0, 0)
-            made = Upstream(servers, cache.success, cache.denial, forward.policy, forward.tcp)
-            upstreams.append((forward, made))
-        names = table(chain.kubernetes) if chain.kubernetes is not None else None
-        found.append(Route(chain.zone, names, chain.steps, chain.kubernetes, tuple(upstreams)))
-    return tuple(found)
+    def exists(query: wire.Query) -> bool:
+        return table.lookup(query).outcome in ("answer", "no data")
+
+    return replace(step, namespace_of=outside.namespace_of, outer=outside.searches, exists=exists)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterable, Sequence
-
-import dns.exception
-import dns.message
+from ipaddress import ip_address
 
 from sealane.dataplane.dns import wire
+from sealane.dataplane.dns.journal import Journal
+from sealane.dataplane.dns.metrics import Metrics, Tally
 from sealane.dataplane.dns.plugins.step import covers
+from sealane.dataplane.dns.resolving import outward, resolve, transfer
 from sealane.dataplane.dns.route import Route
-from sealane.dataplane.dns.table import Table
-from sealane.dataplane.dns.upstream import Unreachable, truncate
-from sealane.network.names import Answer, Record
-from sealane.network.names.zone import NOT_OURS
+from sealane.dataplane.dns.table import Prepared
+from sealane.dataplane.dns.upstream import truncate
+from sealane.network.names import Answer
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +31,6 @@ MAX_WAITING = 10_000
 """Questions that wait for servers upstream at one time; more are refused."""
 MAX_CONNECTIONS = 1000
 IDLE_SECONDS = 10
-MAX_CHAIN = 8
 LAME_SECONDS = 10.0
 """How long questions under way may still use a configuration that was replaced."""
 RECEIVE_BYTES = 4 << 20
@@ -37,15 +38,31 @@ SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>; Python has no name for it
 
 
 class Server:
-    """One answering server. `serve` takes sockets at any time; all runs in one event loop and nothing in it blocks."""
+    """One answering server. `serve` takes sockets at any time; all runs in one event loop and nothing in it blocks.
 
-    def __init__(self, *routes: Route) -> None:
+    label: how metrics call it. metrics, journal: get what is counted and said.
+    """
+
+    def __init__(
+        self,
+        *routes: Route,
+        label: str = "dns://:53",
+        metrics: Metrics | None = None,
+        journal: Journal | None = None,
+    ) -> None:
+        self._label = label
+        self._metrics = metrics or Metrics()
+        self._journal = journal or Journal()
         self._routes: list[Route] = []
-        self._prepared: Table | None = None
-        self._packets_of: dict[bytes, Callable[[], bytes]] = {}
-        self.configure(routes)
+        self._tallies: dict[socket.socket, Tally] = {}
         self._waiting: set[asyncio.Task[None]] = set()
         self._connections: set[asyncio.Task[None]] = set()
+        self.configure(routes)
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        """Those with the longest zones first."""
+        return self._routes
 
     def serve(self, sockets: Iterable[socket.socket]) -> None:
         """UDP and listening TCP sockets, bound and not blocking. They stay the caller's, to close after `release`."""
@@ -53,15 +70,21 @@ class Server:
         for sock in sockets:
             if sock.type == socket.SOCK_DGRAM:
                 _widen(sock)
-            loop.add_reader(sock, self._packets if sock.type == socket.SOCK_DGRAM else self._accept, sock)
+                tally = self._tallies[sock] = self._metrics.tally(self._label, sock.family == socket.AF_INET6)
+                loop.add_reader(sock, self._packets, sock, tally)
+            else:
+                loop.add_reader(sock, self._accept, sock)
 
     def release(self, sockets: Iterable[socket.socket]) -> None:
         """Reads no more from `sockets`."""
         for sock in sockets:
             asyncio.get_running_loop().remove_reader(sock)
+            if sock in self._tallies:
+                self._metrics.retire(self._tallies.pop(sock))
 
     async def close(self) -> None:
         """Ends what is under way."""
+        self.release(list(self._tallies))
         tasks = [*self._waiting, *self._connections]
         for task in tasks:
             task.cancel()
@@ -73,45 +96,54 @@ class Server:
         """Answers by `routes` from now on; the one with the longest zone that fits a name has it. They become ours."""
         old = self._routes
         self._routes = sorted(routes, key=lambda route: -len(route.zone))
-        self._prepared = next((route.table for route in self._routes if route.table is not None), None)
-        self._packets_of = self._prepared.packets if self._prepared is not None else {}
+        self._table = next((route.table for route in self._routes if route.table is not None), None)
+        # What is logged is looked at one by one, so nothing goes out unseen.
+        self._logged = any(route.logs for route in self._routes)
+        seen = self._table is not None and not self._logged
+        packets: dict[bytes, Prepared] = self._table.packets if self._table is not None and seen else {}
+        self._prepared: Callable[[bytes], Prepared | None] = packets.get
         for route in old:
             route.close(LAME_SECONDS)
 
     # UDP
 
-    def _packets(self, sock: socket.socket) -> None:
-        receive, send, prepared = sock.recvfrom, sock.sendto, self._packets_of.get
+    def _packets(self, sock: socket.socket, tally: Tally) -> None:
+        receive, send, prepared, counts = sock.recvfrom, sock.sendto, self._prepared, tally.counts
+        started = time.perf_counter()
         for _ in range(BURST):
             try:
                 packet, peer = receive(LARGEST_QUERY)
-                answer = prepared(packet[2:])
-                if answer is not None:
+                found = prepared(packet[2:])
+                if found is not None:
+                    answer, kind = found
                     send(packet[:2] + answer(), peer)
+                    counts[kind] += 1
                     continue
             except BlockingIOError:  # Nothing more to read, or no room to write: then the answer is lost, as UDP may.
-                return
+                break
             except OSError as error:  # A client that has gone; a firewall that refuses.
                 log.debug("udp: %s", error)
                 continue
-            self._packet(sock, packet, peer)
+            self._packet(sock, packet, peer, tally)
+        tally.seconds += time.perf_counter() - started
 
-    def _packet(self, sock: socket.socket, packet: bytes, peer: object) -> None:
-        """The answer to a packet that has not been seen before."""
+    def _packet(self, sock: socket.socket, packet: bytes, peer: tuple[str, int], tally: Tally) -> None:
+        """The answer to a packet that has not been seen before, or is to be looked at."""
+        started = time.perf_counter()
         try:
-            query = wire.parse(packet)
+            query = wire.parse(packet, wire.Client(peer[0], peer[1], "udp", len(packet)))
         except wire.Malformed as error:
             if error.rcode is not None:
                 _send(sock, wire.refuse(packet, error.rcode), peer)
             return
-        if query.refusal:
-            _send(sock, wire.respond(query, wire.Sections(query.refusal, authoritative=False)), peer)
-            return
         route = self._route(query.name)
-        if route is not None and route.direct(query):
+        if route is not None and not query.refusal and route.table is not None and route.direct(query):
             answer = route.lookup(query)
-            if not _outward(query, answer):
-                _send(sock, self._ready(packet, query, answer, route), peer)
+            if not outward(query, answer):
+                response = self._ready(packet, query, answer, route, tally)
+                _send(sock, response, peer)
+                if self._logged:
+                    self._say(route, query, response, time.perf_counter() - started)
                 return
         if len(self._waiting) < MAX_WAITING:
             task = asyncio.create_task(self._answer_later(sock, query, peer))
@@ -120,11 +152,22 @@ class Server:
         else:
             _send(sock, wire.respond(query, wire.Sections(wire.SERVFAIL, authoritative=False)), peer)
 
-    def _ready(self, packet: bytes, query: wire.Query, answer: Answer, route: Route) -> bytes:
-        assert route.table is not None
-        if route.table is self._prepared:
-            return route.table.prepare(packet, query, answer)
-        return wire.respond(query, route.table.sections(query, answer), query.limit, turn=packet[1])
+    def _ready(self, packet: bytes, query: wire.Query, answer: Answer, route: Route, tally: Tally) -> bytes:
+        """The answer of the cluster's names, counted."""
+        table = route.table
+        assert table is not None
+        kind = functools.partial(self._metrics.kinds.number, route.label)
+        if table is self._table:
+            found = table.packets.get(packet[2:]) if self._logged else None
+            if found is not None:
+                response, number = packet[:2] + found[0](), found[1]
+            else:
+                response, number = table.prepare(packet, query, answer, kind)
+        else:
+            response = wire.respond(query, table.sections(query, answer), query.limit, turn=table.turn(packet[1]))
+            number = kind(query, response)
+        tally.counts[number] += 1
+        return response
 
     async def _answer_later(self, sock: socket.socket, query: wire.Query, peer: object) -> None:
         _send(sock, truncate(await self._resolve(query), query), peer)
@@ -133,119 +176,103 @@ class Server:
 
     def _accept(self, listener: socket.socket) -> None:
         try:
-            connection, _ = listener.accept()
+            connection, peer = listener.accept()
         except OSError:
             return
         if len(self._connections) >= MAX_CONNECTIONS:
             connection.close()
             return
         connection.setblocking(False)
-        task = asyncio.create_task(self._connection(connection))
+        task = asyncio.create_task(self._connection(connection, peer))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
 
-    async def _connection(self, connection: socket.socket) -> None:
+    async def _connection(self, connection: socket.socket, peer: tuple[str, int]) -> None:
         reader, writer = await asyncio.open_connection(sock=connection)
         try:
             while True:
                 header = await asyncio.wait_for(reader.readexactly(2), IDLE_SECONDS)
                 packet = await asyncio.wait_for(reader.readexactly(struct.unpack("!H", header)[0]), IDLE_SECONDS)
-                answer = await self._answer(packet)
-                if answer is None:
+                answers = await self._answers(packet, peer)
+                if not answers:
                     return
-                writer.write(struct.pack("!H", len(answer)) + answer)
-                await asyncio.wait_for(writer.drain(), IDLE_SECONDS)
+                for answer in answers:
+                    writer.write(struct.pack("!H", len(answer)) + answer)
+                    await asyncio.wait_for(writer.drain(), IDLE_SECONDS)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()
 
-    async def _answer(self, packet: bytes) -> bytes | None:
-        """The answer over TCP, of any length; None for what deserves none."""
+    async def _answers(self, packet: bytes, peer: tuple[str, int]) -> Sequence[bytes]:
+        """The answer over TCP, of any length; several for the transfer of a zone; none for what deserves none."""
         try:
-            query = wire.parse(packet)
+            query = wire.parse(packet, wire.Client(peer[0], peer[1], "tcp", len(packet)))
         except wire.Malformed as error:
-            return None if error.rcode is None else wire.refuse(packet, error.rcode)
-        if query.refusal:
-            return wire.respond(query, wire.Sections(query.refusal, authoritative=False))
-        return await self._resolve(query)
+            return () if error.rcode is None else (wire.refuse(packet, error.rcode),)
+        route = self._route(query.name)
+        if route is not None and query.type in (wire.TYPES["AXFR"], wire.TYPES["IXFR"]) and not query.refusal:
+            started = time.perf_counter()
+            found = transfer(route, query, packet)
+            if found is not None:
+                self._note(route, query, found[-1], time.perf_counter() - started)
+                return found
+        return (await self._resolve(query),)
 
     # Questions that no prepared packet answers
 
     def _route(self, name: str) -> Route | None:
-        return next((route for route in self._routes if covers(route.zone, name)), None)
+        for route in self._routes:
+            if covers(route.zone, name):
+                return route
+        return None
 
     async def _resolve(self, query: wire.Query) -> bytes:
-        """The whole answer to `query`, of any length."""
+        """The whole answer to `query`, of any length. What goes wrong in it is one answer, not the server's end."""
+        started = time.perf_counter()
+        route = self._route(query.name)
+        if route is None:
+            response = wire.respond(query, wire.Sections(wire.REFUSED, authoritative=False))
+            self._metrics.answered(self._label, "dropped", query, response, time.perf_counter() - started)
+            return response
+        try:
+            response = await resolve(route, query, self.answer, self._journal)
+        except Exception:
+            log.exception("%s %s", query.name, query.type_name)
+            self._metrics.add("coredns_panics_total")
+            response = wire.respond(query, wire.Sections(wire.SERVFAIL, authoritative=False))
+        self._note(route, query, response, time.perf_counter() - started)
+        return response
+
+    async def answer(self, query: wire.Query) -> bytes:
+        """The whole answer to a question of our own, such as where an alias leads: neither counted nor logged."""
         route = self._route(query.name)
         if route is None:
             return wire.respond(query, wire.Sections(wire.REFUSED, authoritative=False))
-        try:
-            return await self._through(route, query, 0)
-        except dns.exception.DNSException as error:
-            log.warning("%s: %s", query.name, error)
-            return wire.respond(query, wire.Sections(wire.SERVFAIL, authoritative=False))
+        return await resolve(route, query, self.answer, self._journal)
 
-    async def _through(self, route: Route, query: wire.Query, start: int) -> bytes:
-        concerned = next((at for at in range(start, len(route.steps)) if route.steps[at].concerns(query)), None)
-        if concerned is not None:
-            return await route.steps[concerned].answer(query, lambda asked: self._through(route, asked, concerned + 1))
-        answer = route.lookup(query)
-        try:
-            if answer.outcome == "not ours":
-                return await route.upstream(query.name).ask(query)
-            assert route.table is not None
-            if not _outward(query, answer):
-                return wire.respond(query, route.table.sections(query, answer), turn=query.id[1])
-            sections = await self._follow(query, answer, route)
-        except Unreachable as error:
-            log.warning("%s: %s", query.name, error)
-            rcode = wire.REFUSED if error.refused else wire.SERVFAIL
-            return wire.respond(query, wire.Sections(rcode, authoritative=False))
-        return wire.respond(query, sections)
+    def _note(self, route: Route, query: wire.Query, response: bytes, seconds: float) -> None:
+        self._metrics.answered(self._label, route.label, query, response, seconds)
+        self._say(route, query, response, seconds)
 
-    async def _follow(self, query: wire.Query, answer: Answer, route: Route) -> wire.Sections:
-        """An ExternalName: its CNAME record and what the name it points to answers (2.5)."""
-        chain: list[Record] = []
-        encoded: list[bytes] = []
-        rcode = wire.NOERROR
-        assert route.table is not None
-        while answer.outcome == "answer" and len(chain) < MAX_CHAIN:
-            chain += answer.records
-            encoded += route.table.encode(answer.records, query.name)
-            if answer.records[0].type != "CNAME":
-                break
-            target = answer.records[0].data.rstrip(".")
-            question = wire.name_bytes(target) + query.question[-4:]
-            asked = wire.Query(b"\0\0", query.flags, target, query.type, question, wire.OWN_SIZE, False, False)
-            answer = route.lookup(asked) if route.direct(asked) else NOT_OURS
-            if answer.outcome == "not ours":
-                try:
-                    message = dns.message.from_wire(await self._outward_of(route, asked), ignore_trailing=True)
-                except (Unreachable, dns.exception.DNSException) as error:
-                    # The CNAME is known, its target is not: that is what the client should see.
-                    log.warning("%s: %s", target, error)
-                    return wire.Sections(wire.SERVFAIL, tuple(encoded))
-                rcode = int(message.rcode())
-                for rrset in message.answer:
-                    encoded += wire.rrset_records(rrset)
-            elif answer.outcome == "no such name":
-                rcode = wire.NXDOMAIN
-        return wire.Sections(rcode, tuple(encoded))
-
-    async def _outward_of(self, route: Route, query: wire.Query) -> bytes:
-        """An alias may point into any zone that is answered here. Raises Unreachable."""
-        if not route.direct(query) or self._route(query.name) is not route:
-            return await self._resolve(query)
-        return await route.upstream(query.name).ask(query)
+    def _say(self, route: Route, query: wire.Query, response: bytes, seconds: float) -> None:
+        for rule in route.logs:
+            if rule.wants(query, response):
+                self._journal.add(f"[INFO] {rule.line(query, response, seconds)}")
+                return
 
 
-def _outward(query: wire.Query, answer: Answer) -> bool:
-    """Whether the answer needs more than the zone: a name of others, or an alias that has to be followed."""
-    if answer.outcome == "not ours":
-        return True
-    alias = answer.outcome == "answer" and answer.records[0].type == "CNAME"
-    return alias and query.type not in (wire.TYPES["CNAME"], wire.TYPES["ANY"])
+def label(address: str, port: int) -> str:
+    """How metrics call the server that listens there; `address` is "" for all."""
+    host = f"[{address}]" if address and _is_ipv6(address) else address
+    return f"dns://{host}:{port}"
+
+
+def _is_ipv6(address: str) -> bool:
+    try:
+        return ip_address(address).version == 6
+    except ValueError:
+        return False
 
 
 def _widen(sock: socket.socket) -> None:

@@ -6,11 +6,13 @@ bytes of the answer but the ID. Whatever a change of the zone touches is forgott
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import cycle
 from typing import Any
 
 from sealane.dataplane.dns import wire
+from sealane.dataplane.dns.plugins.step import covers
 from sealane.network.names import Answer, Record, Zone, ZoneData
 from sealane.network.names.records import TTL, start_of_authority
 from sealane.reactive.collections import Change, Collection
@@ -21,16 +23,24 @@ MAX_TURNS = 16
 """Rotations prepared of an answer with several records."""
 
 
+Prepared = tuple[Callable[[], bytes], int]
+
+
 class Table:
-    """packets: prepared answers. Each value is called for the answer's bytes after the ID; a call rotates the records.
+    """packets: prepared answers. The first of each value is called for the answer's bytes after the ID, and rotates the
+    records with each call; the second says what kind of answer it is, for those who count (`metrics.kind`).
 
     Reading `packets` is the caller's fast path; `prepare` fills it. ttl: of all records, in seconds.
+    zones: those that are answered for, the reverse ones too; a negative answer names the one that the question is in.
+    balanced: whether the records of an answer take turns.
     """
 
-    def __init__(self, zone: Zone, ttl: int = TTL) -> None:
+    def __init__(self, zone: Zone, ttl: int = TTL, zones: Sequence[str] = (), *, balanced: bool = True) -> None:
         self.zone = zone
-        self.packets: dict[bytes, Callable[[], bytes]] = {}
+        self._balanced = balanced
+        self.packets: dict[bytes, Prepared] = {}
         self._ttl = ttl
+        self._zones = sorted({zone.domain, *zones}, key=len, reverse=True)
         self._by_name: dict[str, list[bytes]] = {}
         self._pods = f".pod.{zone.domain}"
         self._unsubscribe: list[Callable[[], None]] = []
@@ -63,25 +73,48 @@ class Table:
             return wire.Sections(
                 wire.NOERROR, self.encode(answer.records, query.name), (), self.encode(answer.additional, query.name)
             )
-        if query.name == self.zone.domain and query.type == wire.TYPES["SOA"]:
-            return wire.Sections(wire.NOERROR, self.encode([self._authority()], query.name))
+        zone = self.zone_of(query.name)
+        authority = self.encode([self._authority(zone)], query.name)
+        if query.name == zone and query.type == wire.TYPES["SOA"]:
+            return wire.Sections(wire.NOERROR, authority)
         rcode = wire.NXDOMAIN if answer.outcome == "no such name" else wire.NOERROR
-        return wire.Sections(rcode, (), self.encode([self._authority()], query.name))
+        return wire.Sections(rcode, (), authority)
 
-    def prepare(self, packet: bytes, query: wire.Query, answer: Answer) -> bytes:
-        """The whole UDP answer to `packet`, remembered for its repetition where that is sound."""
+    def turn(self, random: int) -> int:
+        """How far an answer's records are rotated."""
+        return random if self._balanced else 0
+
+    def zone_of(self, name: str) -> str:
+        """The zone that `name` is in; the cluster's domain when it is in none."""
+        return next((zone for zone in self._zones if covers(zone, name)), self.zone.domain)
+
+    def transfer(self, zone: str) -> Iterator[Record]:
+        """All records of `zone`, its SOA first and last (RFC 5936)."""
+        authority = self._authority(zone)
+        yield authority
+        for record in self.zone.records(zone):
+            yield replace(record, ttl=self._ttl)
+        yield authority
+
+    def prepare(
+        self, packet: bytes, query: wire.Query, answer: Answer, kind: Callable[[wire.Query, bytes], int]
+    ) -> tuple[bytes, int]:
+        """The whole UDP answer to `packet`, remembered for its repetition where that is sound, and its kind."""
         sections = self.sections(query, answer)
-        turns = range(min(len(sections.answer), MAX_TURNS) or 1)
+        turns = range((min(len(sections.answer), MAX_TURNS) or 1) if self._balanced else 1)
         if not self._repeatable(query):
-            return wire.respond(query, sections, query.limit, turn=packet[1])
+            response = wire.respond(query, sections, query.limit, turn=self.turn(packet[1]))
+            return response, kind(query, response)
         if len(self.packets) >= MAX_PACKETS:
             self.forget()
         responses = cycle([wire.respond(query, sections, query.limit, turn)[2:] for turn in turns])
-        self.packets[packet[2:]] = responses.__next__
+        response = query.id + next(responses)
+        kind_ = kind(query, response)
+        self.packets[packet[2:]] = responses.__next__, kind_
         names = {query.name, *(record.name for record in answer.additional)}
         for name in names:
             self._by_name.setdefault(name, []).append(packet[2:])
-        return query.id + next(responses)
+        return response, kind_
 
     def _repeatable(self, query: wire.Query) -> bool:
         # Options (cookies) and mixed case (0x20) differ from packet to packet. Pods' dashed names hang on their
@@ -93,8 +126,8 @@ class Table:
         for change in changes:
             self.change(change.old, change.new)
 
-    def _authority(self) -> Record:
-        return start_of_authority(self.zone.serial, self.zone.domain, self._ttl)
+    def _authority(self, zone: str) -> Record:
+        return start_of_authority(self.zone.serial, zone, self._ttl)
 
     def encode(self, records: Sequence[Record], question: str) -> tuple[bytes, ...]:
         """For an answer to a question about the name `question`."""

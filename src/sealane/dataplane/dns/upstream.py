@@ -1,4 +1,7 @@
-"""Questions about names that are not the cluster's: asked of servers upstream and remembered for a while."""
+"""Questions about names that are not the cluster's: asked of servers upstream, as the plugin `forward` says.
+
+Source of the rules (who is asked, when a server counts as down): https://coredns.io/plugins/forward/.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,27 @@ import os
 import random
 import socket
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from sealane.dataplane.dns import wire
+from sealane.dataplane.dns.metrics import Metrics, rcode_label
 from sealane.network.names import Resolver
 
 TRY_SECONDS = 2.0
-ROUNDS = 2
-MAX_REMEMBERED = 10_000
-MAX_SECONDS = 30
-"""An answer is remembered no longer than this unless told otherwise, as with `cache 30` in kubeadm's Corefile."""
+DEADLINE_SECONDS = 5.0
+"""After which a question is given up, however many servers there still are."""
 
 Address = tuple[str, int]
+Dial = Callable[[socket.AddressFamily, socket.SocketKind], socket.socket]
+"""Makes a socket, not blocking, in the network from which a server is asked."""
 
 
 class Unreachable(Exception):
-    """No server upstream answered. refused: none is configured."""
+    """No server upstream answered. refused: none is configured, or it has enough to do already."""
 
     def __init__(self, message: str, refused: bool = False) -> None:
         super().__init__(message)
@@ -33,14 +39,25 @@ class Unreachable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """A server's message. ttls: offset of each record's TTL; opt: where the OPT record begins when it is the last."""
+class Asking:
+    """How servers are asked. tcp: whether by TCP only; prefer_udp: by UDP also for those who asked by TCP.
 
-    message: bytes
-    ttls: tuple[int, ...]
-    opt: int | None
-    expires: float
-    since: float
+    max_fails: checks that have to fail until a server counts as down, 0 for never. check_seconds: between checks,
+    which are questions for the name servers of `check_domain`. max_concurrent: questions at a time, 0 for any number.
+    failfast: whether questions fail at once while all servers are down, in place of being tried with any.
+    failover: response codes with which the next server is asked.
+    """
+
+    policy: Literal["random", "round_robin", "sequential"] = "random"
+    tcp: bool = False
+    prefer_udp: bool = False
+    max_fails: int = 2
+    check_seconds: float = 0.5
+    check_domain: str = ""
+    check_recursion: bool = True
+    max_concurrent: int = 0
+    failfast: bool = False
+    failover: frozenset[int] = frozenset()
 
 
 def parse_upstream(text: str, resolv_conf: str = "/etc/resolv.conf") -> tuple[Address, ...]:
@@ -77,108 +94,150 @@ def parse_address(text: str) -> Address:
         ) from None
 
 
-class Upstream:
-    """Asks `servers` in turn, the last good one first. Equal questions in flight are asked once.
+def here(family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
+    """A socket in the network namespace of this process."""
+    return socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
 
-    success, denial: the longest time in seconds that an answer, or that there is none, is remembered.
-    policy: "sequential" begins with the last good one; "random" and "round_robin" spread. tcp: never asks by UDP.
-    """
+
+class Upstream:
+    """Asks one of `servers`, and another when it does not answer."""
 
     def __init__(
         self,
-        servers: Sequence[Address],
-        success: int = MAX_SECONDS,
-        denial: int = MAX_SECONDS,
-        policy: str = "sequential",
-        tcp: bool = False,
+        servers: Sequence[tuple[Address, Dial]],
+        asking: Asking = Asking(),
+        metrics: Metrics | None = None,
     ) -> None:
-        self._success, self._denial, self._policy, self._tcp = success, denial, policy, tcp
-        self._servers = [_Server(address) for address in servers]
-        self._remembered: dict[bytes, Reply] = {}
-        self._asking: dict[bytes, asyncio.Task[Reply]] = {}
+        self._asking = asking
+        self._metrics = metrics or Metrics()
+        self._servers = [_Server(address, dial, asking, self._metrics) for address, dial in servers]
+        self._turn = 0
+        self._waiting = 0
+
+    @property
+    def inside(self) -> bool:
+        """Whether one is asked from another network than the host's: then it may be this server itself."""
+        return any(server.dial is not here for server in self._servers)
 
     async def ask(self, query: wire.Query) -> bytes:
-        """The whole answer to `query`, as long as it may be (the caller truncates). Raises Unreachable."""
-        now = asyncio.get_running_loop().time()
-        key = query.question[:-4].lower() + query.question[-4:] + bytes([query.dnssec_ok, query.flags & wire.CD > 0])
-        reply = self._remembered.get(key)
-        if reply is None or reply.expires <= now:
-            reply = await self._shared(key, query)
-        return _fit(reply, query, int(asyncio.get_running_loop().time() - reply.since))
+        """A server's whole answer to the question of `query` under an ID of ours. Raises Unreachable."""
+        if not self._servers:
+            raise Unreachable("no DNS server upstream is configured", refused=True)
+        if self._asking.max_concurrent and self._waiting >= self._asking.max_concurrent:
+            self._metrics.add("coredns_forward_max_concurrent_rejects_total")
+            raise Unreachable(f"concurrent queries exceeded maximum {self._asking.max_concurrent}", refused=True)
+        self._waiting += 1
+        try:
+            return await self._ask(query)
+        finally:
+            self._waiting -= 1
 
     def close(self) -> None:
-        for task in self._asking.values():
-            task.cancel()
         for server in self._servers:
             server.close()
 
-    async def _shared(self, key: bytes, query: wire.Query) -> Reply:
-        task = self._asking.get(key)
-        if task is None:
-            task = self._asking[key] = asyncio.create_task(self._ask(query))
-            task.add_done_callback(lambda done: self._finished(key, done))
-        return await asyncio.shield(task)
-
-    def _finished(self, key: bytes, task: asyncio.Task[Reply]) -> None:
-        del self._asking[key]
-        if task.cancelled() or task.exception() is not None:
-            return
-        reply = task.result()
-        if reply.expires > reply.since:
-            if len(self._remembered) >= MAX_REMEMBERED:
-                self._forget(reply.since)
-            self._remembered[key] = reply
-
-    def _forget(self, now: float) -> None:
-        self._remembered = {key: reply for key, reply in self._remembered.items() if reply.expires > now}
-        if len(self._remembered) >= MAX_REMEMBERED:
-            self._remembered.clear()
-
-    async def _ask(self, query: wire.Query) -> Reply:
-        if not self._servers:
-            raise Unreachable("no DNS server upstream is configured", refused=True)
+    async def _ask(self, query: wire.Query) -> bytes:
         flags = wire.RD | query.flags & wire.CD
-        opt = b"\0" + struct.pack("!HHIH", wire.OPT, wire.OWN_SIZE, 0x8000 if query.dnssec_ok else 0, 0)
+        options = b"".join(struct.pack("!HH", code, len(data)) + data for code, data in query.options)
+        do = 0x8000 if query.dnssec_ok else 0
+        opt = b"\0" + struct.pack("!HHIH", wire.OPT, wire.OWN_SIZE, do, len(options)) + options
         message = struct.pack("!5H", flags, 1, 0, 0, 1) + query.question + opt
-        problem = "no answer"
-        if self._policy == "round_robin":
-            self._servers = [*self._servers[1:], self._servers[0]]
-        order = random.sample(self._servers, len(self._servers)) if self._policy == "random" else self._servers
-        for server in [server for _ in range(ROUNDS) for server in order]:
+        tcp = self._asking.tcp or (query.client.protocol == "tcp" and not self._asking.prefer_udp)
+        problem, end = "no answer", time.monotonic() + DEADLINE_SECONDS
+        for server in self._order():
+            if time.monotonic() >= end:
+                break
             try:
-                answer = await asyncio.wait_for(server.ask(message, query.question, self._tcp), TRY_SECONDS)
-                reply = _read(answer, asyncio.get_running_loop().time(), self._success, self._denial)
-            except (OSError, TimeoutError, wire.Malformed) as error:
-                problem = f"{server.address[0]}: {error or 'no answer'}"
-                if self._servers[0] is server:
-                    self._servers = [*self._servers[1:], server]
+                answer = await server.ask(message, query.question, tcp)
+            except (OSError, TimeoutError) as error:
+                problem = f"{server}: {error or 'i/o timeout'}"
+                server.doubt()
                 continue
-            return reply
+            if answer[3] & 0xF in self._asking.failover:
+                problem = f"{server}: {rcode_label(answer)}"
+                continue
+            return answer
         raise Unreachable(problem)
 
+    def _order(self) -> list[_Server]:
+        """Whom to ask one after another: those that are up, twice over, or when none is, any."""
+        servers = self._servers
+        if self._asking.policy == "random":
+            servers = random.sample(servers, len(servers))
+        elif self._asking.policy == "round_robin":
+            self._turn = (self._turn + 1) % len(servers)
+            servers = servers[self._turn :] + servers[: self._turn]
+        up = [server for server in servers if not server.down]
+        if up:
+            return up * 2
+        self._metrics.add("coredns_forward_healthcheck_broken_total")
+        if self._asking.failfast:
+            raise Unreachable("all upstreams are unhealthy")
+        return [random.choice(servers)]
 
+
+@dataclass(eq=False, slots=True)
 class _Server:
     """One server: a connected UDP socket for all questions, a TCP connection for each answer that did not fit."""
 
-    def __init__(self, address: Address) -> None:
-        self.address = address
-        self._socket: socket.socket | None = None
-        self._waiting: dict[bytes, tuple[bytes, asyncio.Future[bytes]]] = {}
+    address: Address
+    dial: Dial
+    asking: Asking
+    metrics: Metrics
+    fails: int = 0
+    _socket: socket.socket | None = None
+    _checking: asyncio.Task[None] | None = None
+    _waiting: dict[bytes, tuple[bytes, asyncio.Future[bytes]]] = field(default_factory=dict)
 
-    async def ask(self, message: bytes, question: bytes, tcp: bool = False) -> bytes:
-        """The server's answer to `message` (which lacks its ID). Raises OSError."""
-        if tcp:
-            return await self._ask_tcp(message, question)
-        answer = await self._ask_udp(message, question)
-        if struct.unpack_from("!H", answer, 2)[0] & wire.TC:
+    def __str__(self) -> str:
+        host, port = self.address
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    @property
+    def down(self) -> bool:
+        return self.fails > self.asking.max_fails > 0
+
+    async def ask(self, message: bytes, question: bytes, tcp: bool) -> bytes:
+        """The server's answer to `message` (which lacks its ID). Raises OSError, TimeoutError."""
+        started = time.perf_counter()
+        self.metrics.add("coredns_forward_requests_total", str(self))
+        answer = await asyncio.wait_for(self._ask(message, question, tcp), TRY_SECONDS)
+        rcode = rcode_label(answer)
+        self.metrics.add("coredns_forward_responses_total", str(self), rcode)
+        took = time.perf_counter() - started
+        self.metrics.observe("coredns_proxy_request_duration_seconds", "forward", str(self), rcode, value=took)
+        return answer
+
+    def doubt(self) -> None:
+        """It did not answer: it is asked now and then until it does, and counts as down once that failed often."""
+        if self.asking.max_fails and (self._checking is None or self._checking.done()):
+            self._checking = asyncio.create_task(self._check())
+
+    async def _check(self) -> None:
+        flags = wire.RD if self.asking.check_recursion else 0
+        question = wire.name_bytes(self.asking.check_domain) + struct.pack("!HH", wire.TYPES["NS"], wire.IN)
+        message = struct.pack("!5H", flags, 1, 0, 0, 0) + question
+        while True:
+            try:
+                await asyncio.wait_for(self._ask(message, question, self.asking.tcp), TRY_SECONDS)
+            except (OSError, TimeoutError):
+                self.fails += 1
+                self.metrics.add("coredns_proxy_healthcheck_failures_total", "forward", str(self))
+            else:  # Any answer is one.
+                self.fails = 0
+                return
+            await asyncio.sleep(self.asking.check_seconds)
+
+    async def _ask(self, message: bytes, question: bytes, tcp: bool) -> bytes:
+        answer = b"" if tcp else await self._ask_udp(message, question)
+        if tcp or struct.unpack_from("!H", answer, 2)[0] & wire.TC:
             answer = await self._ask_tcp(message, question)
         return answer
 
     async def _ask_udp(self, message: bytes, question: bytes) -> bytes:
         loop = asyncio.get_running_loop()
         if self._socket is None:
-            family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
-            self._socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+            self._socket = self.dial(self._family, socket.SOCK_DGRAM)
             self._socket.connect(self.address)
             loop.add_reader(self._socket, self._receive)
         id_ = os.urandom(2)
@@ -191,6 +250,10 @@ class _Server:
             return await future
         finally:
             del self._waiting[id_]
+
+    @property
+    def _family(self) -> socket.AddressFamily:
+        return socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
 
     def _receive(self) -> None:
         assert self._socket is not None
@@ -209,7 +272,14 @@ class _Server:
                 waiting[1].set_result(answer)
 
     async def _ask_tcp(self, message: bytes, question: bytes) -> bytes:
-        reader, writer = await asyncio.open_connection(*self.address)
+        loop = asyncio.get_running_loop()
+        sock = self.dial(self._family, socket.SOCK_STREAM)
+        try:
+            await loop.sock_connect(sock, self.address)
+        except BaseException:
+            sock.close()
+            raise
+        reader, writer = await asyncio.open_connection(sock=sock)
         try:
             id_ = os.urandom(2)
             writer.write(struct.pack("!H", len(message) + 2) + id_ + message)
@@ -226,6 +296,8 @@ class _Server:
         return answer
 
     def close(self) -> None:
+        if self._checking is not None:
+            self._checking.cancel()
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
@@ -235,50 +307,6 @@ class _Server:
 def _answers(message: bytes, question: bytes) -> bool:
     end = wire.QUESTION + len(question)
     return len(message) >= end and message[2] & 0x80 > 0 and message[wire.QUESTION : end].lower() == question
-
-
-def _read(message: bytes, now: float, success: int, denial: int) -> Reply:
-    """Finds the TTLs, and how long the answer may be remembered. Raises Malformed."""
-    flags, questions, answers, authorities, additionals = struct.unpack_from("!5H", message, 2)
-    offset = wire.QUESTION
-    for _ in range(questions):
-        offset = wire.read_name(message, offset)[1] + 4
-    ttls: list[int] = []
-    seconds = success if answers else denial
-    opt = None
-    for index in range(answers + authorities + additionals):
-        start = offset
-        _, offset = wire.read_name(message, offset)
-        if offset + 10 > len(message):
-            raise wire.Malformed("record cut short")
-        type_, _, ttl, length = struct.unpack_from("!HHIH", message, offset)
-        if type_ == wire.OPT:
-            opt = start if index == answers + authorities + additionals - 1 else None
-        else:
-            ttls.append(offset + 4)
-            seconds = min(seconds, ttl)
-            if type_ == wire.TYPES["SOA"] and not answers and length >= 4:
-                seconds = min(seconds, struct.unpack_from("!I", message, offset + 10 + length - 4)[0])
-        offset += 10 + length
-        if offset > len(message):
-            raise wire.Malformed("record cut short")
-    keep = flags & 0xF in (wire.NOERROR, wire.NXDOMAIN) and ttls and not flags & wire.TC
-    return Reply(message, tuple(ttls), opt, now + seconds if keep else now, now)
-
-
-def _fit(reply: Reply, query: wire.Query, age: int) -> bytes:
-    """The reply as `query` wants it: its ID and case, TTLs grown older, OPT only for those who sent one."""
-    message = bytearray(reply.message)
-    message[:2] = query.id
-    message[wire.QUESTION : wire.QUESTION + len(query.question)] = query.question
-    if age > 0:
-        for offset in reply.ttls:
-            (ttl,) = struct.unpack_from("!I", message, offset)
-            struct.pack_into("!I", message, offset, max(0, ttl - age))
-    if query.udp_size is None and reply.opt is not None:
-        del message[reply.opt :]
-        struct.pack_into("!H", message, 10, struct.unpack_from("!H", message, 10)[0] - 1)
-    return bytes(message)
 
 
 def truncate(message: bytes, query: wire.Query) -> bytes:

@@ -6,23 +6,43 @@ put in any order, under a question in any case, and be left out from the end.
 
 from __future__ import annotations
 
-import re
 import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import dns.flags
 import dns.message
-import dns.name
 import dns.rrset
 
 from sealane.network.names import Record
 
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, BADVERS = 0, 1, 2, 3, 4, 5, 16
-TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "TXT": 16, "AAAA": 28, "SRV": 33, "ANY": 255}
+TYPES = {
+    "A": 1,
+    "NS": 2,
+    "CNAME": 5,
+    "SOA": 6,
+    "PTR": 12,
+    "HINFO": 13,
+    "MX": 15,
+    "TXT": 16,
+    "AAAA": 28,
+    "SRV": 33,
+    "NAPTR": 35,
+    "DS": 43,
+    "RRSIG": 46,
+    "NSEC": 47,
+    "DNSKEY": 48,
+    "SVCB": 64,
+    "HTTPS": 65,
+    "IXFR": 251,
+    "AXFR": 252,
+    "ANY": 255,
+}
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
-RCODE_NAMES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
+RCODE_NAMES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED", 16: "BADVERS"}
 OPT, IN = 41, 1
 QR, AA, TC, RD, RA, CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0010
 QUESTION = 12
@@ -42,12 +62,23 @@ class Malformed(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Client:
+    """Who asks. size: of the packet, in bytes."""
+
+    address: str = ""
+    port: int = 0
+    protocol: Literal["udp", "tcp"] = "udp"
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """One question. name: lower case, labels joined by dots; question: its bytes as they came, type and class included.
 
     udp_size: what the asker announced by EDNS0, None without EDNS0. plain: nothing in the packet but header, question
     and an OPT record without options, so equal packets (but for the ID) get equal answers.
     refusal: what to answer to a question that can be read and yet not be answered, else NOERROR.
+    options: of EDNS0, to be sent on: code and data. trail: gets the name of the plugin that answered.
     """
 
     id: bytes
@@ -59,6 +90,13 @@ class Query:
     dnssec_ok: bool
     plain: bool
     refusal: int = NOERROR
+    client: Client = Client()
+    options: tuple[tuple[int, bytes], ...] = ()
+    trail: list[str] = field(default_factory=list, compare=False)
+
+    @property
+    def type_name(self) -> str:
+        return TYPE_NAMES.get(self.type, f"TYPE{self.type}")
 
     @property
     def limit(self) -> int:
@@ -77,7 +115,7 @@ class Sections:
     authoritative: bool = True
 
 
-def parse(packet: bytes) -> Query:
+def parse(packet: bytes, client: Client = Client()) -> Query:
     """Raises Malformed."""
     if len(packet) < QUESTION:
         raise Malformed("shorter than a header", None)
@@ -111,7 +149,8 @@ def parse(packet: bytes) -> Query:
                 refusal = BADVERS
             udp_size, dnssec_ok = size, bool(ttl & 0x8000)
         plain = plain and record_type == OPT and not length
-    return Query(packet[:2], flags, name, type_, question, udp_size, dnssec_ok, plain and end == len(packet), refusal)
+    plain = plain and end == len(packet)
+    return Query(packet[:2], flags, name, type_, question, udp_size, dnssec_ok, plain, refusal, client)
 
 
 def read_name(packet: bytes, offset: int) -> tuple[str, int]:
@@ -175,22 +214,18 @@ def rrset_records(rrset: dns.rrset.RRset) -> list[bytes]:
     ]
 
 
-def renamed(message: bytes, query: Query, renames: Sequence[tuple[re.Pattern[str], str]]) -> bytes:
-    """An answer to another question made one to `query`, with its records' owners renamed by re.sub, in turn."""
-    read = dns.message.from_wire(message, ignore_trailing=True)
+def sections(message: bytes) -> Sections:
+    """What a message says, its records without pointers. Raises dns.exception.DNSException."""
+    return message_sections(dns.message.from_wire(message, ignore_trailing=True))
 
-    def named(rrset: dns.rrset.RRset) -> list[bytes]:
-        name = rrset.name.to_text().lower()
-        for pattern, to in reversed(renames):
-            name = pattern.sub(to, name)
-        return rrset_records(dns.rrset.from_rdata_list(dns.name.from_text(name), rrset.ttl, list(rrset)))
 
+def message_sections(message: dns.message.Message) -> Sections:
+    """The records of a message, to be put into another."""
     answer, authority, additional = (
-        tuple(record for rrset in part for record in named(rrset))
-        for part in (read.answer, read.authority, read.additional)
+        tuple(record for rrset in part for record in rrset_records(rrset))
+        for part in (message.answer, message.authority, message.additional)
     )
-    authoritative = bool(read.flags & dns.flags.AA)
-    return respond(query, Sections(int(read.rcode()), answer, authority, additional, authoritative))
+    return Sections(int(message.rcode()), answer, authority, additional, bool(message.flags & dns.flags.AA))
 
 
 def respond(query: Query, sections: Sections, limit: int | None = None, turn: int = 0) -> bytes:

@@ -1,4 +1,4 @@
-"""The few system calls Python 3.11 does not have: setns, unshare, mount, umount2, pivot_root, prctl.
+"""The few system calls Python 3.11 does not have: setns, unshare, mount, umount2, pivot_root, prctl, disconnecting.
 
 Each raises OSError with the path or flag it was about. The GIL is released while they run.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import socket
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -58,6 +59,11 @@ def enter(path: str, kind: int = CLONE_NEWNET) -> None:
 def unshare(flags: int) -> None:
     """New namespaces for the calling thread (unshare(2)); CLONE_NEWUSER needs a process of one thread."""
     _check(_libc.unshare(flags), "unshare")
+
+
+def disconnect(sock: socket.socket) -> None:
+    """A datagram socket hears everyone again, not only whom it was connected to (connect(2) with AF_UNSPEC)."""
+    _check(_libc.connect(sock.fileno(), bytes(16), 16), "disconnect")
 
 
 def mount(source: str, target: str, kind: str | None = None, flags: int = 0, data: str | None = None) -> None:

@@ -243,11 +243,12 @@ class NodeLinks:
 
 @dataclass(frozen=True, slots=True)
 class SocketPlan:
-    """A socket to open: protocol "TCP" or "UDP", family 4 or 6, port, on the wildcard address."""
+    """A socket to open: protocol "TCP" or "UDP", family 4 or 6, port, on the wildcard address unless one is given."""
 
     protocol: str
     family: int
     port: int
+    address: str = ""
 
 
 def open_sockets(plans: Sequence[SocketPlan], net: Path | None = None) -> list[socket.socket]:
@@ -277,7 +278,7 @@ def _open(plan: SocketPlan) -> socket.socket:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if plan.family == 6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.bind(("0.0.0.0" if plan.family == 4 else "::", plan.port))
+        made.bind((plan.address or ("0.0.0.0" if plan.family == 4 else "::"), plan.port))
         if plan.protocol == "TCP":
             made.listen(1024)
     except OSError as error:

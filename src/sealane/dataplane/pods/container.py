@@ -145,6 +145,7 @@ class Container:
                 hostname=hostname(self._pod),
                 log=str(self._around.log_path(self._pod.uid, self.name)),
                 env=variables,
+                network=self._net.name,
                 sockets=[_described(*plans[index]) for index in indexes],
             )
             self._given[role] = msgspec.to_builtins(facts)

@@ -155,8 +155,6 @@ def _known(image: str, name: str, args: list[str], ports: tuple[Port, ...]) -> S
         served = (
             Port("UDP", 53, "dns", "dns", role="dns"),
             Port("TCP", 53, "dns-tcp", "dns", role="dns"),
-            Port("TCP", 8080, "health", "text", {"text": "OK"}),
-            Port("TCP", 8181, "ready", "text", {"text": "OK"}),
         )
         return StandIn(served, f"image {image} is answered by the cluster's DNS server")
     if name in CONFORMANCE_ECHO:

@@ -9,23 +9,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sealane.dataplane.dns.corefile import CorefileError, Directive, ServerBlock
-from sealane.dataplane.dns.plugins import cache, forward, hosts, kubernetes, log, rewrite, template
+from sealane.dataplane.dns.plugins import (
+    autopath,
+    cache,
+    errors,
+    forward,
+    hosts,
+    kubernetes,
+    log,
+    rewrite,
+    server,
+    template,
+    transfer,
+)
 from sealane.dataplane.dns.plugins.cache import Cache
+from sealane.dataplane.dns.plugins.errors import Errors
 from sealane.dataplane.dns.plugins.forward import Forward
 from sealane.dataplane.dns.plugins.kubernetes import Kubernetes
+from sealane.dataplane.dns.plugins.log import Log
+from sealane.dataplane.dns.plugins.server import Endpoint
 from sealane.dataplane.dns.plugins.step import Step
+from sealane.dataplane.dns.plugins.transfer import Transfer
 
-PORT = 53
 SILENT = (
-    "errors",
-    "health",
-    "ready",
-    "loop",
-    "reload",
-    "loadbalance",
-    "prometheus",
     "debug",
-    "bind",
     "bufsize",
     "cancel",
     "local",
@@ -39,10 +46,26 @@ SILENT = (
     "multisocket",
     "any",
 )
-"""Plugins without a part in answers here: what they do is always done (loadbalance, loop), or of no use (pprof)."""
-SERVED = ("log", "cache", "rewrite", "template", "hosts", "kubernetes", "forward")
-WITHOUT_EFFECT = ("autopath", "transfer")
-"""Plugins that are known, and whose absence costs speed or a transfer, no answer."""
+"""Plugins without a part in answers here: what they do is always done, or of no use."""
+SERVED = (
+    "autopath",
+    "bind",
+    "cache",
+    "errors",
+    "forward",
+    "health",
+    "hosts",
+    "kubernetes",
+    "loadbalance",
+    "log",
+    "loop",
+    "prometheus",
+    "ready",
+    "reload",
+    "rewrite",
+    "template",
+    "transfer",
+)
 OTHERS = (
     "acl",
     "auto",
@@ -70,77 +93,117 @@ OTHERS = (
     "view",
     "whoami",
 )
+ONCE = ("kubernetes", "cache", "reload", "hosts", "autopath", "health", "ready", "loop", "loadbalance", "errors")
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """One server block for one of its zones. cache: None remembers nothing."""
+    """One server block for one of its zones and ports.
+
+    bind: the addresses that are listened on, () for all. cache: None remembers nothing. loop: whether a question that
+    comes back is looked for. balanced: whether the records of an answer take turns. plugins: all that are named.
+    """
 
     zone: str
+    port: int = server.DNS_PORT
+    bind: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
     kubernetes: Kubernetes | None = None
     forwards: tuple[Forward, ...] = ()
     cache: Cache | None = None
+    transfers: tuple[Transfer, ...] = ()
+    logs: tuple[Log, ...] = ()
+    errors: Errors | None = None
+    loop: bool = False
+    balanced: bool = False
+    plugins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What answers on port 53. reload: whether a changed Corefile is read.
+    """All of a Corefile. reload: whether a changed one is read.
 
+    health, ready, metrics: where they are answered. lameduck: seconds that a server which ends goes on answering.
     warnings: what has no effect here, each with file and line.
     """
 
     chains: tuple[Chain, ...]
     reload: bool = False
+    health: tuple[Endpoint, ...] = ()
+    lameduck: float = 0.0
+    ready: tuple[Endpoint, ...] = ()
+    metrics: tuple[Endpoint, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
 def configuration(blocks: Sequence[ServerBlock], files: Mapping[str, str] | None = None) -> Configuration:
     """Raises CorefileError. files: text by name of what is mounted beside the Corefile."""
-    found: dict[str, Chain] = {}
+    found: dict[tuple[str, int, tuple[str, ...]], Chain] = {}
     warnings: list[str] = []
+    health: list[server.Health] = []
+    ready: list[Endpoint] = []
+    metrics: list[Endpoint] = []
     for block in blocks:
-        zones = tuple(server.zone for server in block.servers)
         by_name = _by_name(block)
-        chain = _chain(zones, by_name, files or {})
-        for name in WITHOUT_EFFECT:
-            warnings += [str(one.error(f"{name} has no effect")) for one in by_name.get(name, ())]
-        for server in block.servers:
-            if (server.port, server.scheme) != (PORT, "dns"):
-                what = f"{server.scheme}://{server.zone}.:{server.port}"
-                warnings.append(f"{block.file}:{block.line}: {what} is not listened on, only dns on port {PORT}")
-            elif server.zone in found:
-                raise CorefileError(f"zone {server.zone or '.'} is served twice", block.file, block.line)
+        chain = _chain(tuple(one.zone for one in block.servers), by_name, files or {})
+        health += [server.health(one) for one in by_name.get("health", ())]
+        ready += [server.endpoint(one, server.READY) for one in by_name.get("ready", ())]
+        metrics += [server.endpoint(one, server.METRICS) for one in by_name.get("prometheus", ())]
+        for one in block.servers:
+            key = one.zone, one.port, chain.bind
+            if one.scheme != "dns":
+                what = f"{one.scheme}://{one.zone}.:{one.port}"
+                warnings.append(f"{block.file}:{block.line}: {what} is not listened on, only dns is spoken")
+            elif key in found:
+                raise CorefileError(f"zone {one.zone or '.'}:{one.port} is served twice", block.file, block.line)
             else:
-                found[server.zone] = replace(chain, zone=server.zone)
-    reload = any(one.name == "reload" for block in blocks for one in block.directives)
-    return Configuration(tuple(found.values()), reload, tuple(warnings))
+                found[key] = replace(chain, zone=one.zone, port=one.port)
+    return Configuration(
+        tuple(found.values()),
+        any(one.name == "reload" for block in blocks for one in block.directives),
+        tuple(dict.fromkeys(one.endpoint for one in health)),
+        max((one.lameduck for one in health), default=0.0),
+        tuple(dict.fromkeys(ready)),
+        tuple(dict.fromkeys(metrics)),
+        tuple(warnings),
+    )
 
 
 def _by_name(block: ServerBlock) -> dict[str, list[Directive]]:
     found: dict[str, list[Directive]] = {}
     for directive in block.directives:
-        if directive.name not in (*SILENT, *SERVED, *WITHOUT_EFFECT):
+        if directive.name not in (*SILENT, *SERVED):
             if directive.name in OTHERS:
                 raise directive.error(f"plugin {directive.name!r} is not built in")
-            raise directive.unknown("plugin", directive.name, (*SILENT, *SERVED, *WITHOUT_EFFECT, *OTHERS))
+            raise directive.unknown("plugin", directive.name, (*SILENT, *SERVED, *OTHERS))
         found.setdefault(directive.name, []).append(directive)
-    for name in ("kubernetes", "cache", "reload", "hosts"):
+    for name in ONCE:
         if len(found.get(name, ())) > 1:
             raise found[name][1].error(f"{name} is there twice")
     return found
 
 
 def _chain(zones: tuple[str, ...], by_name: Mapping[str, list[Directive]], files: Mapping[str, str]) -> Chain:
-    steps: list[Step] = [log.read(one, zones) for one in by_name.get("log", ())]
+    names = next((kubernetes.read(one, zones) for one in by_name.get("kubernetes", ())), None)
+    steps: list[Step] = []
     if "rewrite" in by_name:
         steps.append(rewrite.read(by_name["rewrite"]))
+    steps += [autopath.read(one, zones, names, files) for one in by_name.get("autopath", ())]
     steps += [template.read(one, zones) for one in by_name.get("template", ())]
     steps += [hosts.read(one, zones, files) for one in by_name.get("hosts", ())]
+    for one in by_name.get("reload", ()):
+        server.check_reload(one)
     return Chain(
         "",
-        tuple(steps),
-        next((kubernetes.read(one, zones) for one in by_name.get("kubernetes", ())), None),
-        tuple(forward.read(one) for one in by_name.get("forward", ())),
-        next((cache.read(one) for one in by_name.get("cache", ())), None),
+        bind=tuple(address for one in by_name.get("bind", ()) for address in server.bind(one)),
+        steps=tuple(steps),
+        kubernetes=names,
+        forwards=tuple(forward.read(one) for one in by_name.get("forward", ())),
+        cache=next((cache.read(one, zones) for one in by_name.get("cache", ())), None),
+        transfers=tuple(transfer.read(one, zones) for one in by_name.get("transfer", ())),
+        logs=tuple(rule for one in by_name.get("log", ()) for rule in log.read(one)),
+        errors=next((errors.read(one) for one in by_name.get("errors", ())), None),
+        loop="loop" in by_name,
+        balanced=any(server.balances(one) for one in by_name.get("loadbalance", ())),
+        plugins=tuple(by_name),
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+
+import dns.exception
+import dns.rcode
 
 from sealane.dataplane.dns.corefile import Directive
 from sealane.dataplane.dns.plugins import step
-from sealane.dataplane.dns.upstream import parse_address
+from sealane.dataplane.dns.upstream import Asking, parse_address
 
 OPTIONS = (
     "except",
@@ -26,18 +29,24 @@ OPTIONS = (
     "max_idle_conns",
     "max_age",
 )
+WITHOUT_EFFECT = ("expire", "max_idle_conns", "max_age", "max_connect_attempts")
+"""Of connections that are kept, which none is here."""
 POLICIES = ("random", "round_robin", "sequential")
+MAX_SERVERS = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """to: addresses with an optional port, or a path ("/etc/resolv.conf": what the cluster was told to ask)."""
+    """to: addresses with an optional port, or a path ("/etc/resolv.conf": what the pod's own file says).
+
+    onward: response codes with which the next `forward` is asked.
+    """
 
     zone: str
     to: tuple[str, ...]
     except_: tuple[str, ...] = ()
-    policy: str = "random"
-    tcp: bool = False
+    asking: Asking = field(default_factory=Asking)
+    onward: frozenset[int] = frozenset()
 
     def takes(self, name: str) -> bool:
         return step.covers(self.zone, name) and not (self.except_ and step.covered(self.except_, name))
@@ -48,6 +57,8 @@ def read(directive: Directive) -> Forward:
     if len(directive.args) < 2:
         raise directive.error("forward takes a zone and the servers to ask, like 'forward . 192.0.2.53'")
     (zone, *_), to = step.zones(directive, directive.args[:1]), directive.args[1:]
+    if len(to) > MAX_SERVERS:
+        raise directive.error(f"more than {MAX_SERVERS} TOs configured: {len(to)}")
     for server in to:
         scheme, separator, _ = server.partition("://")
         if separator and scheme != "dns":
@@ -58,20 +69,68 @@ def read(directive: Directive) -> Forward:
             except ValueError:
                 what = f"{server!r} is no DNS server: expected an address with an optional port"
                 raise directive.error(what) from None
-    except_: tuple[str, ...] = ()
-    policy, tcp = "random", False
+    found = Forward(zone, tuple(server.removeprefix("dns://") for server in to))
     for option in directive.block:
-        match option.name:
-            case "except":
-                except_ += step.zones(option, option.args)
-            case "policy":
-                (policy,) = step.only(option, 1)
-                if policy not in POLICIES:
-                    raise option.unknown("policy", policy, POLICIES)
-            case "force_tcp":
-                tcp = True
-            case "tls" | "tls_servername":
-                raise option.error("forward: TLS is not spoken to servers upstream")
-            case name if name not in OPTIONS:
-                raise option.unknown("option of forward", name, OPTIONS)
-    return Forward(zone, tuple(server.removeprefix("dns://") for server in to), except_, policy, tcp)
+        if option.name == "except":
+            found = replace(found, except_=found.except_ + step.zones(option, option.args))
+        elif option.name == "next":
+            found = replace(found, onward=_rcodes(option))
+        else:
+            found = replace(found, asking=_with(found.asking, option))
+    return found
+
+
+def _with(asking: Asking, option: Directive) -> Asking:
+    match option.name:
+        case "policy":
+            (policy,) = step.only(option, 1)
+            if policy not in POLICIES:
+                raise option.unknown("policy", policy, POLICIES)
+            return replace(asking, policy=policy)  # type: ignore[arg-type]
+        case "force_tcp":
+            step.only(option, 0)
+            return replace(asking, tcp=True)
+        case "prefer_udp":
+            step.only(option, 0)
+            return replace(asking, prefer_udp=True)
+        case "max_fails":
+            return replace(asking, max_fails=step.integer(option, step.only(option, 1)[0]))
+        case "max_concurrent":
+            return replace(asking, max_concurrent=step.integer(option, step.only(option, 1)[0]))
+        case "failfast_all_unhealthy_upstreams":
+            step.only(option, 0)
+            return replace(asking, failfast=True)
+        case "failover":
+            return replace(asking, failover=_rcodes(option))
+        case "health_check":
+            return _health_check(asking, option)
+        case "tls" | "tls_servername":
+            raise option.error("forward: TLS is not spoken to servers upstream")
+        case name if name in WITHOUT_EFFECT:
+            return asking
+    raise option.unknown("option of forward", option.name, OPTIONS)
+
+
+def _health_check(asking: Asking, option: Directive) -> Asking:
+    if not option.args:
+        raise option.error("health_check takes a duration like 5s")
+    seconds, *words = option.args
+    asking = replace(asking, check_seconds=step.seconds(option, seconds))
+    while words:
+        match words:
+            case ["no_rec", *rest]:
+                asking, words = replace(asking, check_recursion=False), rest
+            case ["domain", domain, *rest]:
+                asking, words = replace(asking, check_domain=domain.rstrip(".").lower()), rest
+            case _:
+                raise option.unknown("option of health_check", words[0], ("no_rec", "domain"))
+    return asking
+
+
+def _rcodes(option: Directive) -> frozenset[int]:
+    if not option.args:
+        raise option.error(f"{option.name} takes response codes like NXDOMAIN")
+    try:
+        return frozenset(int(dns.rcode.from_text(word)) for word in option.args)
+    except dns.exception.DNSException:
+        raise option.error(f"{option.name}: {' '.join(option.args)} are no response codes") from None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sealane.dataplane.dns.corefile import Directive
 from sealane.dataplane.dns.plugins import step
+from sealane.kube.selectors import LabelSelector
 from sealane.network.names.records import TTL
 
 OPTIONS = (
@@ -32,13 +33,15 @@ OPTIONS = (
     "multicluster",
 )
 PODS = ("disabled", "insecure", "verified")
-_UNSERVED = ("endpoint", "tls", "kubeconfig", "labels", "namespace_labels", "ignore", "multicluster")
+_UNSERVED = ("endpoint", "tls", "kubeconfig", "multicluster")
 
 
 @dataclass(frozen=True, slots=True)
 class Kubernetes:
     """zones: the first that is no reverse zone is the cluster's domain. namespaces: None for all. ttl: seconds.
 
+    labels, namespace_labels: of the Services, and of the namespaces whose Services, have names; None for all.
+    empty: whether a ClusterIP Service without a ready endpoint has a name.
     fallthrough: zones in which a name that does not exist is asked of the next plugin.
     """
 
@@ -46,6 +49,9 @@ class Kubernetes:
     pods: str = "disabled"
     ttl: int = TTL
     namespaces: frozenset[str] | None = None
+    labels: LabelSelector | None = None
+    namespace_labels: LabelSelector | None = None
+    empty: bool = True
     endpoints: bool = True
     pod_names: bool = False
     fallthrough: tuple[str, ...] = ()
@@ -77,6 +83,15 @@ def read(directive: Directive, zones: Sequence[str]) -> Kubernetes:
                 if not option.args:
                     raise option.error("namespaces takes at least one name")
                 values["namespaces"] = frozenset(option.args)
+            case "labels" | "namespace_labels":
+                try:
+                    values[option.name] = LabelSelector.parse(" ".join(option.args))
+                except ValueError as error:
+                    raise option.error(f"{option.name}: {error}") from None
+            case "ignore":
+                if option.args != ("empty_service",):
+                    raise option.error("ignore takes empty_service, and nothing else")
+                values["empty"] = False
             case "noendpoints":
                 step.only(option, 0)
                 values["endpoints"] = False
@@ -89,6 +104,8 @@ def read(directive: Directive, zones: Sequence[str]) -> Kubernetes:
                 raise option.error(f"kubernetes: {name} is not served here: the names are those of this cluster")
             case name if name not in OPTIONS:
                 raise option.unknown("option of kubernetes", name, OPTIONS)
+    if values.get("namespaces") is not None and values.get("namespace_labels") is not None:
+        raise directive.error("namespaces and namespace_labels cannot both be set")
     return Kubernetes(asked, **values)  # type: ignore[arg-type]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from sealane.dataplane.dns import wire
@@ -70,6 +71,12 @@ def only(directive: Directive, count: int) -> tuple[str, ...]:
     if len(directive.args) != count:
         raise directive.error(f"{directive.name} takes {count or 'no'} argument{'s' if count > 1 else ''}")
     return directive.args
+
+
+def asking(query: wire.Query, name: str, type_: int | None = None) -> wire.Query:
+    """`query` for another name or type. Raises ValueError for what is no name."""
+    question = wire.name_bytes(name) + (query.type if type_ is None else type_).to_bytes(2, "big") + query.question[-2:]
+    return replace(query, name=name, type=query.type if type_ is None else type_, question=question)
 
 
 def records(query: wire.Query, found: Sequence[Record], rcode: int = wire.NOERROR) -> bytes:

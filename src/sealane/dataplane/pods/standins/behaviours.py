@@ -21,7 +21,10 @@ from sealane.dataplane.pods.standins.http import Request, Response
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What the agent says about one container's sockets. ips: IPv4 first. log: path of the container's log."""
+    """What the agent says about one container's sockets. ips: IPv4 first. log: path of the container's log.
+
+    network: name of the network namespace.
+    """
 
     namespace: str
     pod: str
@@ -32,6 +35,7 @@ class Facts(msgspec.Struct, frozen=True):
     log: str = ""
     env: dict[str, str] = {}
     draining: bool = False
+    network: str = ""
     sockets: list[Socket] = []
 
 
