@@ -157,8 +157,8 @@ class Lab:
             self.create(kind, raw)
         return caught.value
 
-    def delete(self, kind: Kind, name: str) -> None:
-        self.api(lambda client: client.delete(kind, "default", name))
+    def delete(self, kind: Kind, name: str, namespace: str = "default") -> None:
+        self.api(lambda client: client.delete(kind, namespace, name))
 
 
 @dataclass(frozen=True)

@@ -277,6 +277,7 @@ ROWS = [
         ipFamilyPolicy="RequireDualStack",
         ipFamilies=["IPv6", "IPv4"],
     ),
+    row("dual-later", "single stack, before it becomes dual", Try("client-1", "cluster", seen="own")),
     row(
         "several-ports",
         "several ports, and one number for TCP and UDP",
@@ -449,3 +450,77 @@ def test_health_check_node_port(lab: Lab) -> None:
     lab.patch("external-local", {"spec": {"externalTrafficPolicy": "Cluster"}})
     eventually(lambda: lab.ask("outside", NODE["node-1"], port)[0]["outcome"] == "refused")
     check(lab, "external-local", Try("outside", "balancer", frozenset({"web-1"}), seen="node"))
+
+
+def test_addresses_are_objects(lab: Lab) -> None:
+    """IPAddress and ServiceCIDR: listed, made and deleted with their Service, a further range usable and protected."""
+    address = lab.cluster_ip("cluster-ip")
+    made = lab.get(kinds.IPADDRESS, address, "")
+    parent = {"group": "", "resource": "services", "namespace": "default", "name": "cluster-ip"}
+    assert made["spec"]["parentRef"] == parent
+    assert made["metadata"]["labels"]["ipaddress.kubernetes.io/ip-family"] == "IPv4"
+    listed = lab.kubectl("get", "ipaddresses")
+    assert f"{address} " in listed
+    assert "services/default/cluster-ip" in listed
+    assert "10.96.0.0/16,fd00:10:96::/112" in lab.kubectl("get", "servicecidrs")
+
+    lab.delete(kinds.IPADDRESS, address, "")
+    assert lab.get(kinds.IPADDRESS, address, "")["spec"]["parentRef"] == parent  # as long as the Service is there
+    cidr = {"metadata": {"name": "more"}, "spec": {"cidrs": ["10.200.0.0/28"]}}
+    lab.create(kinds.SERVICECIDR, cidr)
+    spec = {"clusterIP": "10.200.0.9", "selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]}
+    lab.create(kinds.SERVICE, {"metadata": {"name": "elsewhere", "namespace": "default"}, "spec": spec})
+    check(lab, "elsewhere", Try("client-1", "10.200.0.9", seen="own"))
+    lab.delete(kinds.SERVICECIDR, "more", "")
+    status = eventually(lambda: lab.get(kinds.SERVICECIDR, "more", "")["status"])
+    eventually(lambda: lab.get(kinds.SERVICECIDR, "more", "")["status"]["conditions"][0]["reason"] == "Terminating")
+    assert status
+    answer = lab.refused(
+        kinds.SERVICE,
+        {
+            "metadata": {"name": "late", "namespace": "default"},
+            "spec": {"clusterIP": "10.200.0.8", "ports": [{"port": 80}]},
+        },
+    )
+    assert "failed to allocate IP 10.200.0.8: the provided network does not match the current range" in str(answer)
+    lab.delete(kinds.SERVICE, "elsewhere")
+    eventually(lambda: "more" not in lab.kubectl("get", "servicecidrs", "-o", "name"))
+    assert "10.200.0.9" not in lab.kubectl("get", "ipaddresses", "-o", "name")
+
+
+def test_a_service_goes_to_two_families_and_back(lab: Lab) -> None:
+    first = lab.service("dual-later")["spec"]["clusterIPs"]
+    assert len(first) == 1
+    lab.patch("dual-later", {"spec": {"ipFamilyPolicy": "PreferDualStack"}})
+    both = lab.service("dual-later")["spec"]
+    assert both["clusterIPs"][:1] == first
+    assert both["ipFamilies"] == ["IPv4", "IPv6"]
+    check(lab, "dual-later", Try("client-1", "cluster6", seen="own"))
+    eventually(lambda: {each["addressType"] for each in lab.slices("dual-later")} == {"IPv4", "IPv6"})
+    lab.patch("dual-later", {"spec": {"ipFamilyPolicy": "SingleStack"}})
+    one = lab.service("dual-later")["spec"]
+    assert (one["clusterIPs"], one["ipFamilies"]) == (first, ["IPv4"])
+    eventually(lambda: {each["addressType"] for each in lab.slices("dual-later")} == {"IPv4"})
+    check(lab, "dual-later", Try("client-1", "cluster", seen="own"))
+    check(lab, "dual-later", Try("client-1", both["clusterIPs"][1], "silent"))
+
+
+def test_old_topology_keys(lab: Lab) -> None:
+    """Removed from the API; taken for what comes nearest, with a Warning header and an Event."""
+    spec = {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]}
+    keys = ["kubernetes.io/hostname", "topology.kubernetes.io/zone", "*"]
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "old-keys"},
+        "spec": {**spec, "topologyKeys": keys},
+    }
+    done = lab.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(manifest)).check()
+    said = f"spec.topologyKeys [{', '.join(keys)}] was removed in Kubernetes 1.22; it is taken as trafficDistribution"
+    assert f"Warning: {said}: PreferSameNode" in done.err
+    assert lab.service("old-keys")["spec"]["trafficDistribution"] == "PreferSameNode"
+    check(lab, "old-keys", Try("client-1", "cluster", frozenset({"web-1"})))
+    check(lab, "old-keys", Try("client-2", "cluster", frozenset({"web-2"})))
+    [event] = eventually(lambda: lab.events("old-keys"))
+    assert (event["type"], event["reason"]) == ("Warning", "TopologyKeysTranslated")
+    assert event["message"].startswith(said)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sealane.apiserver import custom, definitions
+from sealane.apiserver import custom, definitions, ranges
 from sealane.apiserver.attempts import Attempt, Steps, Write
 from sealane.apiserver.immutable import check_change
 from sealane.apiserver.resources import Served
-from sealane.apiserver.services import Allocated, allocate, without_former_type
+from sealane.apiserver.services import Allocated, addresses, allocate, owner_of, without_former_type
 from sealane.apiserver.store import Store
 from sealane.kube import kinds, schema
 from sealane.kube.defaults import defaulted
 from sealane.kube.kinds import Kind
-from sealane.kube.objects import Raw
+from sealane.kube.objects import Object, Raw
 from sealane.kube.problems import Part, Problem
 from sealane.kube.validation import as_api_error, validate
 from sealane.kube.validation.fields import check_fields
@@ -29,7 +29,10 @@ class Admission:
     def __init__(self, store: Store, steps: Steps, taken: definitions.Taken) -> None:
         self._steps = steps
         self._taken = taken
+        self._store = store
         self._allocated = Allocated()
+        for stored in store.items(ranges.ADDRESSES):
+            self._allocated.addresses[stored.object.name] = ranges.parent(stored.object)
         for stored in store.items(("", "services")):
             self._allocated.hold(stored.object.raw)
 
@@ -46,7 +49,7 @@ class Admission:
         else:
             raw = _checked(served, self._mutated(attempt), options)
         if served.kind == kinds.SERVICE:
-            raw = allocate(raw, None, self._allocated)
+            raw = self._with_addresses(raw, None)
         if served.kind == kinds.CRD:
             raw = definitions.completed(raw)
             _warn(raw, options)
@@ -74,7 +77,7 @@ class Admission:
             _warn(raw, options)
             raw = {**raw, "status": definitions.established(raw, self._taken, old)}
         if served.kind == kinds.SERVICE:
-            raw = allocate(raw, old, self._allocated)
+            raw = self._with_addresses(raw, old)
         self._steps.check(attempt.having(raw))
         return raw
 
@@ -116,6 +119,28 @@ class Admission:
                 self._allocated.release(old)
             if new is not None:
                 self._allocated.hold(new)
+            before, after = addresses(old), addresses(new)
+            if before or after:
+                ranges.record(self._store, before, after, owner_of(new or old or {}))
+        elif served.kind == kinds.IPADDRESS:
+            self._address_written(new, old)
+
+    def _address_written(self, new: Raw | None, old: Raw | None) -> None:
+        """An IPAddress is kept from other Services than its own; it stays while its Service does."""
+        address = (new or old or {})["metadata"]["name"]
+        if new is not None:
+            self._allocated.addresses.setdefault(address, ranges.parent(Object(new)))
+            return
+        owner = self._allocated.addresses.get(address, ("", ""))
+        service = self._store.head(("", "services"), *owner)
+        if service is not None and address in addresses(service.object.raw):
+            ranges.record(self._store, (), (address,), owner)
+        else:
+            self._allocated.addresses.pop(address, None)
+
+    def _with_addresses(self, service: Raw, old: Raw | None) -> Raw:
+        self._allocated.ranges = ranges.usable(self._store)
+        return allocate(service, old, self._allocated)
 
 
 def namespace_objects(namespace: str, root_ca: str) -> list[tuple[Kind, Raw]]:
@@ -143,6 +168,10 @@ def _defaulted(kind: Kind, new: Raw, old: Raw | None) -> Raw:
         metadata = new["metadata"]
         finalizers = [each for each in metadata.get("finalizers") or () if each != definitions.CUSTOM_RESOURCES]
         new = {**new, "metadata": {**metadata, "finalizers": [*finalizers, definitions.CUSTOM_RESOURCES]}}
+    elif kind == kinds.SERVICECIDR and old is None:
+        metadata = new["metadata"]
+        finalizers = [each for each in metadata.get("finalizers") or () if each != ranges.FINALIZER]
+        new = {**new, "metadata": {**metadata, "finalizers": [*finalizers, ranges.FINALIZER]}}
     elif kind == kinds.SERVICE and old is not None:
         new = without_former_type(new, old)
     return defaulted(new)
@@ -206,6 +235,8 @@ def born_status(served: Served, raw: Raw) -> Raw:
         return {**raw, "status": {"phase": "Pending", "qosClass": qos_class(raw.get("spec") or {})}}
     if kind == kinds.NAMESPACE:
         return {**raw, "status": {"phase": "Active"}}
+    if kind == kinds.SERVICECIDR:
+        return {**raw, "status": {"conditions": [ranges.condition(True, "", "Kubernetes Service CIDR is ready")]}}
     if kind in (kinds.SERVICE, kinds.INGRESS):
         return {**raw, "status": {"loadBalancer": {}}}
     if kind.group == "apps":

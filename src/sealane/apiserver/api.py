@@ -25,6 +25,7 @@ from sealane.apiserver.gc import Collector
 from sealane.apiserver.listing import ListOptions, Page
 from sealane.apiserver.logs import LogReader
 from sealane.apiserver.metadata import check_envelope, check_name, generated_name, timestamp, with_metadata
+from sealane.apiserver.ranges import Ranges
 from sealane.apiserver.resources import DEFINITIONS, NAMESPACES, Resources, Served
 from sealane.apiserver.selection import Selection, select
 from sealane.apiserver.states import born, counted, new_metadata, replacing
@@ -70,11 +71,13 @@ class Api:
         store.subscribe(self._committed)
         self._collector = Collector(self)
         self._contents = Contents(self)
+        self._ranges = Ranges(self)
         self._aggregation = Aggregation(self)
         with suppress(RuntimeError):  # made outside an event loop: the first commit wakes them
             asyncio.get_running_loop()
             self._collector.wake()
             self._contents.wake()
+            self._ranges.wake()
 
     # Reading
 

@@ -178,6 +178,16 @@ def _slice_endpoints(raw: Raw) -> str:
     return more([address for each in raw.get("endpoints") or () for address in each.get("addresses") or ()])
 
 
+# Addresses of Services
+
+
+def _parent_reference(raw: Raw) -> str:
+    reference = _spec(raw).get("parentRef") or {}
+    group = f".{reference['group']}" if reference.get("group") else ""
+    parts = (f"{reference.get('resource', '')}{group}", reference.get("namespace"), reference.get("name"))
+    return "/".join(part for part in parts if part) or "<none>"
+
+
 # Ingress and Gateway API
 
 
@@ -344,6 +354,8 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         shown("Ports", lambda raw: "80, 443" if _spec(raw).get("tls") else "80"),
         AGE,
     ),
+    kinds.IPADDRESS: (NAME, shown("ParentRef", _parent_reference), AGE),
+    kinds.SERVICECIDR: (NAME, shown("CIDRs", lambda raw: ",".join(_spec(raw).get("cidrs") or ())), AGE),
     kinds.INGRESSCLASS: (NAME, text("Controller", "spec", "controller"), shown("Parameters", _parameters), AGE),
     kinds.GATEWAYCLASS: (
         NAME,

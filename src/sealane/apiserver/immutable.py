@@ -23,6 +23,7 @@ FIELDS: Mapping[Kind, tuple[tuple[str, ...], ...]] = {
     kinds.DAEMONSET: (("spec", "selector"),),
     kinds.SECRET: (("type",),),
     kinds.ENDPOINTSLICE: (("addressType",),),
+    kinds.IPADDRESS: (("spec", "parentRef"),),
     kinds.INGRESSCLASS: (("spec", "controller"),),
 }
 

@@ -10,12 +10,13 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any
 
 import msgspec
 
 from sealane.apiserver.errors import bad_request, invalid, required
-from sealane.kube.kinds import NAMESPACE, SERVICE, Kind
+from sealane.kube.kinds import IPADDRESS, NAMESPACE, SERVICE, Kind
 from sealane.kube.objects import Raw
 
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # as k8s.io/apimachinery/pkg/util/rand: no vowels, no words
@@ -91,6 +92,10 @@ def check_name(kind: Kind, name: str, field: str = "metadata.name") -> None:
         pattern, longest, what = _LABEL, 63, _LABEL_SAYS
     elif kind == SERVICE:
         pattern, longest, what = _LABEL_1035, 63, _LABEL_1035_SAYS
+    elif kind == IPADDRESS:
+        if not _is_canonical(name):
+            raise invalid(kind, name, (field, "FieldValueInvalid", f'Invalid value: "{name}": {_ADDRESS_SAYS}'))
+        return
     elif kind.group == "rbac.authorization.k8s.io":
         pattern, longest, what = _PATH_SEGMENT, 253, 'may not be "." or ".." or contain "/" or "%"'
     else:
@@ -102,6 +107,14 @@ def check_name(kind: Kind, name: str, field: str = "metadata.name") -> None:
     raise invalid(kind, name, (field, "FieldValueInvalid", f'Invalid value: "{name}": {what}'))
 
 
+def _is_canonical(address: str) -> bool:
+    try:
+        return str(ip_address(address)) == address
+    except ValueError:
+        return False
+
+
+_ADDRESS_SAYS = "must be an IP address in canonical form"
 _LABEL_SAYS = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
     "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "

@@ -19,8 +19,6 @@ from sealane.kube.objects import Raw
 from sealane.network.addresses import NODE_PORTS, SERVICES, IPNetwork
 
 FAMILIES = ("IPv4", "IPv6")
-_RANGES: Mapping[str, IPNetwork] = {"IPv4": SERVICES[0], "IPv6": SERVICES[1]}
-_STATIC_ADDRESSES = 256  # min(max(16, size / 16), 256): only for those who ask for one of them
 _STATIC_PORTS = 86  # min(max(16, size / 32), 128)
 
 Owner = tuple[str, str]
@@ -33,19 +31,20 @@ class Allocated:
 
     addresses: dict[str, Owner] = field(default_factory=dict)
     ports: dict[int, Owner] = field(default_factory=dict)
-    next_address: dict[str, int] = field(default_factory=dict)
+    ranges: Sequence[IPNetwork] = SERVICES
+    next_address: dict[IPNetwork, int] = field(default_factory=dict)
     next_port: int = _STATIC_PORTS
 
     def hold(self, service: Raw) -> None:
-        owner = _owner(service)
-        for address in _addresses(service):
+        owner = owner_of(service)
+        for address in addresses(service):
             self.addresses[address] = owner
         for port in node_ports(service):
             self.ports[port] = owner
 
     def release(self, service: Raw) -> None:
-        owner = _owner(service)
-        for address in _addresses(service):
+        owner = owner_of(service)
+        for address in addresses(service):
             if self.addresses.get(address) == owner:
                 del self.addresses[address]
         for port in node_ports(service):
@@ -54,18 +53,22 @@ class Allocated:
 
     def free_address(self, family: str) -> str | None:
         """The next free one, round and round: what was released is not handed out at once."""
-        network = _RANGES[family]
-        size = min(network.num_addresses - 2, 1 << 16)
-        start = self.next_address.get(family, _STATIC_ADDRESSES)
-        for step in range(size):
-            offset = 1 + (start + step) % size
-            if offset <= _STATIC_ADDRESSES and step < size - _STATIC_ADDRESSES:
-                continue  # the static band comes last
-            address = str(network[offset])
-            if address not in self.addresses:
-                self.next_address[family] = offset
-                return address
+        for network in self.of_family(family):
+            size = min(network.num_addresses - 2, 1 << 16)
+            static = static_band(network)
+            start = self.next_address.get(network, static)
+            for step in range(size):
+                offset = 1 + (start + step) % size
+                if offset <= static and step < size - static:
+                    continue  # the static band comes last
+                address = str(network[offset])
+                if address not in self.addresses:
+                    self.next_address[network] = offset
+                    return address
         return None
+
+    def of_family(self, family: str) -> list[IPNetwork]:
+        return [network for network in self.ranges if network.version == (4 if family == FAMILIES[0] else 6)]
 
     def free_port(self, taken: set[int]) -> int | None:
         size = len(NODE_PORTS)
@@ -80,11 +83,16 @@ class Allocated:
         return None
 
 
+def static_band(network: IPNetwork) -> int:
+    """How many of a range's first addresses are only for those who ask for one of them."""
+    return min(max(16, network.num_addresses // 16), 256, max(network.num_addresses - 3, 0))
+
+
 def allocate(service: Raw, old: Raw | None, allocated: Allocated) -> Raw:
     """`service` with its addresses and node ports, which are not held yet. Raises ApiError 422."""
     spec = dict(service.get("spec") or {})
     was: Mapping[str, Any] = (old or {}).get("spec") or {}
-    name, owner = service["metadata"]["name"], _owner(service)
+    name, owner = service["metadata"]["name"], owner_of(service)
     if spec.setdefault("type", "ClusterIP") == "ExternalName":
         kept = {key: value for key, value in spec.items() if key not in _ADDRESS_FIELDS}
         return {**service, "spec": {**kept, **({"ports": _without_ports(spec)} if spec.get("ports") else {})}}
@@ -127,6 +135,7 @@ _ADDRESS_FIELDS = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "h
 def _addresses_of(name: str, owner: Owner, spec: Raw, was: Mapping[str, Any], allocated: Allocated) -> None:
     asked = list(spec.get("clusterIPs") or ())
     if was.get("clusterIPs") and was.get("type") != "ExternalName":
+        asked = _without_second(spec, was, asked)
         # Whoever writes the object without addresses keeps those it has.
         if not spec.get("clusterIP"):
             spec["clusterIP"] = was["clusterIP"]
@@ -135,6 +144,10 @@ def _addresses_of(name: str, owner: Owner, spec: Raw, was: Mapping[str, Any], al
         if spec["clusterIP"] != was["clusterIP"] or asked[0] != was["clusterIPs"][0]:
             raise _refused(name, "spec.clusterIPs[0]", asked, "may not change once set")
         spec.setdefault("ipFamilies", list(was.get("ipFamilies") or ()))
+        if spec["ipFamilies"][:1] != (was.get("ipFamilies") or [])[:1]:
+            raise _refused(name, "spec.ipFamilies[0]", spec["ipFamilies"][0], "may not change once set")
+        if spec["clusterIP"] != "None" and len(was["clusterIPs"]) > 1 and asked[1:] not in ([], was["clusterIPs"][1:]):
+            raise _refused(name, "spec.clusterIPs[1]", asked, "may not change once set")
         spec.setdefault("ipFamilyPolicy", was.get("ipFamilyPolicy") or "SingleStack")
     elif spec.get("clusterIP") and not asked:
         asked = [spec["clusterIP"]]
@@ -156,10 +169,23 @@ def _addresses_of(name: str, owner: Owner, spec: Raw, was: Mapping[str, Any], al
             continue
         address = allocated.free_address(family)
         if address is None:
-            raise ApiError(500, "InternalError", f"failed to allocate a serviceIP: {_RANGES[family]} is full")
+            raise ApiError(500, "InternalError", "failed to allocate a serviceIP: range is full")
         found.append(address)
     spec["clusterIPs"] = found
     spec["clusterIP"] = found[0]
+
+
+def _without_second(spec: Raw, was: Mapping[str, Any], asked: list[str]) -> list[str]:
+    """Who goes back to a single stack need not take away the second address and family.
+
+    Source: trimFieldsForDualStackDowngrade in pkg/registry/core/service/strategy.go
+    """
+    if spec.get("ipFamilyPolicy") != "SingleStack" or was.get("ipFamilyPolicy") == "SingleStack":
+        return asked
+    if spec.get("ipFamilies", was.get("ipFamilies")) == was.get("ipFamilies") and asked in ([], was["clusterIPs"]):
+        spec["ipFamilies"] = list(was.get("ipFamilies") or ())[:1]
+        spec["clusterIPs"] = asked = list(was["clusterIPs"])[:1]
+    return asked
 
 
 def _families(name: str, spec: Raw, asked: Sequence[str], headless: bool) -> Sequence[str]:
@@ -215,17 +241,15 @@ def _explicit(
     held: set[str],
     allocated: Allocated,
 ) -> str:
-    network = _RANGES[family]
-    if ip_address(address) not in network:
-        why = (
-            f"failed to allocate IP {address}: the provided IP ({address}) is not in the valid range. "
-            f"The range of valid IPs is {network}"
-        )
-        raise _refused(name, "spec.clusterIPs", asked, why)
+    if address in held:
+        return address
+    if not any(ip_address(address) in network for network in allocated.of_family(family)):
+        why = f"failed to allocate IP {address}: the provided network does not match the current range"
+        raise _refused(name, "spec.clusterIPs", [address], why)
     address = str(ip_address(address))
     if address not in held and allocated.addresses.get(address, owner) != owner:
         why = f"failed to allocate IP {address}: provided IP is already allocated"
-        raise _refused(name, "spec.clusterIPs", asked, why)
+        raise _refused(name, "spec.clusterIPs", [address], why)
     return address
 
 
@@ -291,13 +315,13 @@ def _without_ports(spec: Raw) -> list[Raw]:
     return [{key: value for key, value in port.items() if key != "nodePort"} for port in spec.get("ports") or ()]
 
 
-def _owner(service: Raw) -> Owner:
+def owner_of(service: Raw) -> Owner:
     metadata = service["metadata"]
     return metadata.get("namespace") or "", metadata["name"]
 
 
-def _addresses(service: Raw) -> list[str]:
-    return [each for each in (service.get("spec") or {}).get("clusterIPs") or () if each != "None"]
+def addresses(service: Raw | None) -> list[str]:
+    return [each for each in ((service or {}).get("spec") or {}).get("clusterIPs") or () if each != "None"]
 
 
 def node_ports(service: Raw) -> list[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sealane.apiserver.ranges import default_cidr
 from sealane.kube import kinds
 from sealane.kube.client import ApiError, Client
 from sealane.kube.kinds import Kind
@@ -90,6 +91,7 @@ def objects(dns_replicas: int) -> list[tuple[Kind, Raw]]:
     """The bootstrap objects in the order in which they can be created."""
     made = [(kinds.NAMESPACE, _object(kinds.NAMESPACE, name, "")) for name in NAMESPACES]
     made += [
+        (kinds.SERVICECIDR, default_cidr()),
         (kinds.SERVICE, _kubernetes_service()),
         (kinds.ENDPOINTSLICE, _kubernetes_slice()),
         (kinds.ENDPOINTS, _kubernetes_endpoints()),

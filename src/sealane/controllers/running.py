@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from sealane.controllers import service_events
 from sealane.controllers.endpointslices import derive_endpoints, endpoint_writers
 from sealane.controllers.pods import facts_of
 from sealane.controllers.reconciler import Reconciler
@@ -92,11 +93,13 @@ def start(client: Client, sources: Mapping[Kind, Source[Key, Object]]) -> Contro
             "statefulset-controller",
             "daemonset-controller",
             "loadbalancer-controller",
+            "service-controller",
             "default-scheduler",
         )
     }
     scheduler = Scheduler(client, sources[POD], sources[NODE], sources[NAMESPACE], recorders["default-scheduler"])
     model = derive_endpoints(sources[SERVICE], sources[POD], sources[NODE], sources[ENDPOINTSLICE], sources[ENDPOINTS])
+    service_events.start(recorders["service-controller"], sources[SERVICE], model.endpoints)
     writers = endpoint_writers(client, model, sources[ENDPOINTSLICE], sources[ENDPOINTS])
     reconcilers = [
         deployment_controller(client, sources, pods, recorders["deployment-controller"]),

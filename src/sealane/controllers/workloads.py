@@ -22,8 +22,7 @@ from sealane.kube.kinds import (
     Kind,
 )
 from sealane.kube.objects import Key, Object
-from sealane.network.services.annotations import unhonoured
-from sealane.reactive.collections import ByIndex, Change, Collection, derive
+from sealane.reactive.collections import ByIndex, Change, Collection
 from sealane.reactive.recorder import Recorder
 
 Sources = Mapping[Kind, Collection[Key, Object]]
@@ -111,15 +110,7 @@ def loadbalancer_controller(client: Client, sources: Sources, recorder: Recorder
             if change.new is None:
                 pool.hold(change.key, ())
 
-    def explain(changes: Sequence[Change[Key, tuple[str, ...]]]) -> None:
-        for change in changes:
-            service = services.get(change.key)
-            if service is not None and change.new:
-                recorder.record(service, "Warning", "AnnotationIgnored", "; ".join(change.new))
-
     services.subscribe(gone, replay=False)
-    ignored = derive("ignored annotations", services, lambda _key, service, _fetch: unhonoured(service) or None)
-    ignored.subscribe(explain)
     return Reconciler(client, SERVICE, sources, lambda service: loadbalancers.plan(service, pool), recorder)
 
 

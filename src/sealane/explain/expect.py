@@ -11,6 +11,7 @@ from ipaddress import ip_network
 from itertools import cycle
 from typing import Any
 
+from sealane.kube.defaults.topology_keys import without_keys
 from sealane.kube.objects import Object, Origin, Raw
 from sealane.kube.selectors import LabelSelector
 from sealane.network.addresses import INTERNAL_LOAD_BALANCERS, LOAD_BALANCERS, SERVICES, plan_node
@@ -30,7 +31,7 @@ FIRST_POD = 2
 
 def expected(objects: Iterable[Object], nodes: int = 3) -> list[Object]:
     """`objects` and all that follows from them in a cluster of `nodes` nodes (or of those among the objects)."""
-    found = list(objects)
+    found = [Object(without_keys(each.raw), each.origin) if each.kind == "Service" else each for each in objects]
     found = _with_namespaces(found)
     if not _of(found, "Node"):
         found += [_node(index) for index in range(1, nodes + 1)]

@@ -60,6 +60,8 @@ ENDPOINTSLICE = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"
 NETWORKPOLICY = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", True, ("netpol",), subresources=())
 INGRESS = Kind("networking.k8s.io", "v1", "Ingress", "ingresses", True, ("ing",))
 INGRESSCLASS = Kind("networking.k8s.io", "v1", "IngressClass", "ingressclasses", False, subresources=())
+IPADDRESS = Kind("networking.k8s.io", "v1", "IPAddress", "ipaddresses", False, ("ip",), subresources=())
+SERVICECIDR = Kind("networking.k8s.io", "v1", "ServiceCIDR", "servicecidrs", False)
 _GATEWAY = "gateway.networking.k8s.io"
 GATEWAYCLASS = Kind(_GATEWAY, "v1", "GatewayClass", "gatewayclasses", False, ("gc",), ("gateway-api",))
 GATEWAY = Kind(_GATEWAY, "v1", "Gateway", "gateways", True, ("gtw",), ("gateway-api",))

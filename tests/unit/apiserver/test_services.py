@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -69,7 +70,7 @@ def test_explicit_addresses() -> None:
     assert spec["clusterIPs"] == ["10.96.0.10", "fd00:10:96::a"]
     with pytest.raises(ApiError, match=r"failed to allocate IP 10\.96\.0\.10: provided IP is already allocated"):
         allocate(service("other", clusterIP="10.96.0.10"), None, allocated)
-    with pytest.raises(ApiError, match=r"The range of valid IPs is 10\.96\.0\.0/16"):
+    with pytest.raises(ApiError, match="the provided network does not match the current range"):
         allocate(service("other", clusterIP="10.0.0.1"), None, allocated)
     with pytest.raises(ApiError, match="must be a valid IP address"):
         allocate(service("other", clusterIP="ten"), None, allocated)
@@ -90,10 +91,29 @@ def test_a_second_family_can_be_added_and_taken_away() -> None:
     spec = {**old["spec"], "ipFamilyPolicy": "PreferDualStack"}
     both = made(allocated, {**old, "spec": spec}, old)
     assert both["spec"]["clusterIPs"] == ["10.96.1.1", "fd00:10:96::101"]
-    spec = {**both["spec"], "ipFamilyPolicy": "SingleStack", "clusterIPs": ["10.96.1.1"], "ipFamilies": ["IPv4"]}
-    one = made(allocated, {**both, "spec": spec}, both)
-    assert one["spec"]["clusterIPs"] == ["10.96.1.1"]
+    for fields in ({}, {"clusterIPs": ["10.96.1.1"], "ipFamilies": ["IPv4"]}):
+        spec = {**both["spec"], "ipFamilyPolicy": "SingleStack", **fields}
+        one = allocate({**both, "spec": spec}, both, allocated)
+        assert one["spec"]["clusterIPs"] == ["10.96.1.1"]
+        assert one["spec"]["ipFamilies"] == ["IPv4"]
+    made(allocated, one, both)
     assert list(allocated.addresses) == ["10.96.1.1"]
+
+
+def test_the_first_family_and_a_second_address_stay() -> None:
+    allocated = Allocated()
+    both = made(allocated, service(ipFamilyPolicy="RequireDualStack"))
+    for fields in ({"ipFamilies": ["IPv6", "IPv4"]}, {"clusterIPs": ["10.96.1.1", "fd00:10:96::7"]}):
+        with pytest.raises(ApiError, match="may not change once set"):
+            allocate({**both, "spec": {**both["spec"], **fields}}, both, allocated)
+
+
+def test_a_further_range() -> None:
+    allocated = Allocated(ranges=(ip_network("10.96.0.0/29"), ip_network("10.200.0.0/28")))
+    found = [made(allocated, service(f"s{number}"))["spec"]["clusterIP"] for number in range(6)]
+    assert sum(address.startswith("10.96.0.") for address in found) == 6
+    assert made(allocated, service("more"))["spec"]["clusterIP"].startswith("10.200.0.")
+    assert made(allocated, service("asked", clusterIP="10.200.0.9"))["spec"]["clusterIP"] == "10.200.0.9"
 
 
 def test_node_ports() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sealane.kube.defaults.topology_keys import without_keys
 from sealane.kube.kinds import Kind
 from sealane.kube.manifests.documents import Document, Unreadable, documents
 from sealane.kube.manifests.served import BUILTIN, Served, definitions, why_unknown
@@ -182,7 +183,9 @@ def _check(raw: Raw, origin: Origin, served: Served) -> Iterator[ManifestProblem
         wrong = "kind" if any(version == api_version for version, _ in served) else "apiVersion"
         yield problem(why_unknown(api_version, kind, served), wrong)
         return
-    for each in validate(raw, namespaced=found.namespaced):
+    # The API takes the keys of old manifests, with a warning (kube/defaults/topology_keys).
+    checked = without_keys(raw) if kind == "Service" and isinstance(raw.get("spec"), dict) else raw
+    for each in validate(checked, namespaced=found.namespaced):
         yield problem(str(each), *each.path)
 
 

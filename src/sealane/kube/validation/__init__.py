@@ -17,7 +17,13 @@ from sealane.kube.validation.gateways import check_gateway, check_route
 from sealane.kube.validation.metadata import check_metadata
 from sealane.kube.validation.networking import check_ingress, check_ingress_class, check_network_policy
 from sealane.kube.validation.pods import check_pod
-from sealane.kube.validation.services import check_endpoint_slice, check_endpoints, check_service
+from sealane.kube.validation.services import (
+    check_endpoint_slice,
+    check_endpoints,
+    check_ip_address,
+    check_service,
+    check_service_cidr,
+)
 from sealane.kube.validation.workloads import check_workload
 
 __all__ = ["Problem", "as_api_error", "validate"]
@@ -52,9 +58,11 @@ _RULES: dict[tuple[str, str], Rule] = {
     ("gateway.networking.k8s.io", "TCPRoute"): check_route,
     ("gateway.networking.k8s.io", "TLSRoute"): check_route,
     ("gateway.networking.k8s.io", "UDPRoute"): check_route,
+    ("networking.k8s.io", "IPAddress"): check_ip_address,
     ("networking.k8s.io", "Ingress"): check_ingress,
     ("networking.k8s.io", "IngressClass"): check_ingress_class,
     ("networking.k8s.io", "NetworkPolicy"): check_network_policy,
+    ("networking.k8s.io", "ServiceCIDR"): check_service_cidr,
 }
 _SCOPES = {(kind.group, kind.kind): kind.namespaced for kind in kinds.BUILTIN}
 

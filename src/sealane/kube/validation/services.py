@@ -140,3 +140,27 @@ def check_endpoints(obj: Part) -> Iterator[Problem]:
         for port in subset.each("ports"):
             yield from check_port(port["port"], None)
         yield from check_unique(subset.each("ports"), "name")
+
+
+def check_ip_address(obj: Part) -> Iterator[Problem]:
+    parent = obj["spec"]["parentRef"]
+    if not parent.present:
+        yield parent.required()
+        return
+    for field in ("resource", "name"):
+        if parent[field].empty:
+            yield parent[field].required()
+
+
+def check_service_cidr(obj: Part) -> Iterator[Problem]:
+    cidrs = obj["spec"]["cidrs"]
+    given = obj["spec"].each("cidrs")
+    if not given:
+        yield cidrs.required("at least one CIDR required")
+    elif len(given) > 2:
+        yield cidrs.invalid("may only hold up to 2 values", [each.value for each in given])
+    for each in given:
+        yield from check_text(each, names.cidr)
+    if len(given) == 2 and len({":" in str(each.value) for each in given}) < 2:
+        why = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
+        yield cidrs.invalid(why, [each.value for each in given])

@@ -1,0 +1,112 @@
+"""Events about what a Service asks for that it does not get, or not as it may be meant. Nothing is silently ignored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sealane.kube.defaults.topology_keys import ANNOTATION as TOPOLOGY_KEYS
+from sealane.kube.defaults.topology_keys import explained as explained_keys
+from sealane.kube.objects import Key, Object, Raw
+from sealane.network.addresses import canonical
+from sealane.network.endpoints import pod_selector
+from sealane.network.services.annotations import unhonoured
+from sealane.reactive.collections import Change, Collection, Fetch, derive
+from sealane.reactive.recorder import Recorder
+
+PATIENCE = 5.0
+"""Seconds for which a Service may select nothing before that is worth a word: pods come after their Service."""
+
+
+class Remark(NamedTuple):
+    reason: str
+    message: str
+
+
+class External(NamedTuple):
+    """The addresses and ports that a Service claims as its externalIPs."""
+
+    key: Key
+    created: str
+    claims: tuple[tuple[str, str, int], ...]
+
+
+def remarks(service: Object) -> tuple[Remark, ...]:
+    """What a Service says that deserves an Event, by itself."""
+    found = []
+    if ignored := unhonoured(service):
+        found.append(Remark("AnnotationIgnored", "; ".join(ignored)))
+    if keys := service.annotations.get(TOPOLOGY_KEYS):
+        found.append(Remark("TopologyKeysTranslated", explained_keys(keys.split(","))))
+    return tuple(found)
+
+
+def external(service: Object) -> External | None:
+    addresses = service.spec.get("externalIPs") or ()
+    if not addresses:
+        return None
+    claims = tuple(
+        (canonical(address), port.get("protocol") or "TCP", int(port["port"]))
+        for address in addresses
+        for port in service.spec.get("ports") or ()
+    )
+    return External(service.key, service.metadata.get("creationTimestamp") or "", claims)
+
+
+def start(recorder: Recorder, services: Collection[Key, Object], endpoints: Collection[Key, Raw]) -> None:
+    """endpoints: the wanted Endpoints of every Service that has a selector. Needs a running event loop."""
+    claims = derive("external addresses", services, lambda _key, service, _fetch: external(service))
+
+    def rivals(_key: Key, own: External, fetch: Fetch) -> tuple[Remark, ...] | None:
+        found = []
+        for claim in own.claims:
+            holder = min(fetch(claims, index=_claims, value=claim), key=lambda each: (each.created, each.key))
+            if holder.key != own.key:
+                text = f"externalIP {claim[0]} port {claim[2]}/{claim[1]} belongs to the older Service "
+                found.append(Remark("ExternalIPConflict", f"{text}{holder.key.namespace}/{holder.key.name}"))
+        return tuple(found) or None
+
+    def said(changes: Sequence[Change[Key, tuple[Remark, ...]]]) -> None:
+        for change in changes:
+            service = services.get(change.key)
+            for remark in change.new or ():
+                if service is not None and remark not in (change.old or ()):
+                    recorder.record(service, "Warning", remark.reason, remark.message)
+
+    derive("remarks on Services", services, lambda _key, service, _fetch: remarks(service) or None).subscribe(said)
+    derive("rivals for addresses", claims, rivals).subscribe(said)
+    _Unselected(recorder, services, endpoints)
+
+
+def _claims(external: External) -> tuple[tuple[str, str, int], ...]:
+    """Index of Services by what they claim."""
+    return external.claims
+
+
+class _Unselected:
+    """Says of a Service that it selects nothing, when that has been so for a while."""
+
+    def __init__(self, recorder: Recorder, services: Collection[Key, Object], endpoints: Collection[Key, Raw]) -> None:
+        self._recorder = recorder
+        self._services = services
+        self._endpoints = endpoints
+        self._waiting: dict[Key, asyncio.TimerHandle] = {}
+        endpoints.subscribe(self._changed)
+
+    def _changed(self, changes: Sequence[Change[Key, Raw]]) -> None:
+        loop = asyncio.get_running_loop()
+        for change in changes:
+            waiting = self._waiting.pop(change.key, None)
+            if waiting is not None:
+                waiting.cancel()
+            if change.new is not None and not change.new["subsets"]:
+                self._waiting[change.key] = loop.call_later(PATIENCE, self._say, change.key)
+
+    def _say(self, key: Key) -> None:
+        del self._waiting[key]
+        service = self._services.get(Key("", "Service", key.namespace, key.name))
+        selector = pod_selector(service) if service is not None else None
+        if service is not None and selector is not None:
+            text = f"no pod is selected by {selector} and has the ports: nobody can answer for this Service"
+            self._recorder.record(service, "Warning", "NoEndpoints", text)
