@@ -19,6 +19,9 @@ from typing import Any
 
 import uvloop
 
+from sealane.apiserver import pki
+from sealane.apiserver.access.keys import SigningKey
+from sealane.apiserver.access.tokens import AccountTokens
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
 from sealane.apiserver.store import Store
@@ -27,7 +30,6 @@ from sealane.dataplane.linux.handoff import Giver
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.pods import spawner, standins
 from sealane.dataplane.pods.agent import AgentSocket
-from sealane.dataplane.pods.files import ServiceAccountFiles
 from sealane.dataplane.pods.logfile import Query, Shown, read
 from sealane.dataplane.pods.runtime import PodRuntime, Sources
 from sealane.dataplane.pods.spawning import Spawner
@@ -67,7 +69,8 @@ class World:
 
     async def start(self) -> None:
         self.store = Store.open(self.folder / "store.db")
-        self.client = LocalClient(Api(self.store))
+        key = SigningKey(pki.ensure(self.folder / "pki").account_key)
+        self.client = LocalClient(Api(self.store, root_ca="the-ca", accounts=AccountTokens(self.store, key)))
         for name in ("default", "shop"):
             await self.client.create(kinds.NAMESPACE, {"metadata": {"name": name}})
         await self.start_agent(self.channel)
@@ -89,7 +92,6 @@ class World:
             self.spawner,
             run_dir=self.run,
             log_dir=self.logs,
-            account=ServiceAccountFiles("the-token", "the-ca"),
             hide=[str(self.folder)],
         )
         agent = AgentSocket(self.runtime, self.agent_socket)

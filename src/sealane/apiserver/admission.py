@@ -7,7 +7,7 @@ from typing import Any
 
 from sealane.apiserver import custom, definitions, ranges
 from sealane.apiserver.attempts import Attempt, Steps, Write
-from sealane.apiserver.immutable import check_change
+from sealane.apiserver.immutable import check_added, check_change
 from sealane.apiserver.resources import Served
 from sealane.apiserver.services import Allocated, addresses, allocate, owner_of, without_former_type
 from sealane.apiserver.store import Store
@@ -71,7 +71,10 @@ class Admission:
             self._steps.check(attempt.having(raw))
             return raw
         raw = _checked(served, self._mutated(attempt), options)
-        check_change(served, raw, old)
+        if subresource == "ephemeralcontainers":
+            check_added(raw, old)
+        else:
+            check_change(served, raw, old)
         if served.kind == kinds.CRD:
             raw = definitions.changed(raw, old)
             _warn(raw, options)

@@ -252,6 +252,13 @@ class Api:
         served = self.resources.of(kinds.POD)
         await self.change(served, namespace, name, lambda old: bound(old, binding), "binding", options)
 
+    async def account_token(self, namespace: str, name: str, asked: Raw) -> Raw:
+        """The answer to a TokenRequest for a ServiceAccount."""
+        account = await self.get(kinds.SERVICEACCOUNT, namespace, name)
+        if self.accounts is None:
+            raise ApiError(501, "NotImplemented", "this server signs no tokens")
+        return self.accounts.request(account.object, asked)
+
     async def change(
         self,
         served: Served,
@@ -322,7 +329,7 @@ class Api:
             new = replacing(served, old, wanted, subresource)
             if applies:
                 new = with_metadata(new, managedFields=wanted["metadata"].get("managedFields"))
-        if subresource in ("", "status") and new != old:
+        if subresource in ("", "status", "ephemeralcontainers") and new != old:
             new = self.admission.update(served, new, old, subresource, options)
         if not applies and new != old:
             manager = options.manager or "unknown"

@@ -48,6 +48,11 @@ class Contents:
         for resource in (NAMESPACES, DEFINITIONS):
             for stored in api.store.items(resource):
                 self._look(Address(resource, "", stored.object.name), stored.object)
+        if api.root_ca:  # a restored store brings that of another cluster
+            for stored in api.store.items(("", "configmaps")):
+                found = stored.object
+                if found.name == _FURNITURE["", "configmaps"] and _root(found.raw) != api.root_ca:
+                    self._bare[found.namespace] = None
         api.store.subscribe(self._committed)
 
     def _look(self, address: Address, found: Object) -> None:
@@ -157,9 +162,17 @@ class Contents:
     async def _furnish(self, namespace: str) -> None:
         for kind, raw in namespace_objects(namespace, self._api.root_ca):
             try:
-                await self._api.create(kind, namespace, raw)
-            except ApiError as error:  # it is there, or the namespace goes
+                if self._api.store.get((kind.group, kind.plural), namespace, raw["metadata"]["name"]) is None:
+                    await self._api.create(kind, namespace, raw)
+                elif "data" in raw:
+                    patch = {"data": raw["data"]}
+                    await self._api.patch(kind, namespace, raw["metadata"]["name"], patch)
+            except ApiError as error:  # the namespace goes
                 log.debug("%s: %s", namespace, error)
+
+
+def _root(configmap: Raw) -> str:
+    return str((configmap.get("data") or {}).get("ca.crt") or "")
 
 
 def _without_kubernetes(raw: Raw) -> Raw:

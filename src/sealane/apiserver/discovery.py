@@ -57,7 +57,7 @@ SUBRESOURCE_VERBS = {
 def subresources(served: Served) -> list[str]:
     found = list(served.kind.subresources)
     if served.kind == kinds.POD:
-        found += ["log", "exec", "attach", "portforward", "binding", "eviction"]
+        found += ["log", "exec", "attach", "portforward", "binding", "eviction", "ephemeralcontainers"]
     elif served.kind == kinds.NAMESPACE:
         found.append("finalize")
     elif served.kind == kinds.SERVICEACCOUNT:

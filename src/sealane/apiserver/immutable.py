@@ -84,6 +84,32 @@ def _check_pod(new: Raw, old: Raw) -> None:
         raise _forbidden(kinds.POD, name, "spec.tolerations", _TOLERATIONS_SAY)
 
 
+def check_added(new: Raw, old: Raw) -> None:
+    """Ephemeral containers only come: Raises ApiError 422 when one has gone or is another now.
+
+    Source: ValidatePodEphemeralContainersUpdate of k8s.io/kubernetes/pkg/apis/core/validation.
+    """
+    field, name, spec = "spec.ephemeralContainers", new["metadata"]["name"], new["spec"]
+    now = {each["name"]: each for each in spec.get("ephemeralContainers") or ()}
+    for each in (old.get("spec") or {}).get("ephemeralContainers") or ():
+        if each["name"] not in now:
+            why = f'Forbidden: existing ephemeral containers "{each["name"]}" may not be removed'
+            raise _forbidden(kinds.POD, name, field, why)
+        if now[each["name"]] != each:
+            why = f'Forbidden: existing ephemeral containers "{each["name"]}" may not be changed'
+            raise _forbidden(kinds.POD, name, field, why)
+    others = {each["name"] for key in ("containers", "initContainers") for each in spec.get(key) or ()}
+    for number, each in enumerate(spec.get("ephemeralContainers") or ()):
+        at = f"{field}[{number}]"
+        if each["name"] in others:
+            raise invalid(kinds.POD, name, (f"{at}.name", "FieldValueDuplicate", f'Duplicate value: "{each["name"]}"'))
+        target = each.get("targetContainerName")
+        if target and target not in others:
+            raise invalid(
+                kinds.POD, name, (f"{at}.targetContainerName", "FieldValueNotFound", f'Not found: "{target}"')
+            )
+
+
 def _fixed(spec: Raw) -> Raw:
     """The part of a pod's spec that never changes. Scheduling gates only go, which their own rule holds."""
     found = _without(spec, _POD_MAY_CHANGE)

@@ -58,6 +58,10 @@ class LocalClient:
     async def bind(self, pod: Object, node: str) -> None:
         await self._api.bind(pod.namespace, pod.name, binding(pod, node))
 
+    async def account_token(self, namespace: str, name: str, spec: Raw) -> Raw:
+        status: Raw = (await self._api.account_token(namespace, name, {"spec": spec}))["status"]
+        return status
+
     async def update(self, kind: Kind, raw: Raw, *, subresource: str = "") -> Object:
         metadata = raw.get("metadata") or {}
         namespace, name = metadata.get("namespace") or "default", metadata.get("name") or ""

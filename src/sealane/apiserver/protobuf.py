@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import struct
 import time
-from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -19,11 +18,11 @@ from typing import Any
 import msgspec
 
 from sealane.apiserver.errors import bad_request
+from sealane.apiserver.wire import fields, read_varint, signed
 from sealane.kube.objects import Raw
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\x00"
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 class _Table(msgspec.Struct, frozen=True):
@@ -41,8 +40,8 @@ def decode(data: bytes) -> Raw:
     if not data.startswith(_MAGIC):
         raise bad_request("the body of the request is not in Kubernetes' protobuf encoding")
     try:
-        unknown = dict(_fields(data[len(_MAGIC) :]))
-        names = {number: value.decode() for number, value in _fields(unknown.get(1, b""))}
+        unknown = dict(fields(data[len(_MAGIC) :]))
+        names = {number: value.decode() for number, value in fields(unknown.get(1, b""))}
         api_version, kind = names.get(1, ""), names.get(2, "")
         table = _table()
         # Options are sent in the version of the group that they are for.
@@ -54,48 +53,11 @@ def decode(data: bytes) -> Raw:
         raise bad_request(f"the body of the request is not valid protobuf: {error}") from None
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
-    """Number and value of each field: int for varints and fixed numbers, bytes for all else."""
-    position, end = 0, len(data)
-    while position < end:
-        key, position = _varint(data, position)
-        wire = key & 7
-        value: Any
-        if wire == _VARINT:
-            value, position = _varint(data, position)
-        elif wire == _BYTES:
-            size, position = _varint(data, position)
-            if position + size > end:
-                raise ValueError("it ends too early")
-            value = data[position : position + size]
-            position += size
-        elif wire in (_FIXED64, _FIXED32):
-            size = 8 if wire == _FIXED64 else 4
-            value = data[position : position + size]
-            position += size
-        else:
-            raise ValueError(f"wire type {wire}")
-        yield key >> 3, value
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    result = shift = 0
-    while True:
-        byte = data[position]
-        position += 1
-        result |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return result, position
-        shift += 7
-        if shift > 63:
-            raise ValueError("a number is too long")
-
-
 def _message(type_: str, data: bytes) -> Raw:
     """As Go would write it in JSON: a zero is left out where the field is no pointer and says omitempty."""
     facts = _table().types[type_]
     result: Raw = {}
-    for number, wire in _fields(data):
+    for number, wire in fields(data):
         fact = facts.get(number)
         if fact is None:
             continue
@@ -107,7 +69,7 @@ def _message(type_: str, data: bytes) -> Raw:
             result.setdefault(name, []).extend(_value(element, value) for value in values)
             continue
         if expression.startswith("{}"):
-            entry = dict(_fields(wire))
+            entry = dict(fields(wire))
             element = expression[2:]
             value = entry.get(2, 0 if element in ("int", "bool") else b"")
             result.setdefault(name, {})[entry.get(1, b"").decode()] = _value(element, value)
@@ -125,7 +87,7 @@ def _message(type_: str, data: bytes) -> Raw:
 def _packed(data: bytes) -> list[int]:
     found, position = [], 0
     while position < len(data):
-        value, position = _varint(data, position)
+        value, position = read_varint(data, position)
         found.append(value)
     return found
 
@@ -135,7 +97,7 @@ def _value(expression: str, wire: Any) -> Any:
         case "string":
             return wire.decode()
         case "int":
-            return _signed(wire)
+            return signed(wire)
         case "bool":
             return bool(wire)
         case "double":
@@ -143,28 +105,24 @@ def _value(expression: str, wire: Any) -> Any:
         case "bytes":
             return base64.b64encode(wire).decode()
         case "time" | "micro-time":
-            return _time(dict(_fields(wire)), expression == "micro-time")
+            return _time(dict(fields(wire)), expression == "micro-time")
         case "quantity":
-            return dict(_fields(wire)).get(1, b"").decode()
+            return dict(fields(wire)).get(1, b"").decode()
         case "int-or-string":
-            parts = dict(_fields(wire))
-            return parts.get(3, b"").decode() if parts.get(1) else _signed(parts.get(2, 0))
+            parts = dict(fields(wire))
+            return parts.get(3, b"").decode() if parts.get(1) else signed(parts.get(2, 0))
         case "duration":
-            return f"{_signed(dict(_fields(wire)).get(1, 0)) / 1e9:g}s"
+            return f"{signed(dict(fields(wire)).get(1, 0)) / 1e9:g}s"
         case "raw" | "fields":
-            return msgspec.json.decode(dict(_fields(wire)).get(1) or b"null")
+            return msgspec.json.decode(dict(fields(wire)).get(1) or b"null")
         case _:
             return _message(expression, wire)
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >= 1 << 63 else value
 
 
 def _time(parts: dict[int, Any], micro: bool) -> str | None:
     """A zero time stands for none."""
     if not parts:
         return None
-    seconds = _signed(parts.get(1, 0))
+    seconds = signed(parts.get(1, 0))
     text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
     return f"{text}.{parts.get(2, 0) // 1000:06d}Z" if micro else f"{text}Z"

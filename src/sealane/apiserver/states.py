@@ -47,6 +47,9 @@ def replacing(served: Served, old: Raw, new: Raw, subresource: str) -> Raw:
         if not served.has_status:
             raise errors.no_path()
         return _with_part(old, "status", new.get("status"))
+    if subresource == "ephemeralcontainers":
+        added = (new.get("spec") or {}).get("ephemeralContainers") or []
+        return _with_part(old, "spec", {**old["spec"], "ephemeralContainers": added})
     if subresource == "finalize":
         finalizers = (new.get("spec") or {}).get("finalizers") or []
         return _with_part(old, "spec", {**(old.get("spec") or {}), "finalizers": finalizers})

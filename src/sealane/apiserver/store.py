@@ -1,14 +1,13 @@
-"""The store: every object in memory and in SQLite, one increasing resourceVersion, one commit for all writes that wait.
+"""The store: every object in memory and in a backend, one increasing resourceVersion, one commit for all that wait.
 
 A write is prepared on the event loop against the newest state (`head`), so precondition and write are one step. All
-writes that wait are then committed together by one thread, with an fsync; only after that they are acknowledged,
-visible to `get` and `items`, and told to subscribers. What was acknowledged is on disk whatever happens to the process.
+writes that wait are then committed together by one thread, and are on disk after that; only then they are acknowledged,
+visible to `get` and `items`, and told to subscribers. What was acknowledged is there whatever happens to the process.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,11 +15,12 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from sealane.apiserver.backends import Address, Backend, Change, Resource, StorageError, StoreDamaged
+from sealane.apiserver.backends.sqlite import SqliteBackend
 from sealane.apiserver.history import History
 from sealane.kube.objects import Object, Raw
 
-Resource: TypeAlias = tuple[str, str]
-"""API group and plural: where objects are kept, whatever version they are asked for in."""
+__all__ = ["Address", "Event", "EventType", "Resource", "StorageError", "Store", "StoreDamaged", "Stored", "encode"]
 
 EventType: TypeAlias = Literal["ADDED", "MODIFIED", "DELETED"]
 
@@ -30,17 +30,6 @@ PATIENCE_SECONDS = 3.0
 encode = msgspec.json.Encoder().encode
 _decode: msgspec.json.Decoder[Raw] = msgspec.json.Decoder(Raw)
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS objects (
-    grp TEXT NOT NULL, plural TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL,
-    PRIMARY KEY (grp, plural, namespace, name));
-CREATE TABLE IF NOT EXISTS version (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL);
-"""
-
-
-class StorageError(OSError):
-    """The database refused a commit (disk full, file gone). Nothing of it was written or acknowledged."""
-
 
 class Stored(NamedTuple):
     """One state of one object: its resourceVersion, parsed and as JSON bytes."""
@@ -48,12 +37,6 @@ class Stored(NamedTuple):
     version: int
     object: Object
     data: bytes
-
-
-class Address(NamedTuple):
-    resource: Resource
-    namespace: str
-    name: str
 
 
 class Event(NamedTuple):
@@ -74,11 +57,11 @@ class _Write(NamedTuple):
 class Store:
     """Belongs to the event loop in which its first write is awaited."""
 
-    def __init__(self, connection: sqlite3.Connection, version: int) -> None:
+    def __init__(self, backend: Backend, version: int) -> None:
         self.version = version  # of the last committed write
         self.history = History(version)
         self._newest = version  # of the last prepared write
-        self._connection = connection
+        self._backend = backend
         self._objects: dict[Resource, dict[str, dict[str, Stored]]] = {}
         self._sorted: dict[tuple[Resource, str], Sequence[str]] = {}  # names, until one comes or goes
         self._uids: dict[str, Address] = {}
@@ -88,22 +71,30 @@ class Store:
         self._committing: asyncio.Future[None] | None = None
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._subscribers: list[Callable[[Sequence[Event]], None]] = []
+        self._unsure: set[Address] = set()  # in a commit that failed: the next one writes what they really are
         self._awaited: list[tuple[int, asyncio.Future[None]]] = []
         self._closed = False
 
     @classmethod
     def open(cls, path: str | Path) -> Store:
-        """Opens or makes the database at `path`. Raises sqlite3.Error when it cannot be used."""
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.executescript(_SCHEMA)
-        row = connection.execute("SELECT value FROM version").fetchone()
-        store = cls(connection, row[0] if row else 0)
-        for group, plural, namespace, name, data in connection.execute("SELECT * FROM objects"):
-            found = Object(_decode.decode(data))
-            stored = Stored(int(found.resource_version), found, data)
-            store._keep(Address((group, plural), namespace, name), stored)
+        """In the SQLite database at `path`, which is made when there is none. Raises StorageError."""
+        return cls.on(SqliteBackend.open(path))
+
+    @classmethod
+    def on(cls, backend: Backend) -> Store:
+        """What `backend` holds. Raises StorageError."""
+        try:
+            version, rows = backend.load()
+            store = cls(backend, version)
+            for address, data in rows:
+                found = Object(_decode.decode(data))
+                store._keep(address, Stored(int(found.resource_version), found, data))
+        except (msgspec.DecodeError, ValueError, TypeError) as error:
+            backend.close()
+            raise StoreDamaged(f"an object in the store cannot be read: {error}") from None
+        except StorageError:
+            backend.close()
+            raise
         return store
 
     def close(self) -> None:
@@ -114,7 +105,7 @@ class Store:
         self._committer.shutdown(wait=True)
         if self._waiting:
             self._commit(self._waiting, self._newest)
-        self._connection.close()
+        self._backend.close()
 
     # Reading what is committed
 
@@ -191,6 +182,10 @@ class Store:
         """The first half of `write`: from now on, `head` tells of it."""
         if self._closed:
             raise StorageError("the store is closed")
+        if len(stored.data) > self._backend.largest:  # alone: nothing else of its commit fails with it
+            raise StorageError(
+                f"an object of {len(stored.data)} bytes: the store takes at most {self._backend.largest}"
+            )
         write = _Write(address, stored, deleted)
         self._head[address] = write
         self._waiting.append(write)
@@ -216,31 +211,17 @@ class Store:
         done.add_done_callback(lambda future: self._done(writes, waiters, future.exception()))
 
     def _commit(self, writes: Sequence[_Write], version: int) -> None:
-        """In the committer's thread. Only the last write of each object reaches the disk."""
-        last = {write.address: write for write in writes}
-        put = [
-            (*write.address.resource, write.address.namespace, write.address.name, write.stored.data)
-            for write in last.values()
-            if not write.deleted
-        ]
-        gone = [
-            (*write.address.resource, write.address.namespace, write.address.name)
-            for write in last.values()
-            if write.deleted
-        ]
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            connection.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", put)
-            connection.executemany(
-                "DELETE FROM objects WHERE grp = ? AND plural = ? AND namespace = ? AND name = ?", gone
-            )
-            connection.execute("INSERT OR REPLACE INTO version VALUES (1, ?)", (version,))
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+        """In the committer's thread. Only the last write of each object reaches the backend."""
+        changes = {
+            address: Change(address, stored.data if (stored := self.get(*address)) else None)
+            for address in self._unsure
+        }
+        changes |= {
+            write.address: Change(write.address, None if write.deleted else write.stored.data) for write in writes
+        }
+        self._unsure.update(changes)
+        self._backend.commit(tuple(changes.values()), version)
+        self._unsure.clear()
 
     def _done(self, writes: Sequence[_Write], waiters: asyncio.Future[None], error: BaseException | None) -> None:
         self._committing = None
@@ -261,7 +242,7 @@ class Store:
 
     def _refuse(self, waiters: asyncio.Future[None], error: BaseException) -> None:
         """What waits was prepared against a state that will never be: all of it fails."""
-        failed = StorageError(f"the store cannot be written: {error}")
+        failed = error if isinstance(error, StorageError) else StorageError(f"the store cannot be written: {error}")
         later, self._waiters = self._waiters, None
         self._waiting = []
         self._head.clear()

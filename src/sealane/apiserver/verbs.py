@@ -145,10 +145,8 @@ class Verbs:
 
     async def _token(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         asked = object_in(await body_of(request))
-        account = (await self._api.get(served.kind, target.namespace or "", target.name)).object
-        if self._api.accounts is None:
-            raise ApiError(501, "NotImplemented", "this server signs no tokens")
-        return _json(msgspec.json.encode(self._api.accounts.request(account, asked)), 201)
+        answer = await self._api.account_token(target.namespace or "", target.name, asked)
+        return _json(msgspec.json.encode(answer), 201)
 
     async def _evict(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         """https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/, without disruption budgets."""
@@ -236,6 +234,9 @@ _MANY: dict[str, _Handler] = {"GET": Verbs._list, "POST": Verbs._create, "DELETE
 _PARTS: dict[tuple[str, str, str], _Handler] = {
     ("namespaces", "finalize", "PUT"): Verbs._update,
     ("serviceaccounts", "token", "POST"): Verbs._token,
+    ("pods", "ephemeralcontainers", "GET"): Verbs._get,
+    ("pods", "ephemeralcontainers", "PUT"): Verbs._update,
+    ("pods", "ephemeralcontainers", "PATCH"): Verbs._patch,
     ("pods", "binding", "POST"): Verbs._bind,
     ("pods", "eviction", "POST"): Verbs._evict,
     ("pods", "log", "GET"): Verbs._log,

@@ -54,6 +54,16 @@ Upstream = Annotated[
         show_default=False,
     ),
 ]
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="etcd://HOST:PORT",
+        help="Keep the objects in etcd v3 instead of the cluster's folder: etcd://HOST:PORT[,…][/PREFIX]"
+        "[?ca=FILE&cert=FILE&key=FILE&user=NAME&password-file=FILE].",
+        show_default=False,
+    ),
+]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace of names that have none.")]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How the answer is written.")]
 
@@ -80,6 +90,7 @@ def up(
     name: Name = DEFAULT_NAME,
     timeout: Timeout = 60,
     dns_upstream: Upstream = None,
+    store: StoreOption = None,
     output: OutputOption = Output.table,
 ) -> None:
     """Start a cluster (or use the one that runs), apply the manifests, wait until they are ready, say what is where."""
@@ -88,7 +99,7 @@ def up(
     raise typer.Exit(
         command.up(
             paths or [],
-            command.UpOptions(nodes, dns_upstream, populate, keep_going, timeout),
+            command.UpOptions(nodes, dns_upstream, populate, keep_going, timeout, store),
             name,
             as_json=output is Output.json,
         )
@@ -105,6 +116,34 @@ def down(
     from sealane.cli import down as command
 
     raise typer.Exit(command.down(name, keep=keep, every=every))
+
+
+snapshots = typer.Typer(help="All objects of a cluster in one file, and back.", no_args_is_help=True)
+app.add_typer(snapshots, name="snapshot")
+
+
+@snapshots.command()
+def save(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; a file that only you can read.")],
+    name: Name = DEFAULT_NAME,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE when it is there.")] = False,
+) -> None:
+    """Write every object of a cluster to FILE, as of one moment, while it runs or is stopped."""
+    from sealane.cli import snapshot as command
+
+    raise typer.Exit(command.save(name, file, force=force))
+
+
+@snapshots.command()
+def restore(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="What `snapshot save` wrote.")],
+    name: Name = DEFAULT_NAME,
+    store: Annotated[str, typer.Option("--store", metavar="etcd://HOST:PORT", help="As in up.")] = "",
+) -> None:
+    """Put the objects in FILE into a new or stopped cluster, in place of its own. The next `up` starts with them."""
+    from sealane.cli import snapshot as command
+
+    raise typer.Exit(command.restore(name, file, store))
 
 
 @app.command()

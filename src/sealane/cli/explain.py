@@ -49,6 +49,8 @@ def _trace(source: str, target: str, paths: list[str], namespace: str, port: str
         from sealane.kube import manifests
 
         loaded = manifests.load(paths)
+        for warning in loaded.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
         for problem in loaded.problems:
             print(problem, file=sys.stderr)
         if loaded.problems:

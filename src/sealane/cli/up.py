@@ -33,6 +33,7 @@ class UpOptions:
     populate: bool
     keep_going: bool
     timeout: float
+    store: str | None = None
 
 
 def up(paths: list[str], options: UpOptions, name: str, *, as_json: bool) -> int:
@@ -67,6 +68,7 @@ def bring_up(paths: list[str], options: UpOptions, name: str, say: Callable[[str
     """
     folder = state.folder(name)
     _check_upstream(options.dns_upstream)
+    _check_store(options.store, name)
     with folder.lock():
         kept, damaged = folder.store.exists(), folder.damaged
         chosen = choose(folder.read(), options)
@@ -117,6 +119,16 @@ def _check_upstream(text: str | None) -> None:
             raise Exit(BAD_INPUT, f"--dns-upstream: {error}") from None
 
 
+def _check_store(url: str | None, name: str) -> None:
+    if url:
+        from sealane.apiserver.backends.location import Location
+
+        try:
+            Location.parse(url, name)
+        except ValueError as error:
+            raise Exit(BAD_INPUT, f"--store: {error}") from None
+
+
 def choose(record: Record | None, asked: UpOptions) -> Options:
     """What to start with: what the user asked for, else what the cluster had, else the defaults.
 
@@ -126,13 +138,15 @@ def choose(record: Record | None, asked: UpOptions) -> Options:
     chosen = Options(
         had.nodes if asked.nodes is None else asked.nodes,
         had.dns_upstream if asked.dns_upstream is None else asked.dns_upstream,
+        had.store if asked.store is None else asked.store,
     )
     if record is not None and record.running and chosen != had:
-        option, has, wants = (
-            ("--nodes", had.nodes, chosen.nodes)
-            if chosen.nodes != had.nodes
-            else ("--dns-upstream", had.dns_upstream, chosen.dns_upstream)
+        options = (
+            ("--nodes", had.nodes, chosen.nodes),
+            ("--dns-upstream", had.dns_upstream, chosen.dns_upstream),
+            ("--store", had.store, chosen.store),
         )
+        option, has, wants = next(each for each in options if each[1] != each[2])
         raise Exit(
             BAD_INPUT,
             f"cluster {record.name!r} runs with {option} {has}; to have {wants}, first: "
@@ -148,6 +162,8 @@ def _load(paths: list[str], options: UpOptions) -> tuple[Manifests | None, bool]
     from sealane.kube import manifests
 
     loaded = manifests.load(paths)
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     for problem in loaded.problems:
         print(problem, file=sys.stderr)
     if loaded.problems:

@@ -128,19 +128,16 @@ def _serve(work: Work) -> None:
 async def control_plane(folder: Folder, options: Options, sockets: list[socket.socket], channel: Channel) -> None:
     """The API, every controller, and the xDS server for Envoy."""
     importlib.import_module("sealane.kube.http")  # aiohttp, in the way it says, before `apiserver` does
-    import sqlite3
-
-    import msgspec
-
     from sealane import controllers
     from sealane.apiserver import http
     from sealane.apiserver.access import upkeep
     from sealane.apiserver.access.keys import SigningKey
     from sealane.apiserver.access.tokens import AccountTokens
     from sealane.apiserver.api import Api
+    from sealane.apiserver.backends import StorageError, connect
     from sealane.apiserver.local import LocalClient
     from sealane.apiserver.logs import agent_logs
-    from sealane.apiserver.store import StorageError, Store
+    from sealane.apiserver.store import Store
     from sealane.cluster.bootstrap import bootstrap
     from sealane.cluster.pod_streams import AgentStreams
     from sealane.controllers import gateways
@@ -149,12 +146,9 @@ async def control_plane(folder: Folder, options: Options, sockets: list[socket.s
     from sealane.reactive.informer import inform
 
     try:
-        store = Store.open(folder.store)
-    except (sqlite3.Error, msgspec.DecodeError, StorageError, ValueError) as error:
-        channel.failed(
-            f"{folder.store} cannot be read ({error}). Nothing was changed; restore it from a copy, "
-            f"or start anew with: sealane down --name {folder.name}"
-        )
+        store = Store.on(connect(options.store, folder.store, folder.name))
+    except (StorageError, ValueError) as error:
+        channel.failed(str(error))
         return
     try:
         while not folder.local_kubeconfig.exists():  # another process makes the credentials meanwhile
@@ -201,7 +195,6 @@ async def nodes(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socke
     from sealane.dataplane.linux.threads import NamespaceThread
     from sealane.dataplane.nft.programmer import NftProgrammer
     from sealane.dataplane.pods.agent import AgentSocket
-    from sealane.dataplane.pods.files import ServiceAccountFiles
     from sealane.dataplane.pods.runtime import PodRuntime
     from sealane.dataplane.pods.spawning import Spawner
     from sealane.dataplane.pods.surroundings import Sources
@@ -231,7 +224,6 @@ async def nodes(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socke
             lambda: NamespaceThread(str(folder.netns(topology.OUTSIDE_NAMESPACE)), "outside"),
         )
         checks = HealthChecks(programmer.models, threads, programmer.healthy)
-        credentials = pki.ensure(folder.pki)
         runtime = PodRuntime(
             client,
             {plan.name: plan for plan in plans},
@@ -241,7 +233,6 @@ async def nodes(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socke
             Spawner(spawner),
             run_dir=folder.run,
             log_dir=folder.logs / "pods",
-            account=ServiceAccountFiles(credentials.token, credentials.ca),
             hide=(str(folder.path),),
             policing=programmer,
         )

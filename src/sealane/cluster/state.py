@@ -36,11 +36,13 @@ class StateError(Exception):
 class Options:
     """What `up` was told. Kept, so that the next `up` of the same name starts the same cluster.
 
-    dns_upstream: "host" (the host's resolv.conf), "none", or "ADDRESS[:PORT]".
+    dns_upstream: "host" (the host's resolv.conf), "none", or "ADDRESS[:PORT]". store: "" (SQLite in the folder) or
+    "etcd://…".
     """
 
     nodes: int = 3
     dns_upstream: str = "host"
+    store: str = ""
 
 
 @dataclass(frozen=True, slots=True)

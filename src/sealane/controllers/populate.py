@@ -35,8 +35,8 @@ class _StandIn:
 def populate(objects: Iterable[Object], there: Iterable[Object] = ()) -> list[Raw]:
     """Deployments for the selectors of Services and NetworkPolicies that match no pod template among `objects`.
 
-    there: what the cluster has already. Its pods count too; its stand-ins are made again with what is wanted now, and a
-    name that one of other labels has is not taken from it.
+    there: what the cluster has already. Its pods count too; its stand-ins of the same labels are kept, and serve
+    what is wanted now beside what they serve; a name that one of other labels has is not taken from it.
     Namespaces that a policy's namespaceSelector wants and that no object brings are not invented. Selectors by
     expression are met where a pod can meet them: `In` with its first value, `Exists` with "true".
     """
@@ -74,13 +74,37 @@ def populate(objects: Iterable[Object], there: Iterable[Object] = ()) -> list[Ra
             if stand_in is not None:
                 _allow(stand_in, ports)
     deployments = [each for each in [*all_, *there] if each.kind == "Deployment"]
-    taken: dict[tuple[str, str], Object | None] = {(_home(each), each.name): each for each in deployments}
-    return [_deployment(each, taken) for each in made.values()]
+    taken = {(_home(each), each.name) for each in deployments}
+    before = {
+        (_home(each), tuple(sorted((_pod_labels(each) or {}).items()))): each
+        for each in deployments
+        if LABEL in each.labels
+    }
+    for (namespace, items), stand_in in made.items():
+        made_before = before.get((namespace or "default", items))
+        if made_before is not None:
+            stand_in.name = made_before.name
+            _serve_still(stand_in, made_before)
+        else:
+            stand_in.name = _free_name(stand_in, taken)
+    return [_deployment(each) for each in made.values()]
 
 
-def _is(there: Object | None, stand_in: _StandIn) -> bool:
-    """Whether a Deployment is what an earlier `populate` made for the same labels."""
-    return there is not None and LABEL in there.labels and _pod_labels(there) == stand_in.labels
+def _serve_still(stand_in: _StandIn, before: Object) -> None:
+    for container in before.spec["template"]["spec"].get("containers") or ():
+        for port in container.get("ports") or ():
+            if port.get("name", "") not in stand_in.ports.values() or not port.get("name"):
+                key = port.get("protocol") or "TCP", port["containerPort"]
+                stand_in.ports[key] = stand_in.ports.get(key) or port.get("name", "")
+
+
+def _free_name(stand_in: _StandIn, taken: set[tuple[str, str]]) -> str:
+    """A name for its Deployment that no other has; from now on taken."""
+    base = "".join(char if char.isalnum() else "-" for char in stand_in.name.lower()).strip("-")[:50] or "pod"
+    home = stand_in.namespace or "default"
+    name = base if (home, base) not in taken else f"{base}-{template_hash(stand_in.labels)[:5]}"
+    taken.add((home, name))
+    return name
 
 
 def example(selector: LabelSelector) -> dict[str, str]:
@@ -168,17 +192,12 @@ def _name_of(selector: Mapping[str, Any]) -> str:
     return next((value for value in labels.values() if value and value != "true"), next(iter(labels), "pod"))
 
 
-def _deployment(stand_in: _StandIn, taken: dict[tuple[str, str], Object | None]) -> Raw:
-    base = "".join(char if char.isalnum() else "-" for char in stand_in.name.lower()).strip("-")[:50] or "pod"
-    name, home = base, stand_in.namespace or "default"
-    if (home, name) in taken and not _is(taken[home, name], stand_in):
-        name = f"{base}-{template_hash(stand_in.labels)[:5]}"
-    taken[home, name] = None
+def _deployment(stand_in: _StandIn) -> Raw:
     ports = [
         {**({"name": port_name} if port_name else {}), "containerPort": number, "protocol": protocol}
         for (protocol, number), port_name in sorted(stand_in.ports.items())
     ] or [{"containerPort": 80, "protocol": "TCP"}]
-    metadata: Raw = {"name": name, "labels": {**stand_in.labels, LABEL: "true"}}
+    metadata: Raw = {"name": stand_in.name, "labels": {**stand_in.labels, LABEL: "true"}}
     if stand_in.namespace:
         metadata["namespace"] = stand_in.namespace
     return {

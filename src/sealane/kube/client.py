@@ -91,6 +91,12 @@ class Client(Protocol):
         """Assigns a pod that has no node: POST pods/NAME/binding. 409 Conflict when it has one, or is another pod."""
         ...
 
+    async def account_token(self, namespace: str, name: str, spec: Raw) -> Raw:
+        """A new token of a ServiceAccount: POST serviceaccounts/NAME/token. `spec` and the result: of a TokenRequest,
+        its spec and its status.
+        """
+        ...
+
     async def update(self, kind: Kind, raw: Raw, *, subresource: str = "") -> Object:
         """Replaces the object; 409 Conflict when raw's resourceVersion is set and not the stored one."""
         ...

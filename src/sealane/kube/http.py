@@ -17,7 +17,7 @@ import msgspec
 from sealane.kube import kubeconfig
 from sealane.kube._aiohttp import aiohttp
 from sealane.kube.client import ApiError, Client, ObjectList, PatchType, WatchEvent, binding
-from sealane.kube.kinds import POD, Kind
+from sealane.kube.kinds import POD, SERVICEACCOUNT, Kind
 from sealane.kube.kubeconfig import Access
 from sealane.kube.objects import Object, Raw
 
@@ -121,6 +121,12 @@ class HttpClient:
 
     async def bind(self, pod: Object, node: str) -> None:
         await self.request("POST", POD.path(pod.namespace, pod.name, "binding"), body=binding(pod, node))
+
+    async def account_token(self, namespace: str, name: str, spec: Raw) -> Raw:
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+        answer = await self.request("POST", SERVICEACCOUNT.path(namespace, name, "token"), body=body)
+        status: Raw = answer["status"]
+        return status
 
     async def update(self, kind: Kind, raw: Raw, *, subresource: str = "") -> Object:
         metadata = raw.get("metadata") or {}

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,7 +67,7 @@ class Cluster:
         argv = [sys.executable, "-m", "sealane", command, "--name", self.name, *arguments]
         return run(argv, env=self.env, stdin=stdin, seconds=seconds)
 
-    @property
+    @cached_property
     def kubeconfig(self) -> str:
         return self.sealane("kubeconfig").check().out.strip()
 

@@ -125,3 +125,16 @@ def test_the_name_of_a_stand_in_for_other_labels_is_left_to_it() -> None:
     (first,) = populate(objects(SERVICE))
     (second,) = populate(objects(SERVICE.replace("tier: web", "tier: api")), [Object(first)])
     assert second["metadata"]["name"].startswith("checkout-")
+
+
+def test_a_stand_in_of_the_same_labels_is_kept_and_serves_what_it_did() -> None:
+    (first,) = populate(objects(SERVICE))
+    other = SERVICE.replace("name: checkout", "name: pay").replace("port: 9090", "port: 7070")
+    (second,) = populate(objects(other), [Object(first)])
+    assert second["metadata"]["name"] == "checkout"
+    assert brief([second])["shop/checkout"][1] == [
+        (80, "TCP", "http"),
+        (5353, "UDP", ""),
+        (7070, "TCP", ""),
+        (9090, "TCP", ""),
+    ]

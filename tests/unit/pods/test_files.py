@@ -15,12 +15,11 @@ from sealane.dataplane.pods.files import (
     File,
     MissingReference,
     References,
-    ServiceAccountFiles,
     hosts_file,
     resolv_conf,
-    service_account_files,
     volume_files,
 )
+from sealane.dataplane.pods.tokens import Token
 from sealane.kube.objects import Object
 
 HOST = "nameserver 192.0.2.1\nsearch corp.example\noptions timeout:1 rotate\n"
@@ -46,7 +45,7 @@ def references(about: Object) -> References:
         ("172.18.1.1", "fd00:172:18::1:1"),
         lambda name: configmap if name == "known" else None,
         lambda name: secret if name == "known" else None,
-        ServiceAccountFiles("the-token", "the-ca"),
+        {("", 3600): Token("the-token", 0, 0), ("vault", 700): Token("for-vault", 0, 0)},
     )
 
 
@@ -154,17 +153,14 @@ def test_volumes() -> None:
     downward = {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}
     sources = [
         {"serviceAccountToken": {"path": "token"}},
+        {"serviceAccountToken": {"path": "v/token", "audience": "vault", "expirationSeconds": 700}},
         {"downwardAPI": {"items": [downward]}},
         {"configMap": {"name": "gone", "optional": True}},
     ]
     assert volume_files({"projected": {"sources": sources, "defaultMode": 0o440}}, refs) == [
         File("token", b"the-token", 0o440),
+        File("v/token", b"for-vault", 0o440),
         File("labels", b'app="web"', 0o440),
     ]
     with pytest.raises(MissingReference, match='secret "gone" not found'):
         volume_files({"secret": {"secretName": "gone"}}, refs)
-    assert {one.path: one.content for one in service_account_files(refs)} == {
-        "token": b"the-token",
-        "ca.crt": b"the-ca",
-        "namespace": b"shop",
-    }

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sealane.dataplane.pods import lifecycle
 from sealane.dataplane.pods.lifecycle import step
 from sealane.dataplane.pods.states import (
+    Added,
     Before,
     ContainerPlan,
     Deletion,
@@ -266,3 +267,19 @@ def test_whatever_happens_the_pod_ends_when_it_is_deleted(data: st.DataObject) -
     assert state.gone
     assert finished == 1
     assert not any(container.alive for container in state.containers.values())
+
+
+def test_an_ephemeral_container_comes_later_counts_for_nothing_and_is_not_run_again() -> None:
+    play = running(WEB)
+    assert play(Added(ContainerPlan("debug", "ephemeral", "Never"))) == [Start("debug", 0)]
+    assert play(Added(ContainerPlan("debug", "ephemeral", "Never"))) == []
+    assert (play.state.phase, play.state.ready) == ("Running", True)
+    play(Started("debug", 103.0))
+    assert play(Exited("debug", 1, 0, 104.0)) == [EndProbes("debug")]
+    assert (play.state.phase, play.state.ready) == ("Running", True)
+
+
+def test_an_ephemeral_container_does_not_wait_for_init_containers() -> None:
+    play = Play(ContainerPlan("a", "init", "Always"), WEB)
+    play(Added(ContainerPlan("debug", "ephemeral", "Never")))
+    assert play(Networked(IPS, 1.0)) == [Start("a", 0), Start("debug", 0)]

@@ -7,7 +7,7 @@ How a node agent process is put together (everything below runs in one event loo
     threads = {plan.name: NamespaceThread(...)}      # one for each node, in its namespace
     giver = Giver(handoff_path); await giver.start()
     runtime = PodRuntime(client, plans, threads, Sources(pods, services, configmaps, secrets), giver, Spawner(channel),
-                         run_dir=..., log_dir=..., account=ServiceAccountFiles(token, ca), hide=[state folder])
+                         run_dir=..., log_dir=..., hide=[state folder])
     await informers.synced()
     await gather(runtime.run(), AgentSocket(runtime, agent_socket_path).run())
 

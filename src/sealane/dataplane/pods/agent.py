@@ -240,6 +240,9 @@ class AgentSocket:
         if container.stdio is None:
             await self._watch_stand_in(connection, request, container, fds)
             return
+        if container.stdio.is_closed:
+            where = f"{request.pod}_{request.namespace}"
+            raise Refused(f"unable to upgrade connection: container {container.name} not found in pod {where}")
         stdin, stdout, stderr = _three(fds)
         fds.clear()
         attachment = container.stdio.attach((stdin, stdout, stderr), types=request.stdin)

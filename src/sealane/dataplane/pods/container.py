@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import tempfile
 import time
@@ -26,10 +27,16 @@ from sealane.dataplane.pods.spawning import Ended, Process, SpawnError
 from sealane.dataplane.pods.standins.behaviours import Facts, Socket
 from sealane.dataplane.pods.stdio import Stdio
 from sealane.dataplane.pods.surroundings import Surroundings, on_machine
+from sealane.dataplane.pods.tokens import Token, Wanted
+from sealane.kube.client import ApiError
 from sealane.kube.objects import Object, Raw
+
+log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 2.0
 """How long a stand-in of a pod that is being deleted goes on: until no table names its address any more."""
+REFRESH_SECONDS = 10.0
+"""Between two looks at tokens that were not to be had, and at least between two refreshments."""
 OUTPUT = 10_000  # bytes kept of what an exec probe prints
 
 
@@ -45,7 +52,8 @@ class CannotStart(Exception):
 class Container:
     """raw: as in the pod's spec. net: path of the pod's network namespace. ips: the pod's.
 
-    ports: what the stand-ins of the pod's containers listen on, by container; shared by them.
+    ports: what the stand-ins of the pod's containers listen on, by container; shared by them. target: the container
+    among whose processes it runs, for an ephemeral one.
     """
 
     def __init__(
@@ -58,8 +66,10 @@ class Container:
         ips: tuple[str, ...],
         ports: dict[str, set[tuple[str, int]]],
         *,
-        init: bool,
+        init: bool = False,
+        target: Container | None = None,
     ) -> None:
+        self._target = target
         self._ports = ports
         self._around = around
         self._node = node
@@ -73,6 +83,7 @@ class Container:
         self._process: Process | None = None
         self.stdio: Stdio | None = None
         """Of its program, when it is one."""
+        self._refreshing: asyncio.Task[None] | None = None
 
     @property
     def name(self) -> str:
@@ -90,8 +101,8 @@ class Container:
     def named_ports(self) -> dict[str, int]:
         return {port["name"]: port["containerPort"] for port in self._raw.get("ports") or () if port.get("name")}
 
-    def _references(self) -> References:
-        return self._around.references(self._pod, self._ips, self._node)
+    def _references(self, tokens: Mapping[Wanted, Token] | None = None) -> References:
+        return self._around.references(self._pod, self._ips, self._node, tokens)
 
     def _environment(self) -> dict[str, str]:
         return environment(self._raw, self._references(), self._around.services(self._pod.namespace))
@@ -158,7 +169,9 @@ class Container:
             os.replace(log, self._around.log_path(self._pod.uid, self.name, previous=True))
         if self._raw.get("tty"):
             variables = {"TERM": "xterm", **variables}
-        launch = self._launch([expand(word, variables) for word in argv], variables, fresh=True)
+        launch = await self._launch([expand(word, variables) for word in argv], variables, fresh=True)
+        if self._target is not None and self._target._process is not None:
+            launch = msgspec.structs.replace(launch, beside=self._target._process.pid)
         raw = self._raw
         stdio = Stdio(log, stdin=bool(raw.get("stdin")), once=bool(raw.get("stdinOnce")), tty=bool(raw.get("tty")))
         try:
@@ -170,9 +183,12 @@ class Container:
         stdio.started()
         self.stdio = stdio
 
-    def _launch(self, argv: Sequence[str], variables: Mapping[str, str], *, fresh: bool = False) -> Launch:
+    async def _launch(self, argv: Sequence[str], variables: Mapping[str, str], *, fresh: bool = False) -> Launch:
         folder = self._around.pod_dir(self._pod.uid)
-        mounts = volumes.prepare(self._raw, self._references(), folder / "volumes")
+        tokens = await self._tokens()
+        mounts = volumes.prepare(self._raw, self._references(tokens), folder / "volumes")
+        if tokens and self._refreshing is None:
+            self._refreshing = asyncio.create_task(self._refresh(folder / "volumes"), name=f"tokens of {self._id}")
         security: Raw = self._raw.get("securityContext") or {}
         privileged = bool(security.get("privileged"))
         wanted: Raw = security.get("capabilities") or {}
@@ -202,6 +218,30 @@ class Container:
             else capabilities.numbers(wanted.get("add") or (), wanted.get("drop") or ()),
         )
 
+    async def _tokens(self) -> Mapping[Wanted, Token]:
+        """Those of the pod's ServiceAccount that it mounts. Raises MissingReference while the API gives none."""
+        try:
+            return await self._around.tokens.of(self._pod, self._raw)
+        except (ApiError, OSError) as error:
+            account = self._pod.spec.get("serviceAccountName")
+            raise MissingReference(f'no token of service account "{account}": {error}') from None
+
+    async def _refresh(self, folder: Path) -> None:
+        """Replaces the tokens in its files before they expire, until cancelled."""
+        while True:
+            try:
+                tokens = await self._tokens()
+                volumes.refresh(self._raw, self._references(tokens), folder)
+                await asyncio.sleep(max(REFRESH_SECONDS, min(token.due for token in tokens.values()) - time.time()))
+            except (MissingReference, OSError) as error:
+                log.warning("%s: %s", self._id, error)
+                await asyncio.sleep(REFRESH_SECONDS)
+
+    def _end_refreshing(self) -> None:
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+            self._refreshing = None
+
     # Life
 
     async def ended(self) -> Ended:
@@ -211,6 +251,7 @@ class Container:
             if self.stdio is not None:
                 await self.stdio.drained()
                 self.stdio.close()
+            self._end_refreshing()
             return ended
         if isinstance(self.answer, images.Done):
             return Ended(0, 0)
@@ -224,6 +265,7 @@ class Container:
 
     async def stop(self, grace: float, *, linger: bool) -> None:
         """Ends it within `grace` seconds. linger: a stand-in goes on for a moment first (see DRAIN_SECONDS)."""
+        self._end_refreshing()
         if self._process is not None:
             began = time.monotonic()
             if grace > 0:
@@ -268,7 +310,7 @@ class Container:
     ) -> Process:
         """A further program in the container's namespaces. Raises SpawnError, MissingReference."""
         variables = {**self._environment(), **(env or {})}
-        launch = self._launch(argv, variables)
+        launch = await self._launch(argv, variables)
         if isinstance(self.answer, images.Run):
             if self._process is None:
                 raise SpawnError(f"container {self.name} does not run")

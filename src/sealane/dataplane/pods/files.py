@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sealane.dataplane.pods.fields import pod_field
+from sealane.dataplane.pods.tokens import Token, Wanted, wanted
 from sealane.kube.objects import Object, Raw
 from sealane.network.addresses import CLUSTER_DOMAIN
 from sealane.network.names import Resolver, pod_resolver
-
-SERVICE_ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 Find = Callable[[str], Object | None]
 """A ConfigMap or Secret of the pod's namespace, by name."""
@@ -27,23 +26,18 @@ class MissingReference(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceAccountFiles:
-    """What a pod presents to the API, and how it knows the API. token, ca: text (the CA in PEM)."""
-
-    token: str
-    ca: str
-
-
-@dataclass(frozen=True, slots=True)
 class References:
-    """What the files and variables of one pod are made from. ips: IPv4 first."""
+    """What the files and variables of one pod are made from. ips: IPv4 first.
+
+    tokens: of the pod's ServiceAccount, by what is wanted; None where none are written.
+    """
 
     pod: Object
     ips: Sequence[str]
     node_ips: Sequence[str]
     configmaps: Find
     secrets: Find
-    account: ServiceAccountFiles | None = None
+    tokens: Mapping[Wanted, Token] | None = None
 
 
 def hostname(pod: Object) -> str:
@@ -116,21 +110,14 @@ def volume_files(volume: Raw, refs: References) -> list[File] | None:
             found += _secret(source["secret"], refs, mode)
         elif "downwardAPI" in source:
             found += _downward(source["downwardAPI"], refs, mode)
-        elif "serviceAccountToken" in source and refs.account:
-            path = source["serviceAccountToken"].get("path", "token")
-            found.append(File(path, refs.account.token.encode(), mode))
+        elif "serviceAccountToken" in source and refs.tokens is not None:
+            found.append(token_file(source["serviceAccountToken"], refs.tokens, mode))
     return found
 
 
-def service_account_files(refs: References) -> list[File]:
-    """What is mounted at SERVICE_ACCOUNT_PATH."""
-    if refs.account is None:
-        return []
-    return [
-        File("token", refs.account.token.encode()),
-        File("ca.crt", refs.account.ca.encode()),
-        File("namespace", refs.pod.namespace.encode()),
-    ]
+def token_file(source: Raw, tokens: Mapping[Wanted, Token], mode: int) -> File:
+    """Of a serviceAccountToken source."""
+    return File(source.get("path", "token"), tokens[wanted(source)].text.encode(), mode)
 
 
 def configmap_data(configmap: Object) -> dict[str, bytes]:

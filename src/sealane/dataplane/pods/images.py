@@ -2,7 +2,8 @@
 
 The rules, first match wins:
  1. a `command` whose program is on this machine runs (so do `args` of an image that has no entrypoint of its own, like
-    busybox, and `args` of an image that is its program, like curlimages/curl);
+    busybox, a shell in such an image when there is neither and somebody may type, and `args` of an image that is its
+    program, like curlimages/curl);
  2. an image of the table behaves as the table says;
  3. a `command` whose program is not on this machine: the stand-in when the container declares ports, else it waits and
     says so; as an init container it is taken as done;
@@ -102,6 +103,8 @@ def answer(container: Raw, on_machine: Callable[[str], bool], *, init: bool = Fa
             argv = args if args[0] == IS_PROGRAM[name] else [IS_PROGRAM[name], *args]
         elif name in WITHOUT_ENTRYPOINT:
             argv = args
+    if not command and not args and (container.get("stdin") or container.get("tty")) and name in WITHOUT_ENTRYPOINT:
+        argv = ["bash"] if on_machine("bash") and name not in ("busybox", "alpine") else ["sh"]
     if argv and on_machine(argv[0]):
         return Run(tuple(argv), f"{argv[0]} of this machine runs in place of image {image}")
     ports = _declared(container)

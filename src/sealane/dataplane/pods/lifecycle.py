@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from sealane.dataplane.pods.states import (
     Action,
+    Added,
     Before,
     Container,
     ContainerPlan,
@@ -85,6 +86,8 @@ def step(state: PodState, event: Event) -> Step:
             if state.deleting is not None or container.stage not in ("backoff", "waiting"):
                 return state, ()
             return _start(state, name)
+        case Added(plan):
+            return _added(state, plan)
         case Deletion(grace):
             return _delete(state, grace)
         case Vanished():
@@ -118,16 +121,25 @@ def _start(state: PodState, name: str) -> Step:
 
 
 def _advance(state: PodState) -> Step:
-    """Starts what may start now: init containers one after another, then all others at once."""
+    """Starts what may start now: init containers one after another, then all others at once; ephemeral ones always."""
     actions: list[Action] = []
+    blocked = False
     for plan in state.plans:
         container = state.containers[plan.name]
+        if blocked and plan.role != "ephemeral":
+            continue
         if container.stage == "waiting" and not container.message:
             state, started = _start(state, plan.name)
             actions += started
-        if plan.role != "main" and not container.initialized(plan):
-            break
+        blocked = blocked or not container.initialized(plan)
     return state, tuple(actions)
+
+
+def _added(state: PodState, plan: ContainerPlan) -> Step:
+    if plan.name in state.containers or state.deleting is not None or state.phase in ("Succeeded", "Failed"):
+        return state, ()
+    state = _put(replace(state, plans=(*state.plans, plan)), plan.name, _initial(Before()))
+    return _advance(state) if state.ips else (state, ())
 
 
 def _started(state: PodState, name: str, at: float) -> Step:

@@ -12,12 +12,12 @@ from sealane.dataplane.linux import namespaces
 from sealane.dataplane.linux.handoff import Giver
 from sealane.dataplane.linux.limits import raise_file_limit
 from sealane.dataplane.linux.threads import NamespaceThread
-from sealane.dataplane.pods.files import ServiceAccountFiles
 from sealane.dataplane.pods.nodes import Node, open_node, register
 from sealane.dataplane.pods.shell import PodShell
 from sealane.dataplane.pods.spawning import Spawner
 from sealane.dataplane.pods.status import difference
 from sealane.dataplane.pods.surroundings import Policing, Sources, Surroundings
+from sealane.dataplane.pods.tokens import Tokens
 from sealane.kube.client import ApiError, Client
 from sealane.kube.kinds import POD
 from sealane.kube.objects import Key, Object, Raw
@@ -54,13 +54,12 @@ class PodRuntime:
         *,
         run_dir: Path,
         log_dir: Path,
-        account: ServiceAccountFiles | None = None,
         hide: Sequence[str] = (),
         policing: Policing | None = None,
     ) -> None:
         recorder = Recorder(client, "kubelet", parallel=1)  # behind everything else
         self.around = Surroundings(
-            client, sources, giver, spawner, recorder, run_dir, log_dir, account, tuple(hide), policing
+            client, sources, giver, spawner, recorder, run_dir, log_dir, Tokens(client), tuple(hide), policing
         )
         self._plans = nodes
         self._threads = threads
@@ -229,6 +228,7 @@ class PodRuntime:
     def _gone(self, shell: PodShell, vanished: bool) -> None:
         self._shells.pop(shell.uid, None)
         self._written.pop(shell.uid, None)
+        self.around.tokens.forget([shell.uid])
         self._dirty.pop(shell.uid, None)
         if self._keys.get(shell.pod.key) == shell.uid:
             del self._keys[shell.pod.key]

@@ -44,8 +44,9 @@ def container_plans(pod: Object) -> list[ContainerPlan]:
 
 
 def containers_of(pod: Object) -> list[Raw]:
-    """All of the spec, init containers first."""
-    return [*(pod.spec.get("initContainers") or ()), *pod.spec["containers"]]
+    """All of the spec: init containers first, ephemeral ones last."""
+    spec = pod.spec
+    return [*(spec.get("initContainers") or ()), *spec["containers"], *(spec.get("ephemeralContainers") or ())]
 
 
 def default_container(pod: Object) -> str:
@@ -75,6 +76,7 @@ class PodShell:
         self._on_change = on_change
         self._on_gone = on_gone
         self._vanished = False
+        self._ephemeral: set[str] = set()  # those that it knows of
         self._containers: dict[str, Container] = {}
         self._ports: dict[str, set[tuple[str, int]]] = {}
         self._starting: dict[str, asyncio.Task[None]] = {}
@@ -112,6 +114,8 @@ class PodShell:
     def begin(self) -> None:
         plans = container_plans(self.pod)
         since = seconds(self.pod.status.get("startTime") or "") or time.time()
+        # Ephemeral containers of before this agent are over, and are not started anew.
+        self._ephemeral = {one["name"] for one in self.pod.status.get("ephemeralContainerStatuses") or ()}
         self.state, actions = lifecycle.begin(plans, since, self._before())
         for action in actions:
             self._do(action)
@@ -140,6 +144,10 @@ class PodShell:
         self.pod = pod
         if pod.spec.get("readinessGates"):  # whose conditions others write
             self._on_change(self)
+        for raw in pod.spec.get("ephemeralContainers") or ():
+            if raw["name"] not in self._ephemeral:
+                self._ephemeral.add(raw["name"])
+                self.feed(states.Added(ContainerPlan(raw["name"], "ephemeral", "Never")))
         if pod.deleting:
             grace = pod.metadata.get("deletionGracePeriodSeconds")
             self.feed(states.Deletion(DEFAULT_GRACE if grace is None else float(grace)))
@@ -260,7 +268,10 @@ class PodShell:
         raw = next(one for one in containers_of(self.pod) if one["name"] == name)
         role = next(plan.role for plan in self.state.plans if plan.name == name)
         net = namespaces.path_of(self._around.run_dir, self.network)
-        return Container(self._around, self.node, self.pod, raw, net, self.state.ips, self._ports, init=role == "init")
+        target = self._containers.get(raw.get("targetContainerName") or "")
+        return Container(
+            self._around, self.node, self.pod, raw, net, self.state.ips, self._ports, init=role == "init", target=target
+        )
 
     async def _await_end(self, name: str, container: Container) -> None:
         ended = await container.ended()

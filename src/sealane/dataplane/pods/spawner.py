@@ -31,8 +31,8 @@ class Launch(msgspec.Struct, tag="launch", tag_field="op", frozen=True):
 
     id: chosen by the asker. net: path of its network namespace. root: its file system, kept at `mount_namespace` (a
     path below the run folder) for whoever comes later; None: the host's file system. fresh: begin with an empty
-    layer. join: pid of a container's first process whose PID namespace to enter; 0: a new one. capabilities: those to
-    keep (numbers); None: all.
+    layer. join: pid of the container's first process, whose namespaces to enter; 0: new ones. beside: pid of another
+    container's, of which only the PID namespace. capabilities: those to keep (numbers); None: all.
     """
 
     id: int
@@ -43,6 +43,7 @@ class Launch(msgspec.Struct, tag="launch", tag_field="op", frozen=True):
     container: str = ""
     fresh: bool = False
     join: int = 0
+    beside: int = 0
     cwd: str = "/"
     hostname: str = ""
     capabilities: list[int] | None = None
@@ -189,8 +190,8 @@ class _Spawner:
         root = self._roots.get(launch.container, -1)
         errors_read, errors_write = os.pipe2(os.O_CLOEXEC)
         try:
-            if launch.join:
-                pid = _fork_beside(launch.join)
+            if launch.join or launch.beside:
+                pid = _fork_beside(launch.join or launch.beside)
             else:
                 pid = libc.fork(libc.CLONE_NEWPID if launch.root is not None else 0)
             if pid == 0:

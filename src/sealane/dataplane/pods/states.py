@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 RestartPolicy = Literal["Always", "OnFailure", "Never"]
-Role = Literal["init", "sidecar", "main"]
+Role = Literal["init", "sidecar", "main", "ephemeral"]
 ProbeKind = Literal["startup", "readiness", "liveness"]
 
 
@@ -79,13 +79,13 @@ class Container:
                 return self.stage == "exited" and self.exit is not None and self.exit.code == 0
             case "sidecar":
                 return self.passed or self.exit is not None or self.last is not None
-            case "main":
+            case "main" | "ephemeral":
                 return True
 
 
 @dataclass(frozen=True, slots=True)
 class PodState:
-    """plans: init containers first, in order. ips: empty until the network is there.
+    """plans: init containers first, in order; ephemeral ones last. ips: empty until the network is there.
 
     problem: (reason, message) while the network cannot be made.
     deleting: the grace period in seconds once deletion began. gone: nothing is left to do.
@@ -107,8 +107,9 @@ class PodState:
 
     @property
     def ready(self) -> bool:
-        """Every container but finished init containers is ready."""
-        return self.initialized and all(self.containers[plan.name].ready for plan in self.plans if plan.role != "init")
+        """Every container that counts is ready: all but finished init containers and ephemeral ones."""
+        counting = (plan for plan in self.plans if plan.role in ("main", "sidecar"))
+        return self.initialized and all(self.containers[plan.name].ready for plan in counting)
 
     @property
     def phase(self) -> Literal["Pending", "Running", "Succeeded", "Failed"]:
@@ -190,6 +191,13 @@ class Waited:
 
 
 @dataclass(frozen=True, slots=True)
+class Added:
+    """An ephemeral container has been added to the pod."""
+
+    plan: ContainerPlan
+
+
+@dataclass(frozen=True, slots=True)
 class Deletion:
     """The API object is being deleted, with `grace` seconds to end in."""
 
@@ -201,7 +209,7 @@ class Vanished:
     """The API object is gone."""
 
 
-Event = Networked | NetworkFailed | Started | StartFailed | Exited | Probed | Waited | Deletion | Vanished
+Event = Networked | NetworkFailed | Started | StartFailed | Exited | Probed | Waited | Added | Deletion | Vanished
 
 
 # Actions

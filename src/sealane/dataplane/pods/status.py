@@ -9,14 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sealane.dataplane.pods.states import Container, ContainerPlan, Exit, PodState
+from sealane.dataplane.pods.states import Container, ContainerPlan, Exit, PodState, Role
 from sealane.kube.objects import Object, Raw
 from sealane.kube.times import timestamp
 
 
 def pod_status(pod: Object, state: PodState, node_ips: Sequence[str], now: float) -> Raw:
     """All that the kubelet writes. Conditions keep their lastTransitionTime while they do not change."""
-    images = {one["name"]: one.get("image", "") for one in _containers(pod)}
+    every = [*_containers(pod), *(pod.spec.get("ephemeralContainers") or ())]
+    images = {one["name"]: one.get("image", "") for one in every}
+
+    def statuses(*roles: Role) -> list[Raw]:
+        return [_container_status(pod, plan, state, images[plan.name]) for plan in state.plans if plan.role in roles]
+
     status: Raw = {
         "phase": state.phase,
         "conditions": _conditions(pod, state, now),
@@ -24,16 +29,15 @@ def pod_status(pod: Object, state: PodState, node_ips: Sequence[str], now: float
         "hostIPs": [{"ip": ip} for ip in node_ips],
         "qosClass": _qos(pod),
         "startTime": timestamp(state.created),
-        "containerStatuses": [
-            _container_status(pod, plan, state, images[plan.name]) for plan in state.plans if plan.role == "main"
-        ],
+        "containerStatuses": statuses("main"),
     }
     if state.ips:
         status["podIP"] = state.ips[0]
         status["podIPs"] = [{"ip": ip} for ip in state.ips]
-    inits = [_container_status(pod, plan, state, images[plan.name]) for plan in state.plans if plan.role != "main"]
-    if inits:
+    if inits := statuses("init", "sidecar"):
         status["initContainerStatuses"] = inits
+    if ephemeral := statuses("ephemeral"):
+        status["ephemeralContainerStatuses"] = ephemeral
     return status
 
 
@@ -64,7 +68,8 @@ def _containers(pod: Object) -> list[Raw]:
 def _conditions(pod: Object, state: PodState, now: float) -> list[Raw]:
     known = {one["type"]: one for one in pod.status.get("conditions") or ()}
     finished = state.phase in ("Succeeded", "Failed")
-    unready = [plan.name for plan in state.plans if plan.role != "init" and not state.containers[plan.name].ready]
+    counting = [plan for plan in state.plans if plan.role in ("main", "sidecar")]
+    unready = [plan.name for plan in counting if not state.containers[plan.name].ready]
     waiting = [plan.name for plan in state.plans if not state.containers[plan.name].initialized(plan)]
     if finished:
         reason = ("PodCompleted" if state.phase == "Succeeded" else "PodFailed", "")

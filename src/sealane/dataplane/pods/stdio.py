@@ -86,6 +86,10 @@ class Stdio:
             os.close(self._log)
             self._log = -1
 
+    @property
+    def is_closed(self) -> bool:
+        return self._log < 0
+
     def attach(self, fds: tuple[int, int, int], *, types: bool) -> Attachment:
         """fds: where input comes from, where stdout and stderr go to. They are the attachment's from now on.
 

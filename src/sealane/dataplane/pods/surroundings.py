@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from sealane.dataplane.linux.handoff import Giver
 from sealane.dataplane.pods.environment import PATH
-from sealane.dataplane.pods.files import References, ServiceAccountFiles
+from sealane.dataplane.pods.files import References
 from sealane.dataplane.pods.nodes import Node
 from sealane.dataplane.pods.spawning import Spawner
+from sealane.dataplane.pods.tokens import Token, Tokens, Wanted
 from sealane.kube.client import Client
 from sealane.kube.kinds import CONFIGMAP, SECRET, SERVICE
 from sealane.kube.objects import Key, Object
@@ -59,11 +60,13 @@ class Surroundings:
     recorder: Recorder
     run_dir: Path
     log_dir: Path
-    account: ServiceAccountFiles | None = None
+    tokens: Tokens
     hide: tuple[str, ...] = ()
     policing: Policing | None = None
 
-    def references(self, pod: Object, ips: tuple[str, ...], node: Node) -> References:
+    def references(
+        self, pod: Object, ips: tuple[str, ...], node: Node, tokens: Mapping[Wanted, Token] | None = None
+    ) -> References:
         namespace = pod.namespace
         sources = self.sources
         return References(
@@ -72,7 +75,7 @@ class Surroundings:
             node.ips,
             lambda name: sources.configmaps.get(Key("", CONFIGMAP.kind, namespace, name)),
             lambda name: sources.secrets.get(Key("", SECRET.kind, namespace, name)),
-            self.account,
+            tokens,
         )
 
     def services(self, namespace: str) -> Iterable[Object]:

@@ -6,8 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from sealane.dataplane.pods.files import SERVICE_ACCOUNT_PATH, File, References, service_account_files, volume_files
+from sealane.dataplane.pods.files import File, References, token_file, volume_files
 from sealane.dataplane.pods.rootfs import Mount
+from sealane.dataplane.pods.tokens import sources
 from sealane.kube.objects import Raw
 
 
@@ -28,13 +29,19 @@ def prepare(container: Raw, refs: References, folder: Path) -> list[Mount]:
             if not os.path.exists(source):
                 os.makedirs(source)
         mounts.append(Mount(source, wanted["mountPath"], read_only or bool(wanted.get("readOnly"))))
-    account = service_account_files(refs)
-    automount = refs.pod.spec.get("automountServiceAccountToken", True)
-    if account and automount and all(mount.target != SERVICE_ACCOUNT_PATH for mount in mounts):
-        own = folder / ".service-account"
-        _write(own, account)
-        mounts.append(Mount(str(own), SERVICE_ACCOUNT_PATH, True))
     return mounts
+
+
+def refresh(container: Raw, refs: References, folder: Path) -> None:
+    """Writes the tokens that `container` mounts anew, each in one step: a reader has the old or the new one."""
+    for name, source in sources(refs.pod, container):
+        if refs.tokens is not None:
+            file = token_file(source, refs.tokens, 0o644)
+            path = folder / name / file.path
+            beside = path.with_name(f".{path.name}.new")
+            beside.write_bytes(file.content)
+            beside.chmod(path.stat().st_mode & 0o777)
+            os.replace(beside, path)
 
 
 def check(container: Raw, refs: References) -> None:

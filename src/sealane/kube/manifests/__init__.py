@@ -15,6 +15,7 @@ from typing import Any
 from sealane.kube.defaults.topology_keys import without_keys
 from sealane.kube.kinds import Kind
 from sealane.kube.manifests.documents import Document, Unreadable, documents
+from sealane.kube.manifests.retired import modernised
 from sealane.kube.manifests.served import BUILTIN, Served, definitions, why_unknown
 from sealane.kube.objects import Key, Object, Origin, Raw, without_nulls
 from sealane.kube.problems import FieldPath, Part, quoted
@@ -44,11 +45,13 @@ class ManifestProblem:
 class Manifests:
     """objects: the sound ones, in the order of files; those of a namespaced kind have a namespace.
 
-    problems: all of them, by file and line. served: the kinds that objects may have, with those of the CRDs loaded.
+    problems: all of them, by file and line. warnings: what was out of date and how it was taken. served: the kinds that
+    objects may have, with those of the CRDs loaded.
     """
 
     objects: tuple[Object, ...] = ()
     problems: tuple[ManifestProblem, ...] = ()
+    warnings: tuple[ManifestProblem, ...] = ()
     served: Served = field(default_factory=lambda: BUILTIN)
 
     def kind_of(self, found: Object) -> Kind:
@@ -86,9 +89,14 @@ def load(
     if not found and not problems:
         problems += [ManifestProblem(file, 0, "", (), "holds no object") for file in files]
     served = {**BUILTIN, **definitions([*known, *(raw for raw, _ in found)])}
+    warnings: list[ManifestProblem] = []
     objects: dict[Key, Object] = {}
     places: dict[Key, Origin] = {}
-    for raw, origin in found:
+    for given, origin in found:
+        raw, brought = modernised(given)
+        warnings += [
+            ManifestProblem(origin.file, _line(origin, path), _subject(raw), path, message) for path, message in brought
+        ]
         mine = list(_check(raw, origin, served))
         if not mine:
             raw = _placed(without_nulls(raw), served, namespace)
@@ -105,7 +113,7 @@ def load(
         problems += mine
     order = {file: number for number, file in enumerate(files)}
     problems.sort(key=lambda each: (order[each.file], each.line))
-    return Manifests(tuple(objects.values()), tuple(problems), served)
+    return Manifests(tuple(objects.values()), tuple(problems), tuple(warnings), served)
 
 
 def _texts(paths: Iterable[str | Path], stdin: Iterable[str] | None) -> Iterator[tuple[str, str | ManifestProblem]]:

@@ -19,6 +19,7 @@ Outcome = Literal["honoured", "no meaning here", "not honoured"]
 
 AWS = "service.beta.kubernetes.io/aws-load-balancer-"
 AZURE = "service.beta.kubernetes.io/azure-"
+EXTERNAL_DNS = "external-dns.alpha.kubernetes.io/"
 SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 
 
@@ -34,6 +35,7 @@ class Annotation:
 
 _INTERNAL = "an address of the internal pool, which only the cluster's nodes and pods reach"
 _BALANCER = "the nodes are the load balancer"
+_NAMES = "the cluster's DNS holds cluster names only"
 _TLS = "TLS ends at a Gateway or Ingress, not at a Service; use a Gateway with a Secret"
 
 TABLE: Mapping[str, Annotation] = {
@@ -62,9 +64,7 @@ TABLE: Mapping[str, Annotation] = {
     f"{AZURE}load-balancer-internal-subnet": Annotation(
         "Azure", "the subnet of the internal address", "no meaning here", "there is one internal pool"
     ),
-    f"{AZURE}dns-label-name": Annotation(
-        "Azure", "a public DNS name", "not honoured", "the cluster's DNS holds cluster names only"
-    ),
+    f"{AZURE}dns-label-name": Annotation("Azure", "a public DNS name", "not honoured", _NAMES),
     f"{AZURE}load-balancer-resource-group": Annotation(
         "Azure", "the resource group of the address", "no meaning here", _BALANCER
     ),
@@ -83,6 +83,9 @@ TABLE: Mapping[str, Annotation] = {
     "cloud.google.com/app-protocols": Annotation(
         "GCP", "the protocol spoken to pods", "not honoured", "use appProtocol of the port"
     ),
+    f"{EXTERNAL_DNS}hostname": Annotation("ExternalDNS", "a public DNS name", "not honoured", _NAMES),
+    f"{EXTERNAL_DNS}ttl": Annotation("ExternalDNS", "how long its answers live", "not honoured", _NAMES),
+    f"{EXTERNAL_DNS}target": Annotation("ExternalDNS", "what it points to", "not honoured", _NAMES),
 }
 
 _INTERNAL_VALUES: Mapping[str, tuple[str, ...]] = {
