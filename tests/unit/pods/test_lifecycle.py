@@ -124,6 +124,14 @@ def test_backoff_begins_with_the_second_restart_doubles_and_is_forgotten_after_t
     assert play(Exited("web", 1, 0, now + 601)) == [EndProbes("web"), Start("web", 9)]
 
 
+def test_a_program_that_ends_at_once_is_seen_as_ended_before_its_first_restart() -> None:
+    play = running(WEB)
+    began = play.state.containers["web"].started
+    assert play(Exited("web", 0, 0, began + 0.25)) == [EndProbes("web"), Wake("web", 0.75)]
+    assert play.state.phase == "Running"
+    assert play(Waited("web")) == [Start("web", 1)]
+
+
 def test_restart_policies() -> None:
     for policy, code, restarted, phase in (
         ("OnFailure", 1, True, "Running"),

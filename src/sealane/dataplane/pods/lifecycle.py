@@ -44,6 +44,9 @@ from sealane.dataplane.pods.states import (
 
 BACKOFF_FIRST, BACKOFF_LAST = 10.0, 300.0
 """Seconds before the second and every later restart; the first is immediate, each doubles the one before."""
+RELIST = 1.0
+"""Seconds from a start to the first restart at least: a kubelet looks once a second which containers have ended (its
+pod lifecycle event generator). Until then `kubectl run -it` finds what a program that ended at once has printed."""
 BACKOFF_FORGET = 600.0
 """A container that ran this many seconds starts over with an immediate restart."""
 
@@ -83,7 +86,7 @@ def step(state: PodState, event: Event) -> Step:
             return (state, (MakeNetwork(),)) if state.problem and state.deleting is None else (state, ())
         case Waited(name):
             container = state.containers[name]
-            if state.deleting is not None or container.stage not in ("backoff", "waiting"):
+            if state.deleting is not None or container.stage not in ("ended", "backoff", "waiting"):
                 return state, ()
             return _start(state, name)
         case Added(plan):
@@ -115,7 +118,7 @@ def _plan(state: PodState, name: str) -> ContainerPlan:
 
 def _start(state: PodState, name: str) -> Step:
     container = state.containers[name]
-    again = container.stage in ("exited", "backoff")
+    again = container.stage in ("exited", "ended", "backoff")
     starting = replace(container, stage="starting", restarts=container.restarts + again)
     return _put(state, name, starting), (Start(name, starting.restarts),)
 
@@ -205,6 +208,9 @@ def _exited(state: PodState, event: Exited) -> Step:
         exited,
         delay=min(delay * 2, BACKOFF_LAST) if delay else BACKOFF_FIRST,
     )
+    soon = RELIST - (event.at - container.started)
+    if not delay and soon > 0:
+        return _put(state, name, replace(again, stage="ended")), (*actions, Wake(name, soon))
     if not delay:
         state, more = _start(_put(state, name, again), name)
         return state, (*actions, *more)

@@ -54,9 +54,10 @@ class Container:
     """stage: where it is. reason, message: of waiting. passed: its startup probe did (or it has none).
 
     restarts: runs before this one. delay: back-off in force, in seconds; last: the exit before the current run.
+    "ended" is exited and started again soon; "exited" is for good.
     """
 
-    stage: Literal["waiting", "starting", "running", "stopping", "backoff", "exited"] = "waiting"
+    stage: Literal["waiting", "starting", "running", "stopping", "ended", "backoff", "exited"] = "waiting"
     reason: str = "PodInitializing"
     message: str = ""
     started: float = 0.0

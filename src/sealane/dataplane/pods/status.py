@@ -124,7 +124,7 @@ def _container_status(pod: Object, plan: ContainerPlan, state: PodState, image: 
     live: Raw
     if container.stage in ("running", "stopping"):
         live = {"running": {"startedAt": timestamp(container.started)}}
-    elif container.stage == "exited" and container.exit is not None:
+    elif container.stage in ("ended", "exited") and container.exit is not None:
         live = {"terminated": _terminated(pod, plan.name, container, container.exit)}
     else:
         waiting: Raw = {"reason": _waiting_reason(plan, container, state)}

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sealane.kube.defaults.topology_keys import without_keys
+from sealane.kube.defaults.topology_keys import explained, keys_of, without_keys
 from sealane.kube.kinds import Kind
 from sealane.kube.manifests.documents import Document, Unreadable, documents
-from sealane.kube.manifests.retired import modernised
 from sealane.kube.manifests.served import BUILTIN, Served, definitions, why_unknown
 from sealane.kube.objects import Key, Object, Origin, Raw, without_nulls
 from sealane.kube.problems import FieldPath, Part, quoted
@@ -92,11 +91,10 @@ def load(
     warnings: list[ManifestProblem] = []
     objects: dict[Key, Object] = {}
     places: dict[Key, Origin] = {}
-    for given, origin in found:
-        raw, brought = modernised(given)
-        warnings += [
-            ManifestProblem(origin.file, _line(origin, path), _subject(raw), path, message) for path, message in brought
-        ]
+    for raw, origin in found:
+        if raw.get("kind") == "Service" and isinstance(raw.get("spec"), dict) and (keys := keys_of(raw)):
+            path: FieldPath = ("spec", "topologyKeys")
+            warnings.append(ManifestProblem(origin.file, _line(origin, path), _subject(raw), path, explained(keys)))
         mine = list(_check(raw, origin, served))
         if not mine:
             raw = _placed(without_nulls(raw), served, namespace)
