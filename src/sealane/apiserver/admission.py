@@ -66,7 +66,7 @@ class Admission:
             raw = self._custom_update(attempt)
             self._steps.check(attempt.having(raw))
             return raw
-        if subresource == "status":
+        if subresource in ("status", "approval"):
             raw = _checked_status(served, self._steps.mutated(attempt), options)
             self._steps.check(attempt.having(raw))
             return raw

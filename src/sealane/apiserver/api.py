@@ -14,6 +14,7 @@ from typing import Any
 
 from sealane.apiserver import custom, errors, listing, plugins
 from sealane.apiserver.access.rbac import Authorizer
+from sealane.apiserver.access.signing import Authority, Signing
 from sealane.apiserver.access.tokens import AccountTokens
 from sealane.apiserver.access.upkeep import Aggregation
 from sealane.apiserver.admission import Admission, namespace_objects
@@ -46,7 +47,7 @@ class Api:
     """Everything a cluster's API does with its `store`. Use it in one event loop.
 
     root_ca: PEM text of the CA for the ConfigMap kube-root-ca.crt of every namespace; "" for none.
-    accounts: who signs tokens of ServiceAccounts; None for nobody.
+    accounts: who signs tokens of ServiceAccounts; authority: who signs client certificates; None for nobody.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Api:
         root_ca: str = "",
         streams: Streams | None = None,
         accounts: AccountTokens | None = None,
+        authority: Authority | None = None,
     ) -> None:
         self.store = store
         self.log_reader = log_reader
@@ -73,6 +75,7 @@ class Api:
         self._contents = Contents(self)
         self._ranges = Ranges(self)
         self._aggregation = Aggregation(self)
+        self._signing = Signing(self, authority) if authority is not None else None
         with suppress(RuntimeError):  # made outside an event loop: the first commit wakes them
             asyncio.get_running_loop()
             self._collector.wake()
@@ -329,7 +332,7 @@ class Api:
             new = replacing(served, old, wanted, subresource)
             if applies:
                 new = with_metadata(new, managedFields=wanted["metadata"].get("managedFields"))
-        if subresource in ("", "status", "ephemeralcontainers") and new != old:
+        if subresource in ("", "status", "approval", "ephemeralcontainers") and new != old:
             new = self.admission.update(served, new, old, subresource, options)
         if not applies and new != old:
             manager = options.manager or "unknown"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sealane.apiserver.access_columns import request_condition, requested_duration, role_of, subjects
 from sealane.apiserver.durations import since
 from sealane.apiserver.pod_columns import gates, pod_status, ready, restarts
 from sealane.kube import kinds
@@ -249,6 +250,16 @@ def _controller(raw: Raw) -> str:
     return NONE
 
 
+_BINDING = (
+    NAME,
+    shown("Role", role_of),
+    AGE,
+    shown("Users", lambda raw: subjects(raw, "User"), wide=True),
+    shown("Groups", lambda raw: subjects(raw, "Group"), wide=True),
+    shown("ServiceAccounts", lambda raw: subjects(raw, "ServiceAccount"), wide=True),
+)
+_WEBHOOKS = (NAME, Column("Webhooks", lambda raw, _now: len(raw.get("webhooks") or ()), "integer"), AGE)
+
 COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
     kinds.POD: (
         NAME,
@@ -373,6 +384,20 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
     ),
     kinds.HTTPROUTE: (NAME, shown("Hostnames", _hostnames), AGE),
     kinds.CRD: (NAME, text("Created At", "metadata", "creationTimestamp")),
+    kinds.ROLE: (NAME, text("Created At", "metadata", "creationTimestamp")),
+    kinds.CLUSTERROLE: (NAME, text("Created At", "metadata", "creationTimestamp")),
+    kinds.ROLEBINDING: _BINDING,
+    kinds.CLUSTERROLEBINDING: _BINDING,
+    kinds.CSR: (
+        NAME,
+        AGE,
+        text("SignerName", "spec", "signerName"),
+        text("Requestor", "spec", "username", absent=""),
+        shown("RequestedDuration", requested_duration),
+        shown("Condition", request_condition),
+    ),
+    kinds.MUTATINGWEBHOOKS: _WEBHOOKS,
+    kinds.VALIDATINGWEBHOOKS: _WEBHOOKS,
     kinds.LEASE: (NAME, text("Holder", "spec", "holderIdentity", absent=""), AGE),
 }
 

@@ -71,6 +71,18 @@ def check_change(served: Served, new: Raw, old: Raw) -> None:
         _without(new.get("spec"), _STATEFULSET_MAY_CHANGE) != _without(old.get("spec"), _STATEFULSET_MAY_CHANGE)
     ):
         raise _forbidden(kind, name, "spec", _STATEFULSET_SAYS)
+    elif kind in (kinds.ROLEBINDING, kinds.CLUSTERROLEBINDING) and new.get("roleRef") != old.get("roleRef"):
+        message = f"Invalid value: {_go(new.get('roleRef') or {})}: cannot change roleRef"
+        raise invalid(kind, name, ("roleRef", "FieldValueInvalid", message))
+
+
+def _go(reference: Raw) -> str:
+    """As upstream prints the structure."""
+    said = (f'{field}:"{reference.get(key, "")}"' for field, key in _ROLE_REF)
+    return f"rbac.RoleRef{{{', '.join(said)}}}"
+
+
+_ROLE_REF = (("APIGroup", "apiGroup"), ("Kind", "kind"), ("Name", "name"))
 
 
 def _check_pod(new: Raw, old: Raw) -> None:

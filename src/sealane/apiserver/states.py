@@ -50,6 +50,9 @@ def replacing(served: Served, old: Raw, new: Raw, subresource: str) -> Raw:
     if subresource == "ephemeralcontainers":
         added = (new.get("spec") or {}).get("ephemeralContainers") or []
         return _with_part(old, "spec", {**old["spec"], "ephemeralContainers": added})
+    if subresource == "approval":  # of a CertificateSigningRequest: only the decision
+        conditions = (new.get("status") or {}).get("conditions") or []
+        return _with_part(old, "status", {**(old.get("status") or {}), "conditions": conditions})
     if subresource == "finalize":
         finalizers = (new.get("spec") or {}).get("finalizers") or []
         return _with_part(old, "spec", {**(old.get("spec") or {}), "finalizers": finalizers})

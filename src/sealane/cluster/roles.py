@@ -132,6 +132,7 @@ async def control_plane(folder: Folder, options: Options, sockets: list[socket.s
     from sealane.apiserver import http
     from sealane.apiserver.access import upkeep
     from sealane.apiserver.access.keys import SigningKey
+    from sealane.apiserver.access.signing import Authority
     from sealane.apiserver.access.tokens import AccountTokens
     from sealane.apiserver.api import Api
     from sealane.apiserver.backends import StorageError, connect
@@ -160,6 +161,7 @@ async def control_plane(folder: Folder, options: Options, sockets: list[socket.s
             root_ca=credentials.ca,
             streams=AgentStreams(folder.agent_socket),
             accounts=AccountTokens(store, SigningKey(credentials.account_key)),
+            authority=Authority(credentials.ca, credentials.ca_key),
         )
         client = LocalClient(api)
         await upkeep.furnish(api)

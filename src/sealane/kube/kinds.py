@@ -84,7 +84,16 @@ ROLE = Kind(_RBAC, "v1", "Role", "roles", subresources=())
 ROLEBINDING = Kind(_RBAC, "v1", "RoleBinding", "rolebindings", subresources=())
 CLUSTERROLE = Kind(_RBAC, "v1", "ClusterRole", "clusterroles", False, subresources=())
 CLUSTERROLEBINDING = Kind(_RBAC, "v1", "ClusterRoleBinding", "clusterrolebindings", False, subresources=())
-CSR = Kind("certificates.k8s.io", "v1", "CertificateSigningRequest", "certificatesigningrequests", False, ("csr",))
+CSR = Kind(
+    "certificates.k8s.io",
+    "v1",
+    "CertificateSigningRequest",
+    "certificatesigningrequests",
+    False,
+    ("csr",),
+    (),
+    ("approval", "status"),
+)
 _ADMISSION = "admissionregistration.k8s.io"
 MUTATINGWEBHOOKS = Kind(
     _ADMISSION,

@@ -18,6 +18,7 @@ from tests.unit.apiserver.serving import Server, credentials, serving
 
 from sealane.apiserver.access import upkeep
 from sealane.apiserver.access.keys import SigningKey, peeked
+from sealane.apiserver.access.signing import Authority
 from sealane.apiserver.access.tokens import AccountTokens
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
@@ -82,7 +83,9 @@ class Asker:
 @asynccontextmanager
 async def asking(folder: Path) -> AsyncIterator[Asker]:
     store = Store.open(folder / "store.db")
-    api = Api(store, accounts=AccountTokens(store, SigningKey(credentials().account_key)))
+    made = credentials()
+    accounts = AccountTokens(store, SigningKey(made.account_key))
+    api = Api(store, accounts=accounts, authority=Authority(made.ca, made.ca_key))
     try:
         await upkeep.furnish(api)
         await LocalClient(api).create(kinds.NAMESPACE, {"metadata": {"name": "default"}})

@@ -39,8 +39,8 @@ class Rule:
         shown = (
             ("APIGroups", self.groups),
             ("Resources", self.resources),
-            ("ResourceNames", self.names),
             ("NonResourceURLs", self.urls),
+            ("ResourceNames", self.names),
             ("Verbs", self.verbs),
         )
         parts = (f"{name}:[{' '.join(_quoted(each) for each in values)}]" for name, values in shown if values)
@@ -100,12 +100,15 @@ def _covers(own: Rule, one: Rule) -> bool:
 
 
 def _compacted(rules: Sequence[Rule]) -> list[Rule]:
-    """Rules that differ in nothing but the verb become one."""
+    """Rules of one resource that differ in nothing but the verb become one."""
     found: dict[tuple[tuple[str, ...], ...], list[str]] = {}
+    paths = [rule for rule in rules if rule.urls]
     for rule in rules:
+        if rule.urls:
+            continue
         verbs = found.setdefault((rule.groups, rule.resources, rule.names, rule.urls), [])
         verbs += [verb for verb in rule.verbs if verb not in verbs]
-    return [Rule(tuple(verbs), *key) for key, verbs in sorted(found.items())]
+    return [Rule(tuple(verbs), *key) for key, verbs in sorted(found.items())] + paths
 
 
 def _resource_matches(resources: Sequence[str], full: str, subresource: str) -> bool:

@@ -9,10 +9,22 @@ from __future__ import annotations
 
 from sealane.apiserver.access.rbac import Authorizer
 from sealane.apiserver.attempts import Step
-from sealane.apiserver.plugins import default_ingress_class, service_account, topology_keys
+from sealane.apiserver.plugins import (
+    certificates,
+    default_ingress_class,
+    rbac_escalation,
+    service_account,
+    topology_keys,
+)
 from sealane.apiserver.store import Store
 
 
 def steps(store: Store, authorizer: Authorizer) -> tuple[Step, ...]:
     """Every plugin of one API, in the order in which they look at a request."""
-    return (topology_keys.step(), service_account.step(store), default_ingress_class.step(store))
+    return (
+        topology_keys.step(),
+        service_account.step(store),
+        default_ingress_class.step(store),
+        certificates.step(authorizer),
+        rbac_escalation.step(authorizer),
+    )

@@ -10,6 +10,7 @@ import base64
 from collections.abc import Callable
 
 from sealane.kube import schema
+from sealane.kube.defaults.access import mutating_webhooks, role_binding, validating_webhooks
 from sealane.kube.defaults.change import each, filled, inside
 from sealane.kube.defaults.pods import pod_spec, pod_template
 from sealane.kube.defaults.structural import structural
@@ -224,6 +225,8 @@ _RULES: dict[tuple[str, str], Callable[[Raw], Raw]] = {
     ("", "Pod"): _pod,
     ("", "Secret"): _secret,
     ("", "Service"): _service,
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): mutating_webhooks,
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): validating_webhooks,
     ("apps", "DaemonSet"): _daemon_set,
     ("apps", "Deployment"): _deployment,
     ("apps", "ReplicaSet"): _replica_set,
@@ -233,4 +236,6 @@ _RULES: dict[tuple[str, str], Callable[[Raw], Raw]] = {
     ("discovery.k8s.io", "EndpointSlice"): _endpoint_slice,
     ("networking.k8s.io", "IngressClass"): _ingress_class,
     ("networking.k8s.io", "NetworkPolicy"): _network_policy,
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): role_binding,
+    ("rbac.authorization.k8s.io", "RoleBinding"): role_binding,
 }

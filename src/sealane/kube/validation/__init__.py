@@ -12,6 +12,7 @@ from sealane.kube import kinds, names, schema
 from sealane.kube.client import ApiError
 from sealane.kube.objects import Raw
 from sealane.kube.problems import Part, Problem
+from sealane.kube.validation.access import check_role, check_role_binding, check_signing_request
 from sealane.kube.validation.fields import check_fields
 from sealane.kube.validation.gateways import check_gateway, check_route
 from sealane.kube.validation.metadata import check_metadata
@@ -51,6 +52,7 @@ _RULES: dict[tuple[str, str], Rule] = {
     ("apps", "Deployment"): check_workload,
     ("apps", "ReplicaSet"): check_workload,
     ("apps", "StatefulSet"): check_workload,
+    ("certificates.k8s.io", "CertificateSigningRequest"): check_signing_request,
     ("discovery.k8s.io", "EndpointSlice"): check_endpoint_slice,
     ("gateway.networking.k8s.io", "Gateway"): check_gateway,
     ("gateway.networking.k8s.io", "GRPCRoute"): check_route,
@@ -63,6 +65,10 @@ _RULES: dict[tuple[str, str], Rule] = {
     ("networking.k8s.io", "IngressClass"): check_ingress_class,
     ("networking.k8s.io", "NetworkPolicy"): check_network_policy,
     ("networking.k8s.io", "ServiceCIDR"): check_service_cidr,
+    ("rbac.authorization.k8s.io", "ClusterRole"): check_role,
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): check_role_binding,
+    ("rbac.authorization.k8s.io", "Role"): check_role,
+    ("rbac.authorization.k8s.io", "RoleBinding"): check_role_binding,
 }
 _SCOPES = {(kind.group, kind.kind): kind.namespaced for kind in kinds.BUILTIN}
 
