@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sealane.apiserver.access_columns import request_condition, requested_duration, role_of, subjects
+from sealane.apiserver.batch_columns import job_completions, job_duration, job_status, last_schedule
 from sealane.apiserver.durations import since
 from sealane.apiserver.pod_columns import gates, pod_status, ready, restarts
 from sealane.kube import kinds
@@ -347,6 +348,31 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         AGE,
         *_WORKLOAD,
         _SELECTOR,
+    ),
+    kinds.JOB: (
+        NAME,
+        shown("Status", job_status),
+        shown("Completions", job_completions),
+        Column("Duration", job_duration),
+        AGE,
+        *_WORKLOAD,
+        _SELECTOR,
+    ),
+    kinds.CRONJOB: (
+        NAME,
+        text("Schedule", "spec", "schedule"),
+        text("Timezone", "spec", "timeZone"),
+        shown("Suspend", lambda raw: str(bool(_spec(raw).get("suspend")))),
+        Column("Active", lambda raw, _now: len(_status(raw).get("active") or ()), "integer"),
+        Column("Last Schedule", last_schedule),
+        AGE,
+    ),
+    kinds.PODDISRUPTIONBUDGET: (
+        NAME,
+        text("Min Available", "spec", "minAvailable", absent="N/A"),
+        text("Max Unavailable", "spec", "maxUnavailable", absent="N/A"),
+        number("Allowed Disruptions", "status", "disruptionsAllowed"),
+        AGE,
     ),
     kinds.CONTROLLERREVISION: (NAME, shown("Controller", _controller), number("Revision", "revision"), AGE),
     kinds.ENDPOINTSLICE: (

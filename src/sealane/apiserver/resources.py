@@ -19,7 +19,9 @@ NAMESPACES: Resource = ("", "namespaces")
 DEFINITIONS: Resource = ("apiextensions.k8s.io", "customresourcedefinitions")
 
 _VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
-GROUPS_WITH_GENERATION = frozenset({"apps", "networking.k8s.io", "discovery.k8s.io", "apiextensions.k8s.io"})
+GROUPS_WITH_GENERATION = frozenset(
+    {"apps", "batch", "policy", "networking.k8s.io", "discovery.k8s.io", "apiextensions.k8s.io"}
+)
 
 
 @dataclass(frozen=True, slots=True)

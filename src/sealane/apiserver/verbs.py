@@ -12,6 +12,7 @@ from sealane.apiserver import errors, negotiation, render, watching
 from sealane.apiserver.api import Api
 from sealane.apiserver.attempts import Write
 from sealane.apiserver.discovery import subresources
+from sealane.apiserver.eviction import evict
 from sealane.apiserver.listing import Page, parsed_version
 from sealane.apiserver.logs import log_options
 from sealane.apiserver.negotiation import form_of
@@ -149,10 +150,10 @@ class Verbs:
         return _json(msgspec.json.encode(answer), 201)
 
     async def _evict(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
-        """https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/, without disruption budgets."""
         eviction = object_in(await body_of(request))
         options = deletion_options(request, eviction.get("deleteOptions"))
-        await self._api.delete(served.kind, target.namespace or "", target.name, options)
+        pod = (await self._api.get(served.kind, target.namespace or "", target.name)).object
+        await evict(self._api, pod, eviction, options)
         return _success(201)
 
     async def _log(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:

@@ -12,6 +12,9 @@ from sealane.kube.objects import Key, Object, Raw
 from sealane.kube.times import seconds
 from sealane.reactive.collections import Collection, Derived, Fetch, derive
 
+JOB_TRACKING = "batch.kubernetes.io/job-tracking"
+"""The finalizer of pods that a Job has to count."""
+
 
 @dataclass(frozen=True, slots=True)
 class PodFacts:
@@ -34,6 +37,7 @@ class PodFacts:
     created: float
     restarts: int
     cost: int
+    tracked: bool
     object: Object = field(compare=False)
 
     @property
@@ -76,6 +80,7 @@ def pod_facts(pod: Object) -> PodFacts:
         seconds(metadata.get("creationTimestamp")),
         max((each.get("restartCount") or 0 for each in status.get("containerStatuses") or ()), default=0),
         cost,
+        JOB_TRACKING in (metadata.get("finalizers") or ()),
         pod,
     )
 

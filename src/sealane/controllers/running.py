@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from sealane.controllers import service_events
+from sealane.controllers.batch import cronjob_controller, job_controller, stray_pod_controller
+from sealane.controllers.budgets import budget_controller
 from sealane.controllers.endpointslices import derive_endpoints, endpoint_writers
 from sealane.controllers.pods import facts_of
 from sealane.controllers.reconciler import Reconciler
@@ -20,13 +22,16 @@ from sealane.controllers.workloads import (
 from sealane.kube.client import Client
 from sealane.kube.kinds import (
     CONTROLLERREVISION,
+    CRONJOB,
     DAEMONSET,
     DEPLOYMENT,
     ENDPOINTS,
     ENDPOINTSLICE,
+    JOB,
     NAMESPACE,
     NODE,
     POD,
+    PODDISRUPTIONBUDGET,
     REPLICASET,
     SERVICE,
     STATEFULSET,
@@ -49,6 +54,9 @@ KINDS: tuple[Kind, ...] = (
     CONTROLLERREVISION,
     ENDPOINTSLICE,
     ENDPOINTS,
+    JOB,
+    CRONJOB,
+    PODDISRUPTIONBUDGET,
 )
 """What `start` needs a source of."""
 
@@ -94,6 +102,9 @@ def start(client: Client, sources: Mapping[Kind, Source[Key, Object]]) -> Contro
             "daemonset-controller",
             "loadbalancer-controller",
             "service-controller",
+            "job-controller",
+            "cronjob-controller",
+            "controllermanager",
             "default-scheduler",
         )
     }
@@ -107,6 +118,10 @@ def start(client: Client, sources: Mapping[Kind, Source[Key, Object]]) -> Contro
         statefulset_controller(client, sources, pods, recorders["statefulset-controller"]),
         daemonset_controller(client, sources, pods, recorders["daemonset-controller"]),
         loadbalancer_controller(client, sources, recorders["loadbalancer-controller"]),
+        job_controller(client, sources, pods, recorders["job-controller"]),
+        stray_pod_controller(client, sources, pods, recorders["job-controller"]),
+        cronjob_controller(client, sources, recorders["cronjob-controller"]),
+        budget_controller(client, sources, pods, recorders["controllermanager"]),
     ]
     scheduler.start()
     for writer in writers:

@@ -33,10 +33,10 @@ def replicaset_controller(
     client: Client, sources: Sources, pods: Collection[Key, PodFacts], recorder: Recorder, now: Now = time.time
 ) -> Reconciler:
     def plan(replicaset: Object) -> list[Action]:
-        return replicasets.plan(replicaset, *_pods_of(pods, replicaset), now())
+        return replicasets.plan(replicaset, *pods_of(pods, replicaset), now())
 
     controller = Reconciler(client, REPLICASET, sources, plan, recorder)
-    controller.follow(pods, _owner_of_pod(sources[REPLICASET]))
+    controller.follow(pods, owner_of_pod(sources[REPLICASET]))
     return controller
 
 
@@ -46,20 +46,20 @@ def deployment_controller(
     sets = sources[REPLICASET]
 
     def plan(deployment: Object) -> list[Action]:
-        owned, orphans = _owned(sets, deployment)
+        owned, orphans = owned_by(sets, deployment)
         strategy = deployment.spec.get("strategy") or {}
         run = strategy.get("type") == "Recreate" and _old_pods_run(deployment, owned, pods)
         return deployments.plan(deployment, owned, orphans, run, now())
 
     def of_pod(pod: PodFacts) -> Iterable[Key]:
         """Only Recreate waits for pods to go; all else comes with the status of their ReplicaSet."""
-        for replicaset in sets.select(ByIndex(_by_uid, pod.controller)) if pod.controller else ():
+        for replicaset in sets.select(ByIndex(by_uid, pod.controller)) if pod.controller else ():
             for key in of_set(replicaset):
                 deployment = sources[DEPLOYMENT].get(key)
                 if deployment and (deployment.spec.get("strategy") or {}).get("type") == "Recreate":
                     yield key
 
-    of_set = _owner_of(sources[DEPLOYMENT])
+    of_set = owner_of(sources[DEPLOYMENT])
     controller = Reconciler(client, DEPLOYMENT, sources, plan, recorder)
     controller.follow(sets, of_set)
     controller.follow(pods, of_pod)
@@ -73,11 +73,11 @@ def statefulset_controller(
 
     def plan(statefulset: Object) -> list[Action]:
         kept = revisions.select(ByIndex(by_controller, statefulset.uid))
-        return statefulsets.plan(statefulset, *_pods_of(pods, statefulset), kept, now())
+        return statefulsets.plan(statefulset, *pods_of(pods, statefulset), kept, now())
 
     controller = Reconciler(client, STATEFULSET, sources, plan, recorder)
-    controller.follow(pods, _owner_of_pod(sources[STATEFULSET]))
-    controller.follow(revisions, _owner_of(sources[STATEFULSET]))
+    controller.follow(pods, owner_of_pod(sources[STATEFULSET]))
+    controller.follow(revisions, owner_of(sources[STATEFULSET]))
     return controller
 
 
@@ -88,11 +88,11 @@ def daemonset_controller(
 
     def plan(daemonset: Object) -> list[Action]:
         kept = revisions.select(ByIndex(by_controller, daemonset.uid))
-        return daemonsets.plan(daemonset, *_pods_of(pods, daemonset), nodes.select(None), kept, now())
+        return daemonsets.plan(daemonset, *pods_of(pods, daemonset), nodes.select(None), kept, now())
 
     controller = Reconciler(client, DAEMONSET, sources, plan, recorder)
-    controller.follow(pods, _owner_of_pod(all_))
-    controller.follow(revisions, _owner_of(all_))
+    controller.follow(pods, owner_of_pod(all_))
+    controller.follow(revisions, owner_of(all_))
     controller.follow(nodes, lambda node: list(all_))
     return controller
 
@@ -114,13 +114,13 @@ def loadbalancer_controller(client: Client, sources: Sources, recorder: Recorder
     return Reconciler(client, SERVICE, sources, lambda service: loadbalancers.plan(service, pool), recorder)
 
 
-def _pods_of(pods: Collection[Key, PodFacts], owner: Object) -> tuple[list[PodFacts], list[PodFacts]]:
+def pods_of(pods: Collection[Key, PodFacts], owner: Object) -> tuple[list[PodFacts], list[PodFacts]]:
     """The pods that `owner` controls, and those of its namespace that nobody does."""
     owned = pods.select(ByIndex(pods_by_controller, owner.uid))
     return owned, pods.select(ByIndex(pods_by_controller, orphans_of(owner.namespace)))
 
 
-def _owned(children: Collection[Key, Object], owner: Object) -> tuple[list[Object], list[Object]]:
+def owned_by(children: Collection[Key, Object], owner: Object) -> tuple[list[Object], list[Object]]:
     owned = children.select(ByIndex(by_controller, owner.uid))
     return owned, children.select(ByIndex(by_controller, orphans_of(owner.namespace)))
 
@@ -135,15 +135,15 @@ def _old_pods_run(deployment: Object, owned: Iterable[Object], pods: Collection[
     )
 
 
-def _by_uid(each: Object) -> tuple[str, ...]:
+def by_uid(each: Object) -> tuple[str, ...]:
     return (each.uid,)
 
 
-def _namespace(each: Object) -> tuple[str, ...]:
+def namespace_of(each: Object) -> tuple[str, ...]:
     return (each.namespace,)
 
 
-def _owner_of(owners: Collection[Key, Object]) -> Callable[[Object], Iterable[Key]]:
+def owner_of(owners: Collection[Key, Object]) -> Callable[[Object], Iterable[Key]]:
     """From a child to its controller among `owners`; from an orphan to all of its namespace, which may adopt it."""
 
     def keys(child: Object) -> Iterable[Key]:
@@ -152,7 +152,7 @@ def _owner_of(owners: Collection[Key, Object]) -> Callable[[Object], Iterable[Ke
     return keys
 
 
-def _owner_of_pod(owners: Collection[Key, Object]) -> Callable[[PodFacts], Iterable[Key]]:
+def owner_of_pod(owners: Collection[Key, Object]) -> Callable[[PodFacts], Iterable[Key]]:
     def keys(pod: PodFacts) -> Iterable[Key]:
         return _woken(owners, pods_by_controller(pod)[0], pod.namespace)
 
@@ -161,5 +161,5 @@ def _owner_of_pod(owners: Collection[Key, Object]) -> Callable[[PodFacts], Itera
 
 def _woken(owners: Collection[Key, Object], controller: str, namespace: str) -> list[Key]:
     if controller == orphans_of(namespace):
-        return [each.key for each in owners.select(ByIndex(_namespace, namespace))]
-    return [each.key for each in owners.select(ByIndex(_by_uid, controller))]
+        return [each.key for each in owners.select(ByIndex(namespace_of, namespace))]
+    return [each.key for each in owners.select(ByIndex(by_uid, controller))]

@@ -55,6 +55,11 @@ DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments", True, ("deploy",), 
 REPLICASET = Kind("apps", "v1", "ReplicaSet", "replicasets", True, ("rs",), ("all",), ("status", "scale"))
 STATEFULSET = Kind("apps", "v1", "StatefulSet", "statefulsets", True, ("sts",), ("all",), ("status", "scale"))
 DAEMONSET = Kind("apps", "v1", "DaemonSet", "daemonsets", True, ("ds",), ("all",))
+JOB = Kind("batch", "v1", "Job", "jobs", True, (), ("all",))
+CRONJOB = Kind("batch", "v1", "CronJob", "cronjobs", True, ("cj",), ("all",))
+PODDISRUPTIONBUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", True, ("pdb",))
+PERSISTENTVOLUME = Kind("", "v1", "PersistentVolume", "persistentvolumes", False, ("pv",))
+PERSISTENTVOLUMECLAIM = Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", True, ("pvc",))
 CONTROLLERREVISION = Kind("apps", "v1", "ControllerRevision", "controllerrevisions", subresources=())
 ENDPOINTSLICE = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", subresources=())
 NETWORKPOLICY = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", True, ("netpol",), subresources=())
@@ -120,14 +125,9 @@ LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases", subresources=())
 # Kinds that are checked, stored and served, so that manifests which hold them apply; nothing here acts on them.
 _STORED: tuple[Kind, ...] = (
     Kind("", "v1", "LimitRange", "limitranges", True, ("limits",), subresources=()),
-    Kind("", "v1", "PersistentVolume", "persistentvolumes", False, ("pv",)),
-    Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", True, ("pvc",)),
     Kind("", "v1", "ResourceQuota", "resourcequotas", True, ("quota",)),
     Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True, ("hpa",), ("all",)),
-    Kind("batch", "v1", "CronJob", "cronjobs", True, ("cj",), ("all",)),
-    Kind("batch", "v1", "Job", "jobs", True, (), ("all",)),
     Kind("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", False, subresources=()),
-    Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", True, ("pdb",)),
     Kind("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False, ("pc",), subresources=()),
     Kind("storage.k8s.io", "v1", "StorageClass", "storageclasses", False, ("sc",), subresources=()),
     Kind(_GATEWAY, "v1", "BackendTLSPolicy", "backendtlspolicies", True, ("btlspolicy",), ("gateway-api",)),

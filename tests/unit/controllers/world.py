@@ -6,9 +6,10 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sealane.controllers import daemonsets, deployments, replicasets, statefulsets
+from sealane.controllers import cronjobs, daemonsets, deployments, jobs, replicasets, statefulsets
 from sealane.controllers.actions import Action, Create, Delete, Patch, by_controller, orphans_of
 from sealane.controllers.pods import PodFacts, pod_facts
+from sealane.kube.defaults import defaulted
 from sealane.kube.objects import Object, Raw
 from sealane.kube.times import timestamp
 
@@ -31,6 +32,8 @@ class World:
         metadata.setdefault("uid", f"uid-{number:05d}")
         metadata.setdefault("generation", 1)
         metadata.setdefault("creationTimestamp", timestamp(self.now))
+        if raw["kind"] == "Job":
+            raw = defaulted(raw)
         self.objects[raw["kind"], metadata["name"]] = raw
         return Object(raw)
 
@@ -56,10 +59,19 @@ class World:
                         self.change(kind.kind, name, patch)
                     else:
                         self._merge(kind.kind, name, patch)
+                    found = self.objects[kind.kind, name]
+                    over = kind.kind != "Pod" or (found.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+                    if over and "deletionTimestamp" in found["metadata"] and not found["metadata"].get("finalizers"):
+                        del self.objects[kind.kind, name]
                 case Delete(kind, _, name, uid):
+                    if (kind.kind, name) not in self.objects:
+                        continue  # it was marked, and the last finalizer has gone
                     assert self.objects[kind.kind, name]["metadata"]["uid"] == uid
-                    del self.objects[kind.kind, name]
                     self.log.append(f"-{kind.kind} {name}")
+                    if self.objects[kind.kind, name]["metadata"].get("finalizers"):
+                        self._merge(kind.kind, name, {"metadata": {"deletionTimestamp": timestamp(self.now)}})
+                    else:
+                        del self.objects[kind.kind, name]
 
     def _merge(self, kind: str, name: str, patch: Raw) -> None:
         self.objects[kind, name] = merged(self.objects[kind, name], patch)
@@ -94,6 +106,10 @@ class World:
             revisions = self.owned("ControllerRevision", daemonset)[0]
             nodes = self.all("Node")
             self.carry_out(daemonsets.plan(daemonset, *self.pods(daemonset), nodes, revisions, self.now))
+        for job in self.all("Job"):
+            self.carry_out(jobs.plan(job, *self.pods(job), self.now))
+        for cronjob in self.all("CronJob"):
+            self.carry_out(cronjobs.plan(cronjob, self.owned("Job", cronjob)[0], self.now))
         return self.objects != before
 
     def run_pods(self, which: Callable[[Object], bool] = lambda pod: True, *, ready: bool = True) -> None:

@@ -67,6 +67,7 @@ class PodRuntime:
         self._shells: dict[str, PodShell] = {}  # by uid
         self._keys: dict[Key, str] = {}
         self._written: dict[str, Raw] = {}  # uid -> status as last written
+        self._ended: set[str] = set()  # uids of pods that have ended and that a finalizer keeps in the API
         self._dirty: dict[str, None] = {}
         self._wake = asyncio.Event()
         self._writing: set[str] = set()
@@ -147,6 +148,8 @@ class PodRuntime:
             pod = change.new
             known = self._keys.get(change.key)
             shell = self._shells.get(known) if known else None
+            if change.old is not None and (pod is None or pod.uid != change.old.uid):
+                self._ended.discard(change.old.uid)
             if shell is not None and (pod is None or pod.uid != shell.uid):
                 del self._keys[change.key]
                 shell.vanished()
@@ -159,7 +162,7 @@ class PodRuntime:
                 self._begin(node, pod)
 
     def _begin(self, node: Node, pod: Object) -> None:
-        if pod.uid in self._shells:
+        if pod.uid in self._shells or pod.uid in self._ended:
             return
         shell = PodShell(self.around, node, pod, self._changed, self._gone)
         self._shells[pod.uid] = shell
@@ -233,12 +236,17 @@ class PodRuntime:
         if self._keys.get(shell.pod.key) == shell.uid:
             del self._keys[shell.pod.key]
         if not vanished:
-            self._task(self._delete(shell.pod), "delete")
+            kept = bool(shell.pod.metadata.get("finalizers"))
+            if kept:
+                self._ended.add(shell.uid)
+            self._task(self._delete(shell.pod, shell.status() if kept else None), "delete")
 
-    async def _delete(self, pod: Object) -> None:
-        """The last act of a graceful deletion."""
+    async def _delete(self, pod: Object, last: Raw | None) -> None:
+        """The last act of a graceful deletion. last: what is to be told those who keep it: how it has ended."""
         while True:
             try:
+                if last is not None:
+                    await self._patch(pod, difference(pod.status, last))
                 await self.around.client.delete(POD, pod.namespace, pod.name, grace_seconds=0, uid=pod.uid)
                 return
             except ApiError as error:

@@ -1,0 +1,41 @@
+"""What `kubectl get` shows of Jobs and CronJobs.
+
+Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go (printJob, printCronJob).
+"""
+
+from __future__ import annotations
+
+from sealane.apiserver.durations import human, since
+from sealane.kube.objects import Raw
+from sealane.kube.times import seconds
+
+
+def job_status(raw: Raw) -> str:
+    true = {each["type"] for each in (raw.get("status") or {}).get("conditions") or () if each["status"] == "True"}
+    for ended in ("Complete", "Failed"):
+        if ended in true:
+            return ended
+    if raw["metadata"].get("deletionTimestamp"):
+        return "Terminating"
+    return next((each for each in ("Suspended", "FailureTarget", "SuccessCriteriaMet") if each in true), "Running")
+
+
+def job_completions(raw: Raw) -> str:
+    spec, succeeded = raw.get("spec") or {}, (raw.get("status") or {}).get("succeeded", 0)
+    if spec.get("completions") is not None:
+        return f"{succeeded}/{spec['completions']}"
+    parallelism = spec.get("parallelism", 0)
+    return f"{succeeded}/1 of {parallelism}" if parallelism > 1 else f"{succeeded}/1"
+
+
+def job_duration(raw: Raw, now: float) -> str:
+    status = raw.get("status") or {}
+    if not status.get("startTime"):
+        return ""
+    end = seconds(status["completionTime"]) if status.get("completionTime") else now
+    return human(end - seconds(status["startTime"]))
+
+
+def last_schedule(raw: Raw, now: float) -> str:
+    last = (raw.get("status") or {}).get("lastScheduleTime")
+    return since(last, now) if last else "<none>"
