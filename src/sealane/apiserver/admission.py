@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sealane.apiserver import custom, definitions, ranges
+from sealane.apiserver import definitions, ranges
 from sealane.apiserver.attempts import Attempt, Steps, Write
 from sealane.apiserver.immutable import check_added, check_change
 from sealane.apiserver.resources import Served
@@ -44,6 +44,8 @@ class Admission:
         """
         attempt = Attempt("CREATE", served, raw, None, "", options)
         if served.custom:
+            from sealane.apiserver import custom  # here, and not above: only custom kinds need what it imports
+
             raw = _decoded(served, self._steps.mutated(attempt.having(custom.decoded(served, raw, options))), "")
             custom.check_new(served, raw)
         else:
@@ -85,6 +87,8 @@ class Admission:
         return raw
 
     def _custom_update(self, attempt: Attempt) -> Raw:
+        from sealane.apiserver import custom
+
         served, options, old = attempt.served, attempt.options, attempt.old
         assert attempt.new is not None
         assert old is not None
@@ -182,6 +186,8 @@ def _defaulted(kind: Kind, new: Raw, old: Raw | None) -> Raw:
 
 def _decoded(served: Served, raw: Raw, strictness: str) -> Raw:
     """A custom object after steps may have changed it."""
+    from sealane.apiserver import custom
+
     return custom.decoded(served, raw, Write(field_validation=strictness))
 
 

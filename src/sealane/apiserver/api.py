@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from sealane.apiserver import custom, errors, listing, plugins
+from sealane.apiserver import errors, listing, plugins
 from sealane.apiserver.access.rbac import Authorizer
 from sealane.apiserver.access.signing import Authority, Signing
 from sealane.apiserver.access.tokens import AccountTokens
@@ -159,6 +159,8 @@ class Api:
         if raw.get("apiVersion") != served.kind.api_version:
             raw = {**raw, "apiVersion": served.kind.api_version}
         if stored.version <= served.since:
+            from sealane.apiserver import custom
+
             raw = custom.defaulted(served, raw)
         return stored if raw is stored.object.raw else Stored(stored.version, Object(raw), encode(raw))
 

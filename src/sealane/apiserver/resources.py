@@ -13,7 +13,7 @@ from sealane.kube import kinds
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object, Raw
 from sealane.kube.structural.fieldpaths import steps
-from sealane.kube.structural.node import Lazy
+from sealane.kube.structural.lazy import Lazy
 
 NAMESPACES: Resource = ("", "namespaces")
 DEFINITIONS: Resource = ("apiextensions.k8s.io", "customresourcedefinitions")

@@ -135,22 +135,6 @@ class Node:
         return self.properties.get(name) or self.additional
 
 
-class Lazy:
-    """A schema whose node is made when it is first asked for."""
-
-    __slots__ = ("_node", "schema")
-
-    def __init__(self, schema: Schema) -> None:
-        self.schema = schema
-        self._node: Node | None = None
-
-    @property
-    def node(self) -> Node:
-        if self._node is None:
-            self._node = Node.of(self.schema)
-        return self._node
-
-
 def _objects(value: Any) -> list[tuple[str, Schema]]:
     return [(name, each) for name, each in value.items() if isinstance(each, Mapping)] if value else []
 
