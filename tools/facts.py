@@ -2,7 +2,7 @@
 
     python tools/facts.py CRDS
 
-CRDS is the folder config/crd/experimental of a checkout of kubernetes-sigs/gateway-api at a tag (last: v1.6.1).
+CRDS is the folder config/crd/experimental of a checkout of kubernetes-sigs/gateway-api at a tag (last: v1.6.3).
 The schemas of the built-in kinds come from the `kubernetes-validate` package (pip install it; last: 1.37, the newest).
 What neither says (enums of the built-in kinds) is in tools/enums.json, from the API reference.
 
@@ -210,13 +210,13 @@ def builtin() -> tuple[dict[str, str], dict[str, dict[str, Fact]]]:
 def custom(folder: Path) -> tuple[dict[str, str], dict[str, dict[str, Fact]]]:
     made = Custom()
     kinds = {}
-    for path in sorted(folder.glob("*.yaml")):
+    for path in sorted(folder.glob("*_*.yaml")):
         for document in yaml.safe_load_all(path.read_text()):
-            if not document or document["kind"] != "CustomResourceDefinition":
+            if not document or document.get("kind") != "CustomResourceDefinition":
                 continue
             group, kind = document["spec"]["group"], document["spec"]["names"]["kind"]
             for version in document["spec"]["versions"]:
-                if version["name"] == "v1" or (kind == "ReferenceGrant" and version["name"] == "v1beta1"):
+                if group == "gateway.networking.k8s.io" and version["served"]:
                     name = f"{group.partition('.')[0]}.{version['name']}.{kind}"
                     schema = version["schema"]["openAPIV3Schema"]
                     kinds[f"{group}/{version['name']} {kind}"] = made.add(name, schema)

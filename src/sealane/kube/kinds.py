@@ -131,12 +131,20 @@ _STORED: tuple[Kind, ...] = (
     Kind("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False, ("pc",), subresources=()),
     Kind("storage.k8s.io", "v1", "StorageClass", "storageclasses", False, ("sc",), subresources=()),
     Kind(_GATEWAY, "v1", "BackendTLSPolicy", "backendtlspolicies", True, ("btlspolicy",), ("gateway-api",)),
+    Kind(_GATEWAY, "v1alpha3", "BackendTLSPolicy", "backendtlspolicies", True, ("btlspolicy",), ("gateway-api",)),
+    Kind(_GATEWAY, "v1beta1", "Gateway", "gateways", True, ("gtw",), ("gateway-api",)),
+    Kind(_GATEWAY, "v1beta1", "GatewayClass", "gatewayclasses", False, ("gc",), ("gateway-api",)),
     Kind(_GATEWAY, "v1", "GRPCRoute", "grpcroutes", True, (), ("gateway-api",)),
+    Kind(_GATEWAY, "v1beta1", "HTTPRoute", "httproutes", True, (), ("gateway-api",)),
     Kind(_GATEWAY, "v1", "ListenerSet", "listenersets", True, ("lset",), ("gateway-api",)),
     Kind(_GATEWAY, "v1", "ReferenceGrant", "referencegrants", True, ("refgrant",), ("gateway-api",), ()),
     Kind(_GATEWAY, "v1", "TCPRoute", "tcproutes", True, (), ("gateway-api",)),
+    Kind(_GATEWAY, "v1alpha2", "TCPRoute", "tcproutes", True, (), ("gateway-api",)),
     Kind(_GATEWAY, "v1", "TLSRoute", "tlsroutes", True, (), ("gateway-api",)),
+    Kind(_GATEWAY, "v1alpha2", "TLSRoute", "tlsroutes", True, (), ("gateway-api",)),
+    Kind(_GATEWAY, "v1alpha3", "TLSRoute", "tlsroutes", True, (), ("gateway-api",)),
     Kind(_GATEWAY, "v1", "UDPRoute", "udproutes", True, (), ("gateway-api",)),
+    Kind(_GATEWAY, "v1alpha2", "UDPRoute", "udproutes", True, (), ("gateway-api",)),
 )
 
 BUILTIN: tuple[Kind, ...] = (*(value for value in list(globals().values()) if isinstance(value, Kind)), *_STORED)
