@@ -21,6 +21,7 @@ from sealane.apiserver.admission import Admission, namespace_objects
 from sealane.apiserver.apply import applied, updated
 from sealane.apiserver.attempts import ORDINARY, Steps, Write
 from sealane.apiserver.contents import Contents
+from sealane.apiserver.conversion import in_version
 from sealane.apiserver.deletion import PLAIN, Deletion, check_preconditions, finished, marked
 from sealane.apiserver.gc import Collector
 from sealane.apiserver.listing import ListOptions, Page
@@ -151,13 +152,12 @@ class Api:
 
     @staticmethod
     def converted(served: Served, stored: Stored) -> Stored:
-        """In the version that was asked for: CRD conversion strategy None, which changes only apiVersion.
+        """In the version that was asked for.
 
         An object from before its definition changed also gets the defaults of today.
         """
         raw = stored.object.raw
-        if raw.get("apiVersion") != served.kind.api_version:
-            raw = {**raw, "apiVersion": served.kind.api_version}
+        raw = in_version(raw, served.kind.api_version)
         if stored.version <= served.since:
             from sealane.apiserver import custom
 
@@ -342,8 +342,7 @@ class Api:
         return counted(served, old, new)
 
     async def _put(self, served: Served, address: Address, old: Stored | None, raw: Raw, options: Write) -> Stored:
-        if served.storage.api_version != raw["apiVersion"]:
-            raw = {**raw, "apiVersion": served.storage.api_version}
+        raw = in_version(raw, served.storage.api_version)
         if options.dry_run:
             stored = Stored(old.version if old else 0, Object(raw), encode(raw))
         else:

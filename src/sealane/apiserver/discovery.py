@@ -13,8 +13,9 @@ import msgspec
 from aiohttp import web
 
 from sealane.apiserver import openapi, reviews
-from sealane.apiserver.resources import Resources, Served, version_order
+from sealane.apiserver.resources import Resources, Served
 from sealane.kube import kinds
+from sealane.kube.kinds import version_order
 from sealane.kube.objects import Raw
 
 VERSION: Raw = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from sealane.apiserver.errors import no_path
 from sealane.apiserver.store import Resource
 from sealane.kube import kinds
-from sealane.kube.kinds import Kind
+from sealane.kube.kinds import Kind, version_order
 from sealane.kube.objects import Object, Raw
 from sealane.kube.structural.fieldpaths import steps
 from sealane.kube.structural.lazy import Lazy
@@ -18,7 +17,6 @@ from sealane.kube.structural.lazy import Lazy
 NAMESPACES: Resource = ("", "namespaces")
 DEFINITIONS: Resource = ("apiextensions.k8s.io", "customresourcedefinitions")
 
-_VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
 GROUPS_WITH_GENERATION = frozenset(
     {"apps", "batch", "policy", "networking.k8s.io", "discovery.k8s.io", "apiextensions.k8s.io"}
 )
@@ -248,15 +246,6 @@ def _deprecation(kind: Kind, version: Mapping[str, Any], every: Sequence[_Found]
     better = [each.version for each, found in every if found.get("served") and not found.get("deprecated")]
     better = sorted((each for each in better if version_order(each) < version_order(kind.version)), key=version_order)
     return f"{said}; use {kind.group}/{better[0]} {kind.kind}" if better else said
-
-
-def version_order(version: str) -> tuple[int, int, int, str]:
-    """Sorts v2, v1, v1beta2, v1beta1, v1alpha1, others: k8s.io/apimachinery/pkg/version, stable first."""
-    found = _VERSION.fullmatch(version)
-    if found is None:
-        return (3, 0, 0, version)
-    rank = {None: 0, "beta": 1, "alpha": 2}[found[2]]
-    return (rank, -int(found[1]), -int(found[3] or 0), "")
 
 
 def _resource(crd: Raw) -> Resource:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -41,6 +42,17 @@ class Kind:
             parts.append(subresource)
         return "/".join(parts)
 
+
+def version_order(version: str) -> tuple[int, int, int, str]:
+    """Sorts v2, v1, v1beta2, v1beta1, v1alpha1, others: k8s.io/apimachinery/pkg/version, stable first."""
+    found = _VERSION.fullmatch(version)
+    if found is None:
+        return (3, 0, 0, version)
+    rank = {None: 0, "beta": 1, "alpha": 2}[found[2]]
+    return (rank, -int(found[1]), -int(found[3] or 0), "")
+
+
+_VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
 
 NAMESPACE = Kind("", "v1", "Namespace", "namespaces", False, ("ns",))
 NODE = Kind("", "v1", "Node", "nodes", False, ("no",))
@@ -120,6 +132,19 @@ VALIDATINGWEBHOOKS = Kind(
     ("api-extensions",),
     (),
 )
+ADMISSIONPOLICY = Kind(
+    _ADMISSION, "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", False, (), ("api-extensions",)
+)
+ADMISSIONPOLICYBINDING = Kind(
+    _ADMISSION,
+    "v1",
+    "ValidatingAdmissionPolicyBinding",
+    "validatingadmissionpolicybindings",
+    False,
+    (),
+    ("api-extensions",),
+    (),
+)
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases", subresources=())
 
 # Kinds that are checked, stored and served, so that manifests which hold them apply; nothing here acts on them.
@@ -127,6 +152,7 @@ _STORED: tuple[Kind, ...] = (
     Kind("", "v1", "LimitRange", "limitranges", True, ("limits",), subresources=()),
     Kind("", "v1", "ResourceQuota", "resourcequotas", True, ("quota",)),
     Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True, ("hpa",), ("all",)),
+    Kind("autoscaling", "v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True, ("hpa",), ("all",)),
     Kind("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", False, subresources=()),
     Kind("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False, ("pc",), subresources=()),
     Kind("storage.k8s.io", "v1", "StorageClass", "storageclasses", False, ("sc",), subresources=()),

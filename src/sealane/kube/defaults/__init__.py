@@ -243,7 +243,21 @@ def _cron_job(raw: Raw) -> Raw:
     return inside(raw, "spec", spec)
 
 
+def _autoscaler(raw: Raw) -> Raw:
+    """SetDefaults_HorizontalPodAutoscaler: without a metric it goes by 80 % of the processors that pods ask for."""
+    cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}
+
+    def spec(found: Raw) -> Raw:
+        found = filled(found, {"minReplicas": 1})
+        if raw.get("apiVersion") == "autoscaling/v2" and not found.get("metrics"):
+            found = {**found, "metrics": [{"type": "Resource", "resource": cpu}]}
+        return found
+
+    return inside(raw, "spec", spec)
+
+
 _RULES: dict[tuple[str, str], Callable[[Raw], Raw]] = {
+    ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
     ("", "Endpoints"): _endpoints,
     ("", "Namespace"): _namespace,
     ("", "PersistentVolumeClaim"): _claim,

@@ -186,7 +186,9 @@ def _check(raw: Raw, origin: Origin, served: Served) -> Iterator[ManifestProblem
         return
     found = served.get((api_version, kind))
     if found is None:
-        wrong = "kind" if any(version == api_version for version, _ in served) else "apiVersion"
+        group = api_version.rpartition("/")[0]
+        elsewhere = any(name == kind and version.rpartition("/")[0] == group for version, name in served)
+        wrong = "apiVersion" if elsewhere or all(version != api_version for version, _ in served) else "kind"
         yield problem(why_unknown(api_version, kind, served), wrong)
         return
     # The API takes the keys of old manifests, with a warning (kube/defaults/topology_keys).

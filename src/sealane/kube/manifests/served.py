@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from sealane.kube import kinds
-from sealane.kube.kinds import Kind
+from sealane.kube.kinds import Kind, version_order
 from sealane.kube.objects import Raw
 from sealane.kube.problems import Part, quoted
 
@@ -48,15 +48,20 @@ def definitions(raws: Iterable[Raw]) -> Served:
     return found
 
 
+def _stable_last(api_version: str) -> tuple[int, ...]:
+    rank, major, minor, _ = version_order(api_version.rpartition("/")[2])
+    return (-rank, -major, -minor)
+
+
 def why_unknown(api_version: str, kind: str, served: Served) -> str:
     """One line: what is wrong with this apiVersion and kind, and what to do."""
     if kind in _GONE:
         return f"{kind} {_GONE[kind]}"
     group = api_version.rpartition("/")[0]
-    others = sorted(version for version, name in served if name == kind)
+    others = sorted((version for version, name in served if name == kind), key=_stable_last)
     same_group = [version for version in others if version.rpartition("/")[0] == group]
     if others:
-        right = same_group[-1] if same_group else others[0]
+        right = same_group[-1] if same_group else others[-1]
         return f"{kind} is not served in {api_version}: use apiVersion: {right}{_NOTES.get(kind, '')}"
     known = sorted({name for version, name in served if version == api_version})
     near = get_close_matches(kind, known, 1, 0.6) or get_close_matches(
