@@ -29,7 +29,7 @@ KINDS = (
         "ResourceQuota Secret Service ServiceAccount",
     ),
     ("apps/v1", "apps/v1", "ControllerRevision DaemonSet Deployment ReplicaSet StatefulSet"),
-    ("autoscaling/v1", "autoscaling/v1", "Scale"),
+    ("autoscaling/v1", "autoscaling/v1", "HorizontalPodAutoscaler Scale"),
     ("autoscaling/v2", "autoscaling/v2", "HorizontalPodAutoscaler"),
     ("batch/v1", "batch/v1", "CronJob Job"),
     ("policy/v1", "policy/v1", "Eviction PodDisruptionBudget"),
