@@ -19,7 +19,7 @@ from sealane.apiserver.access.tokens import AccountTokens
 from sealane.apiserver.access.upkeep import Aggregation
 from sealane.apiserver.admission import Admission, namespace_objects
 from sealane.apiserver.apply import applied, updated
-from sealane.apiserver.attempts import ORDINARY, Steps, Write
+from sealane.apiserver.attempts import ORDINARY, Attempt, Steps, Write
 from sealane.apiserver.contents import Contents
 from sealane.apiserver.conversion import in_version
 from sealane.apiserver.deletion import PLAIN, Deletion, check_preconditions, finished, marked
@@ -35,8 +35,11 @@ from sealane.apiserver.store import Address, Event, Store, Stored, encode
 from sealane.apiserver.streams.pods import Streams
 from sealane.apiserver.subresources import bound, scale_of, scaled
 from sealane.apiserver.watch import Hub, Watch
+from sealane.apiserver.webhooks.calls import Caller, OpenSocket
+from sealane.apiserver.webhooks.dispatch import Webhooks
 from sealane.kube import kinds
 from sealane.kube.client import ApiError, PatchType
+from sealane.kube.defaults import defaulted
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object, Raw
 from sealane.kube.patches import apply_patch
@@ -49,6 +52,7 @@ class Api:
 
     root_ca: PEM text of the CA for the ConfigMap kube-root-ca.crt of every namespace; "" for none.
     accounts: who signs tokens of ServiceAccounts; authority: who signs client certificates; None for nobody.
+    open_socket: makes sockets from which webhooks in the cluster can be reached; None: this process's network will do.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Api:
         streams: Streams | None = None,
         accounts: AccountTokens | None = None,
         authority: Authority | None = None,
+        open_socket: OpenSocket | None = None,
     ) -> None:
         self.store = store
         self.log_reader = log_reader
@@ -70,7 +75,9 @@ class Api:
         self.hub = Hub(store)
         for crd in store.items(DEFINITIONS):
             self._define(crd.object, None)
-        self.admission = Admission(store, Steps(plugins.steps(store, self.authorizer)), self.resources.names)
+        self.webhooks = Webhooks(store, Caller(store, open_socket), _completed)
+        steps = Steps(plugins.steps(store, self.authorizer), self.webhooks)
+        self.admission = Admission(store, steps, self.resources.names)
         store.subscribe(self._committed)
         self._collector = Collector(self)
         self._contents = Contents(self)
@@ -175,13 +182,14 @@ class Api:
     async def create(self, kind: Kind, namespace: str, raw: Raw, options: Write = ORDINARY) -> Stored:
         served = self.resources.of(kind)
         try:
-            raw = self._new(served, namespace, raw, options)
+            named = self._named(served, namespace, raw)
+            new = await self.webhooks.decided(options, lambda options: self._new(served, named, options))
         except ApiError:
             await self.store.flush()  # the state that refuses it is on disk when the client hears of it
             raise
-        metadata = raw["metadata"]
+        metadata = new["metadata"]
         address = Address(served.resource, metadata.get("namespace") or "", metadata["name"])
-        return await self._put(served, address, None, raw, options)
+        return await self._put(served, address, None, new, options)
 
     async def update(
         self,
@@ -280,11 +288,9 @@ class Api:
         """
         address = Address(served.resource, namespace if served.kind.namespaced else "", name)
         try:
-            old = self.store.head(*address)
-            if old is None:
-                raise errors.not_found(served.kind, name)
-            before = self.converted(served, old).object.raw
-            new = self._next(served, before, change, subresource, options, applies)
+            old, before, new = await self.webhooks.decided(
+                options, lambda options: self._next(served, address, change, subresource, options, applies)
+            )
         except ApiError:
             await self.store.flush()
             raise
@@ -294,8 +300,8 @@ class Api:
         stored = await self._put(served, address, old, new, options)
         return self._shown(served, stored, subresource)
 
-    def _new(self, served: Served, namespace: str, raw: Raw, options: Write) -> Raw:
-        """A new object as the server keeps it."""
+    def _named(self, served: Served, namespace: str, raw: Raw) -> Raw:
+        """A new object with all of its metadata."""
         kind = served.kind
         check_envelope(kind, raw)
         metadata = new_metadata(raw)
@@ -309,24 +315,36 @@ class Api:
             if metadata.setdefault("namespace", namespace) != namespace:
                 why = "the namespace of the provided object does not match the namespace sent on the request"
                 raise errors.bad_request(why)
-            self._check_namespace(kind, namespace, name)
         else:
             metadata.pop("namespace", None)
-        if self.store.head(served.resource, namespace if kind.namespaced else "", name) is not None:
-            raise errors.already_exists(kind, name)
-        return self.admission.create(served, born(served, raw, metadata), options)
+        return born(served, raw, metadata)
+
+    def _new(self, served: Served, raw: Raw, options: Write) -> Raw:
+        """`raw` as the server keeps it."""
+        metadata = raw["metadata"]
+        namespace, name = metadata.get("namespace") or "", metadata["name"]
+        if served.kind.namespaced:
+            self._check_namespace(served.kind, namespace, name)
+        if self.store.head(served.resource, namespace, name) is not None:
+            raise errors.already_exists(served.kind, name)
+        return self.admission.create(served, raw, options)
 
     def _next(
         self,
         served: Served,
-        old: Raw,
+        address: Address,
         change: Callable[[Raw], Raw],
         subresource: str,
         options: Write,
         applies: bool,
-    ) -> Raw:
+    ) -> tuple[Stored, Raw, Raw]:
+        """The newest state as it is stored and as `served` shows it, and what replaces it."""
+        stored = self.store.head(*address)
+        if stored is None:
+            raise errors.not_found(served.kind, address.name)
+        old = self.converted(served, stored).object.raw
         if subresource == "binding":
-            return change(old)
+            return stored, old, change(old)
         if subresource == "scale":
             new = scaled(served.kind, old, change(scale_of(old, served.scale)), served.scale)
         else:
@@ -339,7 +357,7 @@ class Api:
         if not applies and new != old:
             manager = options.manager or "unknown"
             new = updated(old, new, manager, subresource=subresource, now=timestamp())
-        return counted(served, old, new)
+        return stored, old, counted(served, old, new)
 
     async def _put(self, served: Served, address: Address, old: Stored | None, raw: Raw, options: Write) -> Stored:
         raw = in_version(raw, served.storage.api_version)
@@ -385,13 +403,8 @@ class Api:
         served = self.resources.of(kind)
         address = Address(served.resource, namespace if kind.namespaced else "", name)
         try:
-            old = self.store.head(*address)
-            if old is None:
-                raise errors.not_found(kind, name)
-            if kind == kinds.NAMESPACE and name in _IMMORTAL:
-                raise errors.forbidden(kind, name, "this namespace may not be deleted")
-            check_preconditions(kind, old.object, options)
-            self.admission.delete(served, old.object.raw, Write(dry_run=options.dry_run, user=options.user))
+            write = Write(dry_run=options.dry_run, user=options.user)
+            old = await self.webhooks.decided(write, lambda write: self._deletable(served, address, options, write))
         except ApiError:
             await self.store.flush()
             raise
@@ -407,6 +420,17 @@ class Api:
             self.admission.written(served, None, before)
         await self.store.flush()
         return self.converted(served, stored), gone
+
+    def _deletable(self, served: Served, address: Address, options: Deletion, write: Write) -> Stored:
+        """The newest state, which may be deleted. Raises ApiError."""
+        old = self.store.head(*address)
+        if old is None:
+            raise errors.not_found(served.kind, address.name)
+        if served.kind == kinds.NAMESPACE and address.name in _IMMORTAL:
+            raise errors.forbidden(served.kind, address.name, "this namespace may not be deleted")
+        check_preconditions(served.kind, old.object, options)
+        self.admission.delete(served, self.converted(served, old).object.raw, write)
+        return old
 
     async def delete_collection(
         self,
@@ -445,3 +469,12 @@ class Api:
 
 
 _IMMORTAL = frozenset({"default", "kube-system", "kube-public"})  # as upstream's NamespaceLifecycle admission
+
+
+def _completed(attempt: Attempt, raw: Raw) -> Raw:
+    """What a webhook made of an object, with the defaults of its kind."""
+    if not attempt.served.custom:
+        return defaulted(raw)
+    from sealane.apiserver import custom
+
+    return custom.decoded(attempt.served, raw, ORDINARY)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from sealane.apiserver.access.user import CONTROL_PLANE, User
 from sealane.apiserver.resources import Served
@@ -22,6 +22,7 @@ class Write:
     """Options of a write. field_validation: "Strict", "Warn" or "Ignore". manager: who writes, for managedFields.
 
     warnings: what `warn` adds to, to be told to the client; None when nobody listens. user: who writes.
+    answers: of the webhooks that were asked about this write so far; None when none will be asked.
     """
 
     dry_run: bool = False
@@ -30,6 +31,7 @@ class Write:
     force: bool = False
     warnings: list[str] | None = None
     user: User = CONTROL_PLANE
+    answers: dict[object, object] | None = None
 
     def warn(self, text: str) -> None:
         if self.warnings is not None:
@@ -74,6 +76,36 @@ Mutate: TypeAlias = Callable[[Attempt], Raw]
 Check: TypeAlias = Callable[[Attempt], None]
 
 
+class Question(Protocol):
+    """Something to be asked outside of this process before a write can be decided."""
+
+    @property
+    def key(self) -> object:
+        """What tells it from other questions."""
+
+    async def answer(self) -> object: ...
+
+
+class Unanswered(Exception):
+    """A step needs answers that are not there yet: ask, put them into `Write.answers`, and decide anew."""
+
+    def __init__(self, *questions: Question) -> None:
+        super().__init__(*questions)
+        self.questions = questions
+
+
+class Outside(Protocol):
+    """Who is asked outside of this process, after the steps: the webhooks. Both methods raise ApiError, Unanswered."""
+
+    @property
+    def active(self) -> bool:
+        """Whether anybody may have to be asked."""
+
+    def mutated(self, attempt: Attempt, replay: Callable[[Raw], Raw]) -> Raw: ...
+
+    def check(self, attempt: Attempt) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One admission plugin. resources: what it looks at; empty is everything.
@@ -90,14 +122,21 @@ class Step:
 
 
 class Steps:
-    """Steps in the order in which they are taken, found by resource."""
+    """Steps in the order in which they are taken, found by resource; then those who are asked outside."""
 
-    def __init__(self, steps: tuple[Step, ...]) -> None:
+    def __init__(self, steps: tuple[Step, ...], outside: Outside) -> None:
         self._steps = steps
+        self._outside = outside
         self._of: dict[Resource, tuple[tuple[Mutate, ...], tuple[Check, ...]]] = {}
 
     def mutated(self, attempt: Attempt) -> Raw:
-        """`attempt.new` after every mutating step. Raises ApiError."""
+        """`attempt.new` after every mutating step. Raises ApiError, Unanswered."""
+        new = self._filled(attempt)
+        if not self._outside.active:
+            return new
+        return self._outside.mutated(attempt.having(new), lambda patched: self._filled(attempt.having(patched)))
+
+    def _filled(self, attempt: Attempt) -> Raw:
         assert attempt.new is not None
         for mutate in self._for(attempt.served.resource)[0]:
             attempt = attempt.having(mutate(attempt))
@@ -105,9 +144,11 @@ class Steps:
         return attempt.new
 
     def check(self, attempt: Attempt) -> None:
-        """Raises the ApiError of the first step that refuses."""
+        """Raises the ApiError of the first step that refuses, Unanswered."""
         for check in self._for(attempt.served.resource)[1]:
             check(attempt)
+        if self._outside.active:
+            self._outside.check(attempt)
 
     def _for(self, resource: Resource) -> tuple[tuple[Mutate, ...], tuple[Check, ...]]:
         found = self._of.get(resource)

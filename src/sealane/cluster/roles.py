@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any
 
 from sealane.apiserver import pki
@@ -125,6 +126,15 @@ def _serve(work: Work) -> None:
     uvloop.run(until_told())
 
 
+def _sockets_of(namespace: Path) -> Callable[[int, int, int], socket.socket]:
+    """Makes sockets in the network namespace at `namespace`, which need not be there yet."""
+
+    def open_socket(family: int, kind: int, protocol: int) -> socket.socket:
+        return namespaces.inside(namespace, lambda: socket.socket(family, kind, protocol))
+
+    return open_socket
+
+
 async def control_plane(folder: Folder, options: Options, sockets: list[socket.socket], channel: Channel) -> None:
     """The API, every controller, and the xDS server for Envoy."""
     importlib.import_module("sealane.kube.http")  # aiohttp, in the way it says, before `apiserver` does
@@ -162,6 +172,7 @@ async def control_plane(folder: Folder, options: Options, sockets: list[socket.s
             streams=AgentStreams(folder.agent_socket),
             accounts=AccountTokens(store, SigningKey(credentials.account_key)),
             authority=Authority(credentials.ca, credentials.ca_key),
+            open_socket=_sockets_of(folder.netns("node-1")),
         )
         client = LocalClient(api)
         await upkeep.furnish(api)

@@ -44,16 +44,17 @@ def step(store: Store) -> Step:
         mounts = spec.get("automountServiceAccountToken")
         if mounts is None:
             mounts = account.get("automountServiceAccountToken", True)
-        return {**new, "spec": _with_token(spec) if mounts else spec}
+        return {**new, "spec": _with_token(spec, new["metadata"].get("uid", "")) if mounts else spec}
 
     return Step("ServiceAccount", frozenset({("", "pods")}), mutate=mutate)
 
 
-def _with_token(spec: Raw) -> Raw:
+def _with_token(spec: Raw, uid: str) -> Raw:
     """`spec` with the token mounted in each container that has nothing of its own there."""
+    letters = random.Random(uid)  # the same however often this pod is looked at
     volumes = list(spec.get("volumes") or ())
     name = next((each["name"] for each in volumes if str(each.get("name")).startswith("kube-api-access-")), "")
-    volume = name or "kube-api-access-" + "".join(random.choices(_LETTERS, k=5))
+    volume = name or "kube-api-access-" + "".join(letters.choices(_LETTERS, k=5))
     mount = {"name": volume, "readOnly": True, "mountPath": TOKEN_PATH}
     spec, mounted = dict(spec), False
     for field in _CONTAINERS:

@@ -1,0 +1,13 @@
+"""Admission webhooks: servers, mostly in pods, that are asked before an object is stored.
+
+    configuration   which webhooks there are, and which of them a request concerns (pure)
+    review          AdmissionReview: the question and the answer (pure)
+    calls           asking, over HTTPS, through the cluster's own network
+    dispatch        the order of it all: patches, reinvocation, failure policies
+
+Source: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
+
+Deciding about a write is one synchronous step, made from the newest state (see `api`). A webhook's answer takes time,
+so a step that needs one it does not have yet raises `Unanswered`; who runs the step waits for the answer and runs it
+again. What is stored is therefore always what the webhooks were asked about, also when the object changed meanwhile.
+"""
