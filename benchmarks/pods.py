@@ -96,7 +96,7 @@ def _fork(main: object) -> int:
 
 def _api(folder: Path, listener: socket.socket, credentials: pki.Credentials) -> None:
     async def serve() -> None:
-        api = Api(Store.open(folder / "store.db"))
+        api = Api(Store.open(folder / "store.db"), root_ca=credentials.ca)
         await http.serve(api, [listener], pki.server_context(credentials), frozenset({credentials.token}))
 
     uvloop.run(serve())

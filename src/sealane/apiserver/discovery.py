@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from sealane.apiserver import openapi, reviews
+from sealane.apiserver import metrics, openapi, reviews
 from sealane.apiserver.resources import Resources, Served
 from sealane.kube import kinds
 from sealane.kube.kinds import version_order
@@ -127,6 +127,7 @@ class Documents:
             versions = found.setdefault(served.kind.group, [])
             if served.kind.version not in versions:
                 versions.append(served.kind.version)
+        found[metrics.GROUP] = [metrics.NODES.version]
         for group, version, _ in reviews.KINDS:
             if version not in found.setdefault(group, []):
                 found[group].append(version)
@@ -165,6 +166,10 @@ class Documents:
                 if name in SUBRESOURCE_KINDS:
                     entry |= {"group": SUBRESOURCE_KINDS[name][0], "version": SUBRESOURCE_KINDS[name][1]}
                 resources.append(entry)
+        for kind in (metrics.NODES, metrics.PODS):
+            if (kind.group, kind.version) == (group, version):
+                entry = {"name": kind.plural, "singularName": "", "namespaced": kind.namespaced, "kind": kind.kind}
+                resources.append({**entry, "verbs": ["get", "list"]})
         for (review_group, review_version, plural), kind_name in reviews.KINDS.items():
             if (review_group, review_version) == (group, version):
                 resources.append(

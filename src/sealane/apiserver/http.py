@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from sealane.apiserver import discovery, errors, negotiation, reviews
+from sealane.apiserver import discovery, errors, metrics, negotiation, reviews
 from sealane.apiserver.access import oidc
 from sealane.apiserver.access.authentication import Authenticator, impersonated
 from sealane.apiserver.access.user import ADMIN
@@ -69,6 +69,8 @@ def _handler(api: Api, tokens: frozenset[str]) -> Handler:
         target = parse_path(request.path)
         if not user.is_master:
             authorizer.check(action_of(request, user, target))
+        if target is not None and target.group == metrics.GROUP:
+            return await metrics.answer(api, request, target)
         if target is not None:
             if (target.group, target.version, target.plural) in reviews.KINDS and request.method == "POST":
                 body = reviews.review(reviewers, user, target, object_in(await body_of(request)))

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from sealane.apiserver.streams.pods import Command
+from sealane.apiserver.streams.pods import Command, Usage
 from sealane.kube.client import ApiError
 
 _PIECE = 1 << 16
@@ -40,6 +40,15 @@ class AgentStreams:
     async def attach(self, command: Command) -> AgentProgram:
         """Raises ApiError 503."""
         return await AgentProgram.attach(self._path, command)
+
+    async def usage(self) -> Usage:
+        """Raises ApiError 503."""
+        with await _ask(self._path, {"op": "usage"}) as connection:
+            loop, answer = asyncio.get_running_loop(), b""
+            while not answer.endswith(b"\n") and (part := await loop.sock_recv(connection, _PIECE)):
+                answer += part
+        _checked(answer)
+        return msgspec.json.decode(answer, type=Usage)
 
     async def connect(self, namespace: str, pod: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Raises ApiError 400 or 503, OSError."""

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -48,8 +50,25 @@ class Program(Protocol):
         ...
 
 
+class Amount(msgspec.Struct, frozen=True):
+    """cpu: in processors. memory: in bytes."""
+
+    cpu: float
+    memory: float
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """window: seconds that the rates are over. pods: container → amount, by the pod's uid. nodes: by name."""
+
+    window: float
+    pods: dict[str, dict[str, Amount]]
+    nodes: dict[str, Amount]
+
+
 class Streams(Protocol):
-    """Streams into running pods. Each raises ApiError when the pod's node cannot do it."""
+    """Streams into running pods, and what these use. Each raises ApiError when the pod's node cannot do it."""
+
+    async def usage(self) -> Usage: ...
 
     async def execute(self, command: Command) -> Program: ...
 

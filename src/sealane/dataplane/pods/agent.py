@@ -8,6 +8,7 @@ stderr as descriptors for those that start a program.
     {"op": "attach", "namespace", "pod", "container"?, "stdin"?}                     → {"exit": 0} when it has ended
     {"op": "logs", "namespace", "pod", "container"?, "previous"?, …logfile.Query}    → {"ok": true}, then the bytes
     {"op": "probe", "probes": […]} (see `linux.probe`)                               → {"outcomes": […]}
+    {"op": "usage"}                                              → {"window", "pods", "nodes"}, see `PodRuntime.usage`
     {"op": "connect", "namespace", "pod", "port"}            → {"ok": true} with a TCP connection to the pod's loopback
     any of them                                                                      → {"error": "what is wrong"}
 
@@ -97,7 +98,11 @@ class Probes(msgspec.Struct, tag="probe", tag_field="op"):
     probes: list[ProbeRequest]
 
 
-Request = Exec | RunOutside | Logs | Attach | Connect | Probes
+class Usage(msgspec.Struct, tag="usage", tag_field="op"):
+    pass
+
+
+Request = Exec | RunOutside | Logs | Attach | Connect | Probes | Usage
 _decode = msgspec.json.Decoder(Request).decode
 
 
@@ -156,6 +161,8 @@ class AgentSocket:
                     with await self._connect(request) as found:
                         answer = msgspec.json.encode({"ok": True}) + b"\n"
                         socket.send_fds(connection, [answer], [found.fileno()])
+                case Usage():
+                    await _answer(connection, await self._runtime.usage())
                 case Probes():
                     wanted = requested(self._runtime.around.run_dir, request.probes)
                     await _answer(connection, {"outcomes": await asyncio.to_thread(probe, wanted)})

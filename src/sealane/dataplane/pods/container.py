@@ -94,6 +94,11 @@ class Container:
         return f"{self._pod.uid}/{self.name}"
 
     @property
+    def pid(self) -> int:
+        """Of its first process, as seen from the host; 0 for a stand-in."""
+        return self._process.pid if self._process is not None else 0
+
+    @property
     def is_stand_in(self) -> bool:
         return isinstance(self.answer, images.StandIn)
 
@@ -170,8 +175,8 @@ class Container:
         if self._raw.get("tty"):
             variables = {"TERM": "xterm", **variables}
         launch = await self._launch([expand(word, variables) for word in argv], variables, fresh=True)
-        if self._target is not None and self._target._process is not None:
-            launch = msgspec.structs.replace(launch, beside=self._target._process.pid)
+        if self._target is not None:
+            launch = msgspec.structs.replace(launch, beside=self._target.pid)
         raw = self._raw
         stdio = Stdio(log, stdin=bool(raw.get("stdin")), once=bool(raw.get("stdinOnce")), tty=bool(raw.get("tty")))
         try:

@@ -12,12 +12,14 @@ from sealane.dataplane.linux import namespaces
 from sealane.dataplane.linux.handoff import Giver
 from sealane.dataplane.linux.limits import raise_file_limit
 from sealane.dataplane.linux.threads import NamespaceThread
+from sealane.dataplane.pods.metering import AGENT, Meter
 from sealane.dataplane.pods.nodes import Node, open_node, register
 from sealane.dataplane.pods.shell import PodShell
 from sealane.dataplane.pods.spawning import Spawner
 from sealane.dataplane.pods.status import difference
 from sealane.dataplane.pods.surroundings import Policing, Sources, Surroundings
 from sealane.dataplane.pods.tokens import Tokens
+from sealane.dataplane.pods.usage import Used
 from sealane.kube.client import ApiError, Client
 from sealane.kube.kinds import POD
 from sealane.kube.objects import Key, Object, Raw
@@ -73,12 +75,30 @@ class PodRuntime:
         self._writing: set[str] = set()
         self._slots = asyncio.Semaphore(WRITERS)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._meter = Meter(self._pids)
         self.ready = asyncio.Event()
         """Set when the nodes are registered and pods are being run."""
 
     def find(self, namespace: str, name: str) -> PodShell | None:
         uid = self._keys.get(Key("", POD.kind, namespace, name))
         return None if uid is None else self._shells.get(uid)
+
+    async def usage(self) -> Raw:
+        """{"window": seconds, "pods": {uid: {container: Used}}, "nodes": {name: Used}}, `cpu` being a rate.
+
+        A node uses what its pods do, and its share of this agent.
+        """
+        window, rates = await self._meter.rates()
+        pods: dict[str, dict[str, Used]] = {}
+        agent, among = rates[AGENT], len(self._nodes)
+        nodes = dict.fromkeys(self._nodes, Used(agent.cpu / among, agent.memory // among))
+        for uid, shell in self._shells.items():
+            pods[uid] = {name: rates.get(f"{uid}/{name}", Used()) for name in shell.running()}
+            nodes[shell.node.name] += sum(pods[uid].values(), Used())
+        return {"window": window, "pods": pods, "nodes": nodes}
+
+    def _pids(self) -> dict[str, int]:
+        return {f"{uid}/{name}": pid for uid, shell in self._shells.items() for name, pid in shell.pids()}
 
     async def run(self) -> None:
         """Registers the nodes and runs their pods until cancelled."""

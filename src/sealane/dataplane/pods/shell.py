@@ -7,7 +7,7 @@ import functools
 import logging
 import shutil
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from ipaddress import ip_address
 from typing import Any
 
@@ -99,6 +99,17 @@ class PodShell:
     def container(self, name: str) -> Container | None:
         """By name; "" is the default container."""
         return self._containers.get(name or default_container(self.pod))
+
+    def running(self) -> list[str]:
+        """The containers that run now."""
+        found = self.state.containers.items() if self.state else ()
+        return [name for name, container in found if container.stage in ("running", "stopping")]
+
+    def pids(self) -> Iterator[tuple[str, int]]:
+        """The first process of each container that runs a program."""
+        for name in self.running():
+            if pid := self._containers[name].pid:
+                yield name, pid
 
     def run_of(self, name: str) -> int | None:
         """Which run of a container this is, the first being 0; None when it does not run."""
