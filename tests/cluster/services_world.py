@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from sealane.cli.explain import READ
+from sealane.cli.explain import deciding
 from sealane.cluster import state
 from sealane.explain.trace import trace
 from sealane.explain.world import World
@@ -21,7 +21,7 @@ from sealane.kube import kinds
 from sealane.kube.client import ApiError
 from sealane.kube.http import HttpClient
 from sealane.kube.kinds import Kind
-from sealane.kube.objects import Object, Raw
+from sealane.kube.objects import Raw
 from sealane.testing.cluster import Cluster
 
 T = TypeVar("T")
@@ -109,11 +109,7 @@ class Lab:
 
     def model(self) -> World:
         """The models of the cluster as it is now."""
-
-        async def read(client: HttpClient) -> list[Object]:
-            return [each for kind in READ for each in (await client.list(kind)).items]
-
-        return World(self.api(read))
+        return World(self.api(deciding))
 
     # Objects
 
@@ -145,8 +141,10 @@ class Lab:
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
         return self.cluster.kubectl(*arguments, stdin=stdin).check().out
 
-    def patch(self, name: str, patch: Raw, kind: Kind = kinds.SERVICE, *, subresource: str = "") -> None:
-        self.api(lambda client: client.patch(kind, "default", name, patch, subresource=subresource))
+    def patch(
+        self, name: str, patch: Raw, kind: Kind = kinds.SERVICE, namespace: str = "default", subresource: str = ""
+    ) -> None:
+        self.api(lambda client: client.patch(kind, namespace, name, patch, subresource=subresource))
 
     def create(self, kind: Kind, raw: Raw) -> Raw:
         return self.api(lambda client: client.create(kind, raw)).raw

@@ -277,6 +277,50 @@ ROWS = [
         ipFamilyPolicy="RequireDualStack",
         ipFamilies=["IPv6", "IPv4"],
     ),
+    row("outside-the-pool", "an address outside the pool", type="LoadBalancer", loadBalancerIP="192.0.2.1"),
+    row("taken-address", "an address that another has", type="LoadBalancer", loadBalancerIP="172.18.255.77"),
+    row(
+        "later-ip",
+        "an externalIP that an older Service has",
+        Try("client-1", "cluster", frozenset({"web-2"}), port=8088),
+        selector={"two": "2"},
+        externalIPs=["198.51.100.7"],
+        ports=[{"port": 8088, "targetPort": 8080}],
+    ),
+    row(
+        "other-class",
+        "loadBalancerClass of somebody else: no address from us",
+        type="LoadBalancer",
+        loadBalancerClass="example.com/other",
+    ),
+    row(
+        "affine",
+        "sessionAffinity ClientIP with its timeout (below)",
+        type="LoadBalancer",
+        sessionAffinity="ClientIP",
+        sessionAffinityConfig={"clientIP": {"timeoutSeconds": 2}},
+    ),
+    row(
+        "leaving",
+        "terminating endpoints (below)",
+        type="NodePort",
+        selector={"app": "leaving"},
+        ports=[{"port": 80, "targetPort": 8080, "nodePort": 30130}],
+    ),
+    row(
+        "talker",
+        "UDP flows of an endpoint that goes (below)",
+        selector={"app": "talker"},
+        ports=[{"port": 80, "targetPort": 8080, "protocol": "UDP"}],
+    ),
+    row("near-zone", "trafficDistribution PreferSameZone (below)", trafficDistribution="PreferSameZone"),
+    row("close", "trafficDistribution PreferClose (below)", trafficDistribution="PreferClose"),
+    row(
+        "auto-zone",
+        "service.kubernetes.io/topology-mode: Auto (below)",
+        metadata={"annotations": {"service.kubernetes.io/topology-mode": "Auto"}},
+    ),
+    row("sctp", "SCTP (below)", ports=[{"port": 9100, "targetPort": "streams", "protocol": "SCTP"}]),
     row("dual-later", "single stack, before it becomes dual", Try("client-1", "cluster", seen="own")),
     row(
         "several-ports",
@@ -524,3 +568,143 @@ def test_old_topology_keys(lab: Lab) -> None:
     [event] = eventually(lambda: lab.events("old-keys"))
     assert (event["type"], event["reason"]) == ("Warning", "TopologyKeysTranslated")
     assert event["message"].startswith(said)
+
+
+def test_node_port_addresses(lab: Lab) -> None:
+    """nodePortAddresses, where kubeadm keeps it."""
+    name = {"name": "kube-proxy", "namespace": "kube-system"}
+    config = {"kind": "KubeProxyConfiguration", "nodePortAddresses": ["172.18.1.2/32", "10.244.0.0/16"]}
+    lab.create(kinds.CONFIGMAP, {"metadata": name, "data": {"config.conf": json.dumps(config)}})
+    check(lab, "node-port", Try("outside", "node-1", "refused", port=30111))
+    check(lab, "node-port", Try("client-1", "10.244.1.1", port=30111))
+    check(lab, "node-port", Try("outside", "node-2", seen="node", port=30111))
+    lab.patch("kube-proxy", {"data": {"config.conf": "nodePortAddresses: [primary]"}}, kinds.CONFIGMAP, "kube-system")
+    check(lab, "node-port", Try("client-1", "10.244.1.1", "refused", port=30111))
+    check(lab, "node-port", Try("outside", "node-1", seen="node", port=30111))
+    lab.delete(kinds.CONFIGMAP, "kube-proxy", "kube-system")
+    check(lab, "node-port", Try("client-1", "10.244.1.1", port=30111))
+
+
+def test_node_ports_are_allocated_in_their_range(lab: Lab) -> None:
+    ports = [port["nodePort"] for port in lab.service("load-balancer")["spec"]["ports"]]
+    assert all(30000 <= port <= 32767 for port in ports)
+    assert "nodePort" not in lab.service("no-node-ports")["spec"]["ports"][0]
+    check(lab, "load-balancer", Try("outside", "node-2", seen="node", port=ports[0]))
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"type": "NodePort", "nodePort": 30111}, "Invalid value: 30111: provided port is already allocated"),
+        ({"type": "NodePort", "nodePort": 80}, "The range of valid ports is 30000-32767"),
+        ({"type": "ClusterIP", "nodePort": 30112}, "may not be used when `type` is 'ClusterIP'"),
+        ({"clusterIP": "10.96.0.10"}, "failed to allocate IP 10.96.0.10: provided IP is already allocated"),
+        ({"loadBalancerSourceRanges": ["192.0.2.0/24"]}, "may only be used when `type` is 'LoadBalancer'"),
+        ({"externalTrafficPolicy": "Local"}, "may only be set for externally-accessible services"),
+        ({"sessionAffinity": "Sometimes"}, 'supported values: "ClientIP", "None"'),
+    ],
+)
+def test_bad_input_is_refused(lab: Lab, spec: dict[str, Any], message: str) -> None:
+    port = {"port": 80, **({"nodePort": spec.pop("nodePort")} if "nodePort" in spec else {})}
+    answer = lab.refused(
+        kinds.SERVICE,
+        {"metadata": {"name": "bad", "namespace": "default"}, "spec": {**spec, "ports": [port]}},
+    )
+    assert answer.reason == "Invalid"
+    assert message in str(answer), answer
+
+
+def test_bad_input_is_said_in_events(lab: Lab) -> None:
+    """What the API takes and the cluster cannot give: an Event, and the rest works on."""
+    expected = {
+        "outside-the-pool": "192.0.2.1 is not in the pool, 172.18.255.0/24",
+        "taken-address": "172.18.255.77 is taken by Service default/asked-address",
+        "later-ip": "externalIP 198.51.100.7 port 8088/TCP belongs to the older Service default/external-ip",
+        "nobody": "no pod is selected by app=nobody and has the ports: nobody can answer for this Service",
+    }
+    for name, words in expected.items():
+        eventually(
+            lambda name=name, words=words: any(words in each["message"] for each in lab.events(name)), seconds=20
+        )
+    check(lab, "external-ip", Try("client-1", "198.51.100.7", seen="node", port=8088))
+    check(lab, "asked-address", Try("outside", "172.18.255.77"))
+    for name in ("outside-the-pool", "taken-address", "other-class"):
+        assert not lab.service(name)["status"]["loadBalancer"].get("ingress")
+        port = lab.service(name)["spec"]["ports"][0]["nodePort"]
+        check(lab, name, Try("outside", "node-1", seen="node", port=port))
+
+
+def test_session_affinity(lab: Lab) -> None:
+    """A client stays with one endpoint, from outside too, and may get another once the time is over."""
+    address = lab.cluster_ip("affine")
+    first = {each["who"] for each in lab.ask("client-1", address, 80, count=TRIES)}
+    assert len(first) == 1
+    balancer = str(eventually(lambda: lab.ingress("affine"))["ip"])
+    assert len({each["who"] for each in lab.ask("outside", balancer, 80, count=TRIES)}) == 1
+    said = predict(lab.model(), "client-1", address, 80)
+    assert (said.outcomes, said.who) == (("answered",), BOTH)
+    eventually(lambda: lab.ask("client-1", address, 80)[0]["who"] not in first, seconds=60, every=2.2)
+
+
+def test_terminating_endpoints(lab: Lab) -> None:
+    """A pod that terminates and still serves gets traffic while nobody else is ready (KEP-1669, KEP-1672)."""
+    check(lab, "leaving", Try("client-2", "cluster", frozenset({"leaving-1"}), seen="own"))
+    lab.kubectl("delete", "pod", "leaving-1", "--wait=false")
+    conditions = {"ready": False, "serving": True, "terminating": True}
+    eventually(lambda: lab.slices("leaving")[0]["endpoints"][0]["conditions"] == conditions)
+    check(lab, "leaving", Try("client-2", "cluster", frozenset({"leaving-1"}), seen="own"))
+    check(lab, "leaving", Try("outside", "node-2", frozenset({"leaving-1"}), seen="node", port=30130))
+    lab.patch("leaving", {"spec": {"selector": {"app": None, "two": "2"}}})
+    check(lab, "leaving", Try("client-2", "cluster", frozenset({"web-2"}), seen="own"))
+    lab.patch("leaving", {"spec": {"selector": {"app": "leaving", "two": None}}})
+    check(lab, "leaving", Try("client-2", "cluster", frozenset({"leaving-1"}), seen="own"))
+    lab.kubectl("delete", "pod", "leaving-1", "--grace-period=0", "--force")
+    check(lab, "leaving", Try("client-2", "cluster", "refused"))
+
+
+def test_udp_flows_end_with_their_endpoint(lab: Lab) -> None:
+    """A client that goes on sending from one socket is not left with an endpoint that is gone."""
+    address = lab.cluster_ip("talker")
+
+    def ask() -> str:
+        [said] = lab.ask("client-1", address, 80, "UDP", keep="talker", timeout=0.5)
+        return str(said.get("who", said["outcome"]))
+
+    first = eventually(lambda: ask() if ask().startswith("talker") else "")
+    assert {ask() for _ in range(5)} == {first}
+    lab.kubectl("delete", "pod", first, "--grace-period=0", "--force")
+    other = "talker-1" if first == "talker-2" else "talker-2"
+    eventually(lambda: ask() == other)
+    lab.kubectl("delete", "pod", other, "--grace-period=0", "--force")
+    eventually(lambda: ask() == "refused")
+
+
+def test_zones(lab: Lab) -> None:
+    """trafficDistribution and the topology-mode annotation, by the labels of nodes."""
+    for name in ("near-zone", "close", "auto-zone"):
+        check(lab, name, Try("client-1", "cluster"))
+    lab.kubectl("label", "node", "node-1", "topology.kubernetes.io/zone=east")
+    lab.kubectl("label", "node", "node-2", "topology.kubernetes.io/zone=west")
+    for name in ("near-zone", "close", "auto-zone"):
+        check(lab, name, Try("client-1", "cluster", frozenset({"web-1"})))
+        check(lab, name, Try("client-2", "cluster", frozenset({"web-2"})))
+        zones = {
+            each["nodeName"]: each["hints"]["forZones"] for found in lab.slices(name) for each in found["endpoints"]
+        }
+        assert zones == {"node-1": [{"name": "east"}], "node-2": [{"name": "west"}]}
+    lab.kubectl("label", "node", "--all", "topology.kubernetes.io/zone-")
+    for name in ("near-zone", "close", "auto-zone"):
+        check(lab, name, Try("client-1", "cluster"))
+
+
+def test_sctp_and_app_protocol(lab: Lab) -> None:
+    """SCTP: addresses, slices and rules; the kernel need not have sockets for it."""
+    address = lab.cluster_ip("sctp")
+    [found] = eventually(lambda: [each for each in lab.slices("sctp") if len(each["endpoints"]) == 2])
+    assert found["ports"] == [{"name": "", "port": 9100, "protocol": "SCTP"}]
+    said = predict(lab.model(), "client-1", address, 9100, "SCTP")
+    assert (said.outcomes, said.who) == (("answered",), BOTH)
+    [found] = lab.slices("several-ports")
+    ports = {(port["name"], port["protocol"]): port for port in found["ports"]}
+    assert ports["web", "TCP"]["appProtocol"] == "http"
+    assert ports["datagrams", "UDP"]["port"] == 8080

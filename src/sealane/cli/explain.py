@@ -6,11 +6,15 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from sealane.cli.say import BAD_INPUT, NOT, Exit, console, guarded, progress
 from sealane.cluster.state import Folder
 from sealane.kube import kinds
 from sealane.kube.objects import Key, Object, Origin
+
+if TYPE_CHECKING:
+    from sealane.kube.client import Client
 
 READ = (
     kinds.NAMESPACE,
@@ -80,10 +84,24 @@ async def read(folder: Folder) -> list[Object]:
 
     async with HttpClient.from_kubeconfig(folder.local_kubeconfig) as client:
         try:
-            lists = await asyncio.gather(*(client.list(kind) for kind in READ))
+            return await deciding(client)
         except OSError as error:
             raise Exit(NOT, f"the API of cluster {folder.name!r} cannot be reached: {error}") from None
-    return [each for found in lists for each in found.items]
+
+
+async def deciding(client: Client) -> list[Object]:
+    """All objects of a cluster that decide where a packet goes. Raises ApiError and OSError."""
+    from sealane.kube.client import ApiError
+    from sealane.network.services.node_ports import CONFIGURED_BY
+
+    lists = await asyncio.gather(*(client.list(kind) for kind in READ))
+    found = [each for listed in lists for each in listed.items]
+    try:
+        found.append(await client.get(kinds.CONFIGMAP, CONFIGURED_BY.namespace, CONFIGURED_BY.name))
+    except ApiError as error:
+        if error.code != 404:
+            raise
+    return found
 
 
 def origins(folder: Folder) -> Callable[[Key], Origin | None]:

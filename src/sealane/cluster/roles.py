@@ -230,6 +230,7 @@ async def nodes(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socke
             sources[kinds.NETWORKPOLICY],
             {plan.name: (plan, threads[plan.name]) for plan in plans},
             node_objects=sources[kinds.NODE],
+            configmaps=sources[kinds.CONFIGMAP],
         )
         balancer = BalancerRoutes(
             programmer.models,

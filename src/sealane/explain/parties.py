@@ -63,7 +63,7 @@ class Url:
 class Target:
     """What is to be reached. Exactly one of service, pod, address and name is set.
 
-    port: number or name; None when none was given. protocol: "TCP" or "UDP".
+    port: number or name; None when none was given. protocol: "TCP", "UDP" or "SCTP".
     """
 
     text: str
@@ -102,7 +102,7 @@ def parse_target(world: World, text: str, namespace: str = "default", port: str 
     if kind in NODES and rest:
         name, given, protocol = _split_port(rest, port)
         return Target(text, address=_node(world, name).address(4), port=given, protocol=protocol)
-    if "/" not in text or (rest.upper() in ("TCP", "UDP") and ":" in kind):
+    if "/" not in text or (rest.upper() in ("TCP", "UDP", "SCTP") and ":" in kind):
         host, given, protocol = _split_port(text, port)
         if _is_address(host):
             return _address_target(world, text, host, given, protocol)
@@ -180,8 +180,8 @@ def _split_port(text: str, port: str | None) -> tuple[str, int | str | None, str
         return host, None, "TCP"
     name, _, protocol = port.partition("/")
     protocol = protocol.upper() or "TCP"
-    if protocol not in ("TCP", "UDP"):
-        raise Unknown(f"{port!r}: expected a port number or name, then nothing, /TCP or /UDP")
+    if protocol not in ("TCP", "UDP", "SCTP"):
+        raise Unknown(f"{port!r}: expected a port number or name, then nothing, /TCP, /UDP or /SCTP")
     if name.isdigit() and not 0 < int(name) < 65536:
         raise Unknown(f"{name} is no port number: it must be 1 to 65535")
     return host, int(name) if name.isdigit() else name, protocol

@@ -24,6 +24,7 @@ from sealane.network.services import (
     source_allowed,
 )
 from sealane.network.services import Place as NodePlace
+from sealane.network.services.node_ports import CONFIGURED_BY
 from sealane.network.services.select import Selection, find_frontend
 
 
@@ -41,6 +42,11 @@ def serve(world: World, source: Place, address: str, port: int, protocol: str) -
     found = find_frontend(world.services, address, protocol, port)
     if found is None and node:
         found = find_frontend(world.services, "", protocol, port, family(address))
+        if found is not None and not world.has_node_ports(address, node):
+            listed = ", ".join(world.node_ports)
+            text = f"{address} of {node} has no NodePorts: nodePortAddresses of kube-proxy is {listed}"
+            where = world.where(CONFIGURED_BY, "data", "config.conf")
+            return Served((Step("service", "stop", text, where, outcome="refused"),))
     if found is not None:
         return _service(world, source, *found, node)
     owner = next((service for service in world.services.values() if _answers_at(service, address)), None)

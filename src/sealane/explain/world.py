@@ -14,7 +14,8 @@ from sealane.network.policies import Policies, derive_policies
 from sealane.network.provenance import Provenance
 from sealane.network.routes.routing import Routing, routing
 from sealane.network.routes.sources import Sources
-from sealane.network.services import ServiceModel, derive_services
+from sealane.network.services import ServiceModel, derive_services, has_node_ports, node_port_addresses
+from sealane.network.services.node_ports import CONFIGURED_BY
 from sealane.reactive.collections import Collection, Graph, Source
 
 OriginOf = Callable[[Key], Origin | None]
@@ -52,6 +53,7 @@ class World:
         self.nodes: Collection[Key, Object] = nodes
         self.services: Collection[Key, ServiceModel] = derive_services(sources.services, sources.endpoint_slices)
         self.policies: Policies = derive_policies(policies, sources.pods, sources.namespaces)
+        self.node_ports = node_port_addresses(self.objects.get(CONFIGURED_BY))
         self.routing: Routing = routing(sources)
         self.zone = Zone()
         dns = self.services.get(Key("", "Service", "kube-system", "kube-dns"))
@@ -72,6 +74,11 @@ class World:
             for entry in node.status.get("addresses") or ()
             if entry.get("type") == "InternalIP"
         }
+        self._node_by_pod_side = {
+            side: node.name
+            for node in self.nodes.values()
+            for side in (self.pod_side(node.name, version) for version in (4, 6))
+        }
 
     def pod_at(self, address: str) -> Object | None:
         key = self._by_address.get(address)
@@ -79,7 +86,7 @@ class World:
 
     def node_at(self, address: str) -> str:
         """The node that holds this address, or ""."""
-        return self._node_by_address.get(address, "")
+        return self._node_by_address.get(address) or self._node_by_pod_side.get(address, "")
 
     def node_address(self, node: str, version: int = 4) -> str:
         """The node's own address of that family, or ""."""
@@ -93,6 +100,11 @@ class World:
         found = self.nodes.get(Key("", "Node", "", node))
         ranges = map(ip_network, found.spec.get("podCIDRs") or ()) if found is not None else ()
         return next((str(each[1]) for each in ranges if each.version == version), "")
+
+    def has_node_ports(self, address: str, node: str) -> bool:
+        """Does a node answer NodePorts at this address of its own?"""
+        primary = [own for own in (self.node_address(node, version) for version in (4, 6)) if own]
+        return has_node_ports(address, primary, self.node_ports)
 
     def zone_of(self, node: str) -> str:
         found = self.nodes.get(Key("", "Node", "", node))

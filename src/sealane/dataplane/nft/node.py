@@ -39,6 +39,7 @@ class Node:
         self._writing = False
         self._next: list[asyncio.Future[None]] = []  # who waits for what waits
         self._current: list[asyncio.Future[None]] = []  # and for what is being written
+        self.plan = plan
         self._addresses = frozenset(map(str, plan.addresses))
         self._pods: dict[Key, tuple[Key, ...]] = {}
         self._log_group = log_group

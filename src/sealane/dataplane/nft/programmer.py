@@ -24,9 +24,10 @@ from sealane.kube.objects import Key, Object
 from sealane.network.addresses import NodePlan
 from sealane.network.hints import node_share
 from sealane.network.policies import Given, Isolation, PodPeer, Policies, ResolvedPolicy, derive_policies
-from sealane.network.services import Place, ServiceModel, derive_services
+from sealane.network.services import Place, ServiceModel, derive_services, node_port_addresses
+from sealane.network.services.node_ports import CONFIGURED_BY
 from sealane.reactive.backoff import Backoff
-from sealane.reactive.collections import Change, Collection, Source, derive
+from sealane.reactive.collections import Change, Collection, Fetch, Source, derive
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class NftProgrammer:
         *,
         given: Source[Key, Given] | None = None,
         zones: Collection[Key, str] | None = None,
+        node_ports: Collection[Key, tuple[str, ...]] | None = None,
         log_group: int | None = None,
         on_error: Callable[[str, Exception], None] | None = None,
     ) -> None:
@@ -65,6 +67,7 @@ class NftProgrammer:
         self._gathering = False
         self._unsubscribe = [
             *([zones.subscribe(self._zones_changed)] if zones is not None else []),
+            *([node_ports.subscribe(self._node_ports_changed)] if node_ports is not None else []),
             models.subscribe(self._services_changed),
             policy.isolation.subscribe(self._isolation_changed),
             policy.resolved.subscribe(self._policies_changed),
@@ -82,17 +85,31 @@ class NftProgrammer:
         nodes: Nodes,
         *,
         node_objects: Collection[Key, Object] | None = None,
+        configmaps: Collection[Key, Object] | None = None,
         log_group: int | None = None,
         on_error: Callable[[str, Exception], None] | None = None,
     ) -> NftProgrammer:
-        """From collections of API objects; all of one graph. node_objects: whose labels say the zones."""
+        """From collections of API objects; all of one graph. node_objects: whose labels say the zones. configmaps: of
+        which kube-proxy's says where NodePorts are."""
         models = derive_services(services, slices)
         given: Source[Key, Given] = Source(pods.graph, "given addresses")
         policy = derive_policies(policies, pods, namespaces, given)
         zones = None
         if node_objects is not None:
             zones = derive("node zones", node_objects, lambda _key, node, _fetch: node_share(node).zone)
-        return cls(models, policy, nodes, given=given, zones=zones, log_group=log_group, on_error=on_error)
+        node_ports = None
+        if configmaps is not None:
+            node_ports = derive("node port addresses", configmaps, _allowed_node_ports)
+        return cls(
+            models,
+            policy,
+            nodes,
+            given=given,
+            zones=zones,
+            node_ports=node_ports,
+            log_group=log_group,
+            on_error=on_error,
+        )
 
     async def run(self) -> None:
         """Writes every node's tables, then each change, until cancelled."""
@@ -180,6 +197,12 @@ class NftProgrammer:
                 node.place = Place(change.key.name, change.new or "")
         for key in list(self._differing):
             self._put_service(key, self.models.get(key))
+        self._gather_soon()
+
+    def _node_ports_changed(self, changes: Sequence[Change[Key, tuple[str, ...]]]) -> None:
+        for change in changes:
+            for node in self._nodes.values():
+                node.ledger.put(change.key, services.closed_facts(node.plan, change.new or ()))
         self._gather_soon()
 
     def _flows_changed(self, changes: Sequence[Change[Key, ServiceModel]]) -> None:
@@ -274,3 +297,7 @@ class NftProgrammer:
                 node.failed()
                 if whole:
                     await asyncio.sleep(backoff.delay(failures))
+
+
+def _allowed_node_ports(key: Key, config: Object, _fetch: Fetch) -> tuple[str, ...] | None:
+    return node_port_addresses(config) or None if key == CONFIGURED_BY else None

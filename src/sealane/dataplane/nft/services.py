@@ -24,7 +24,7 @@ from sealane.dataplane.nft.chains import (
     map_name,
 )
 from sealane.dataplane.nft.ledger import Declaration, Draft, Facts, empty_table
-from sealane.network.addresses import LOAD_BALANCERS, PODS, SERVICES, IPNetwork
+from sealane.network.addresses import LOAD_BALANCERS, POD_GATEWAY, PODS, SERVICES, IPNetwork, NodePlan
 from sealane.network.services import (
     Backend,
     Family,
@@ -32,6 +32,7 @@ from sealane.network.services import (
     Place,
     ServiceModel,
     cluster_backends,
+    has_node_ports,
     local_backends,
     source_ranges,
 )
@@ -156,6 +157,19 @@ def node_facts(pod_addresses: Iterable[str]) -> Facts:
     )
 
 
+def closed_facts(plan: NodePlan, allowed: tuple[str, ...]) -> Facts:
+    """The addresses of a node that have no NodePorts, where nodePortAddresses says so."""
+    primary = [str(address) for address in plan.addresses]
+    every = [*primary, *map(str, plan.pod_side), *map(str, POD_GATEWAY)]
+    return Facts(
+        {
+            f"{TABLE} closed{6 if ':' in address else 4} {address}": ""
+            for address in every
+            if not has_node_ports(address, primary, allowed)
+        }
+    )
+
+
 def skeleton() -> str:
     """The empty table with its fixed maps and base chains, dormant; replaces whatever the table held."""
     lines = empty_table(TABLE)
@@ -175,6 +189,7 @@ def _family_sets(family: Family) -> list[str]:
         _interval_set(f"services{family}", address, [SERVICES[place]]),
         _interval_set(f"loadbalancers{family}", address, [LOAD_BALANCERS[place]]),
         f"set addresses{family} {{ type {address}; }}",
+        f"set closed{family} {{ type {address}; }}",
         f"set hairpin{family} {{ type {address} . {address}; }}",
         f"set restricted{family} {{ type {address} . inet_proto . inet_service; }}",
         f"set allowed{family} {{ type {address} . inet_proto . inet_service . {address}; flags interval; }}",
@@ -206,7 +221,10 @@ def _interval_set(name: str, kind: str, ranges: Sequence[IPNetwork]) -> str:
 def _base_chains() -> list[str]:
     vip4, vip6, port = key("vip", 4), key("vip", 6), key("nodeport", 4)
     # Loopback addresses are no node addresses: their packets could not be answered from elsewhere.
-    local = {4: "fib daddr type local ip daddr != 127.0.0.0/8", 6: "fib daddr type local ip6 daddr != ::1"}
+    local = {
+        4: "fib daddr type local ip daddr != 127.0.0.0/8 ip daddr != @closed4",
+        6: "fib daddr type local ip6 daddr != ::1 ip6 daddr != @closed6",
+    }
     return [
         f"chain {REFUSE} {{ meta l4proto tcp reject with tcp reset; reject; }}",
         "chain translate {",

@@ -16,6 +16,7 @@ from sealane.network.services.model import (
     TrafficPolicy,
     VipKind,
 )
+from sealane.network.services.node_ports import has_node_ports, node_port_addresses
 from sealane.network.services.select import (
     Place,
     Selection,
@@ -46,8 +47,10 @@ __all__ = [
     "derive_services",
     "find_frontend",
     "frontend_index",
+    "has_node_ports",
     "local_backends",
     "local_endpoints",
+    "node_port_addresses",
     "select_backends",
     "service_model",
     "source_allowed",
