@@ -140,6 +140,8 @@ def _deprecation(version: Raw, path: str) -> Iterator[Cause]:
 
 def schema_causes(schema: Raw, path: str, has_status: bool = False) -> list[Cause]:
     """What is wrong with the schema of a version. has_status: its status is a subresource."""
+    if not isinstance(schema, dict):
+        return [invalid(path, schema, "must be an object")]
     causes: list[Cause] = []
     if has_status:
         odd = [key for key, value in schema.items() if key not in _AT_ROOT and value not in (None, "", [], {}, False)]
