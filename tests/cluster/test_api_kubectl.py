@@ -71,7 +71,7 @@ def test_server_side_apply_names_the_conflict_and_takes_fields_when_forced(play:
         assert made.out == "deployment.apps/web serverside-applied", made.error
         refused = await apply(3, "bob")
         assert refused.code == 1
-        assert 'Apply failed with 1 conflict: conflict with "alice" using apps/v1: .spec.replicas' in refused.error
+        assert 'Apply failed with 1 conflict: conflict with "alice": .spec.replicas' in refused.error
         assert (await apply(3, "bob", "--force-conflicts")).code == 0
         assert await kubectl("get", "deploy", "web", "-o", "jsonpath={.spec.replicas}") == "3"
         shown = await kubectl("get", "deploy", "web", "--show-managed-fields", "-o", "jsonpath={..manager}")
@@ -173,5 +173,33 @@ def test_without_credentials_nothing_is_told(play: Play, tmp_path: Path) -> None
         path = tmp_path / "kubeconfig"
         path.write_text(path.read_text().replace(credentials().token, "wrong"))
         assert "You must be logged in to the server" in await kubectl.refused("get", "pods")
+
+    play(test)
+
+
+def test_long_lists_come_in_chunks(play: Play) -> None:
+    async def test(kubectl: Kubectl, api: Api) -> None:
+        for number in range(7):
+            await kubectl("create", "configmap", f"c{number}")
+        listed = await kubectl.answer("get", "configmaps", "--chunk-size=2", "-o", "name", "-v=8")
+        found = [line for line in listed.out.splitlines() if line.startswith("configmap/c")]
+        assert found == [f"configmap/c{number}" for number in range(7)]
+        assert listed.error.count("limit=2") >= 4
+
+    play(test)
+
+
+def test_kubectl_goes_over_to_server_side_apply_and_back(play: Play) -> None:
+    async def test(kubectl: Kubectl, api: Api) -> None:
+        async def replicas() -> str:
+            return await kubectl("get", "deploy", "web", "-o", "jsonpath={.spec.replicas}")
+
+        await kubectl("apply", "-f", "-", stdin=DEPLOYMENT % 1)
+        await kubectl("apply", "--server-side", "-f", "-", stdin=DEPLOYMENT % 2)
+        assert await replicas() == "2"
+        await kubectl("apply", "-f", "-", stdin=DEPLOYMENT % 3)
+        assert await replicas() == "3"
+        shown = await kubectl("get", "deploy", "web", "-o", "yaml", "--show-managed-fields")
+        assert "manager: kubectl" in shown
 
     play(test)

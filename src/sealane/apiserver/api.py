@@ -18,22 +18,23 @@ from sealane.apiserver.access.signing import Authority, Signing
 from sealane.apiserver.access.tokens import AccountTokens
 from sealane.apiserver.access.upkeep import Aggregation
 from sealane.apiserver.admission import Admission, namespace_objects
-from sealane.apiserver.apply import applied, updated
+from sealane.apiserver.apply import applied
 from sealane.apiserver.attempts import ORDINARY, Attempt, Steps, Write
 from sealane.apiserver.contents import Contents
 from sealane.apiserver.conversion import in_version
 from sealane.apiserver.deletion import PLAIN, Deletion, check_preconditions, finished, marked
 from sealane.apiserver.gc import Collector
-from sealane.apiserver.listing import ListOptions, Page
+from sealane.apiserver.listing import EVERYTHING, ListOptions, Page
 from sealane.apiserver.logs import LogReader
-from sealane.apiserver.metadata import check_envelope, check_name, generated_name, timestamp, with_metadata
+from sealane.apiserver.metadata import check_envelope, timestamp
+from sealane.apiserver.preparing import MADE_BY_UPDATE, Preparation
 from sealane.apiserver.ranges import Ranges
-from sealane.apiserver.resources import DEFINITIONS, NAMESPACES, Resources, Served
+from sealane.apiserver.resources import DEFINITIONS, Resources, Served
 from sealane.apiserver.selection import Selection, select
-from sealane.apiserver.states import born, counted, new_metadata, replacing
+from sealane.apiserver.states import born, new_metadata
 from sealane.apiserver.store import Address, Event, Store, Stored, encode
 from sealane.apiserver.streams.pods import Streams
-from sealane.apiserver.subresources import bound, scale_of, scaled
+from sealane.apiserver.subresources import bound, scale_of
 from sealane.apiserver.watch import Hub, Watch
 from sealane.apiserver.webhooks.calls import Caller, OpenSocket
 from sealane.apiserver.webhooks.dispatch import Webhooks
@@ -44,7 +45,7 @@ from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object, Raw
 from sealane.kube.patches import apply_patch
 
-_GENERATED_TRIES = 8
+_AT_ONCE = 250  # deletions in one turn of the event loop
 
 
 class Api:
@@ -79,6 +80,7 @@ class Api:
         steps = Steps(plugins.steps(store, self.authorizer), self.webhooks)
         self.admission = Admission(store, steps, self.resources.names)
         store.subscribe(self._committed)
+        self._preparation = Preparation(store, self.admission, self.converted)
         self._collector = Collector(self)
         self._contents = Contents(self)
         self._ranges = Ranges(self)
@@ -179,11 +181,16 @@ class Api:
 
     # Writing
 
-    async def create(self, kind: Kind, namespace: str, raw: Raw, options: Write = ORDINARY) -> Stored:
-        served = self.resources.of(kind)
+    async def create(
+        self, kind: Kind, namespace: str, raw: Raw, options: Write = ORDINARY, *, applies: bool = False
+    ) -> Stored:
+        """applies: `raw` is what an apply made, and says who manages what."""
+        served, prepare = self.resources.of(kind), self._preparation
         try:
-            named = self._named(served, namespace, raw)
-            new = await self.webhooks.decided(options, lambda options: self._new(served, named, options))
+            named = prepare.named(served, namespace, raw, applies=applies)
+            new = await self.webhooks.decided(
+                options, lambda options: prepare.new(served, named, raw, options, applies=applies)
+            )
         except ApiError:
             await self.store.flush()  # the state that refuses it is on disk when the client hears of it
             raise
@@ -201,15 +208,32 @@ class Api:
         subresource: str = "",
         options: Write = ORDINARY,
     ) -> Stored:
-        """Replaces the object, or the part of it that `subresource` is about."""
+        """Replaces the object, or the part of it that `subresource` is about.
+
+        Raises ApiError 409 when `raw` was made from another state than the newest.
+        """
+        return (await self.put(kind, namespace, name, raw, subresource=subresource, options=options))[0]
+
+    async def put(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        raw: Raw,
+        *,
+        subresource: str = "",
+        options: Write = ORDINARY,
+    ) -> tuple[Stored, bool]:
+        """`update`, and whether it made the object: some kinds can be made so."""
         served = self.resources.of(kind)
         if subresource != "scale":
-            check_envelope(kind, raw)
-            named = (raw.get("metadata") or {}).get("name")
-            if named != name:
-                why = f"the name of the object ({named}) does not match the name on the URL ({name})"
-                raise errors.bad_request(why)
-        return await self.change(served, namespace, name, lambda _old: raw, subresource, options)
+            self._preparation.check_replacement(served, namespace, name, raw, subresource)
+        address = Address(served.resource, namespace if kind.namespaced else "", name)
+        if not subresource and served.resource in MADE_BY_UPDATE and self.store.head(*address) is None:
+            if (raw.get("metadata") or {}).get("uid") or (raw.get("metadata") or {}).get("resourceVersion"):
+                raise errors.not_found(kind, name)
+            return await self.create(kind, namespace, raw, options), True
+        return await self.change(served, namespace, name, lambda _old: raw, subresource, options), False
 
     async def patch(
         self,
@@ -247,16 +271,28 @@ class Api:
         if metadata.setdefault("name", name) != name:
             why = f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
             raise errors.bad_request(why)
+        if config.get("apiVersion", kind.api_version) != kind.api_version:
+            raise errors.bad_request(
+                "Incorrect version specified in apply patch. Specified patch version: "
+                f"{config['apiVersion']}, expected: {kind.api_version}"
+            )
         config = {"apiVersion": kind.api_version, "kind": kind.kind, **config, "metadata": metadata}
+        if not options.manager:
+            raise errors.invalid_options(
+                "PatchOptions", ("fieldManager", "FieldValueRequired", "Required value: is required for apply patch")
+            )
+        shape = self._preparation.shape(served)
 
         def applied_to(live: Raw | None) -> Raw:
-            return applied(live, config, options.manager, force=options.force, subresource=subresource, now=timestamp())
+            return applied(
+                live, config, options.manager, shape, force=options.force, subresource=subresource, now=timestamp()
+            )
 
         address = Address(served.resource, namespace if kind.namespaced else "", name)
         if self.store.head(*address) is None and not subresource:
             if metadata.get("resourceVersion"):
                 raise errors.conflict(kind, name, "the object to apply to does not exist")
-            return await self.create(kind, namespace, applied_to(None), options), True
+            return await self.create(kind, namespace, applied_to(None), options, applies=True), True
         stored = await self.change(served, namespace, name, applied_to, subresource, options, applies=True)
         return stored, False
 
@@ -287,9 +323,10 @@ class Api:
         "binding" as subresource: whatever `change` makes, unchecked. applies: `change` says who manages what.
         """
         address = Address(served.resource, namespace if served.kind.namespaced else "", name)
+        prepare = self._preparation
         try:
             old, before, new = await self.webhooks.decided(
-                options, lambda options: self._next(served, address, change, subresource, options, applies)
+                options, lambda options: prepare.next(served, address, change, subresource, options, applies=applies)
             )
         except ApiError:
             await self.store.flush()
@@ -299,65 +336,6 @@ class Api:
             return self._shown(served, old, subresource)
         stored = await self._put(served, address, old, new, options)
         return self._shown(served, stored, subresource)
-
-    def _named(self, served: Served, namespace: str, raw: Raw) -> Raw:
-        """A new object with all of its metadata."""
-        kind = served.kind
-        check_envelope(kind, raw)
-        metadata = new_metadata(raw)
-        if metadata.pop("resourceVersion", ""):
-            raise errors.bad_request("resourceVersion should not be set on objects to be created")
-        if not metadata.get("name") and metadata.get("generateName"):
-            metadata["name"] = self._free_name(served, namespace, metadata["generateName"])
-        name = metadata.get("name") or ""
-        check_name(kind, name)
-        if kind.namespaced:
-            if metadata.setdefault("namespace", namespace) != namespace:
-                why = "the namespace of the provided object does not match the namespace sent on the request"
-                raise errors.bad_request(why)
-        else:
-            metadata.pop("namespace", None)
-        return born(served, raw, metadata)
-
-    def _new(self, served: Served, raw: Raw, options: Write) -> Raw:
-        """`raw` as the server keeps it."""
-        metadata = raw["metadata"]
-        namespace, name = metadata.get("namespace") or "", metadata["name"]
-        if served.kind.namespaced:
-            self._check_namespace(served.kind, namespace, name)
-        if self.store.head(served.resource, namespace, name) is not None:
-            raise errors.already_exists(served.kind, name)
-        return self.admission.create(served, raw, options)
-
-    def _next(
-        self,
-        served: Served,
-        address: Address,
-        change: Callable[[Raw], Raw],
-        subresource: str,
-        options: Write,
-        applies: bool,
-    ) -> tuple[Stored, Raw, Raw]:
-        """The newest state as it is stored and as `served` shows it, and what replaces it."""
-        stored = self.store.head(*address)
-        if stored is None:
-            raise errors.not_found(served.kind, address.name)
-        old = self.converted(served, stored).object.raw
-        if subresource == "binding":
-            return stored, old, change(old)
-        if subresource == "scale":
-            new = scaled(served.kind, old, change(scale_of(old, served.scale)), served.scale)
-        else:
-            wanted = change(old)
-            new = replacing(served, old, wanted, subresource)
-            if applies:
-                new = with_metadata(new, managedFields=wanted["metadata"].get("managedFields"))
-        if subresource in ("", "status", "approval", "ephemeralcontainers") and new != old:
-            new = self.admission.update(served, new, old, subresource, options)
-        if not applies and new != old:
-            manager = options.manager or "unknown"
-            new = updated(old, new, manager, subresource=subresource, now=timestamp())
-        return stored, old, counted(served, old, new)
 
     async def _put(self, served: Served, address: Address, old: Stored | None, raw: Raw, options: Write) -> Stored:
         raw = in_version(raw, served.storage.api_version)
@@ -381,45 +359,33 @@ class Api:
             if self.store.head(*address) is None:
                 self.store.enqueue(address, self.store.stamped(born(served, raw, new_metadata(raw))))
 
-    def _free_name(self, served: Served, namespace: str, prefix: str) -> str:
-        for _ in range(_GENERATED_TRIES):
-            name = generated_name(prefix)
-            if self.store.head(served.resource, namespace if served.kind.namespaced else "", name) is None:
-                return name
-        raise errors.already_exists(served.kind, name)
-
-    def _check_namespace(self, kind: Kind, namespace: str, name: str) -> None:
-        found = self.store.head(NAMESPACES, "", namespace)
-        if found is None:
-            raise errors.not_found(kinds.NAMESPACE, namespace)
-        if found.object.deleting:
-            why = f"unable to create new content in namespace {namespace} because it is being terminated"
-            raise errors.forbidden(kind, name, why)
-
     # Deleting
 
     async def delete(self, kind: Kind, namespace: str, name: str, options: Deletion = PLAIN) -> tuple[Stored, bool]:
         """The last state and whether it is gone; when it is not, it is marked and goes later."""
         served = self.resources.of(kind)
-        address = Address(served.resource, namespace if kind.namespaced else "", name)
         try:
-            write = Write(dry_run=options.dry_run, user=options.user)
-            old = await self.webhooks.decided(write, lambda write: self._deletable(served, address, options, write))
-        except ApiError:
+            stored, gone = await self._delete(
+                served, Address(served.resource, namespace if kind.namespaced else "", name), options
+            )
+        finally:
             await self.store.flush()
-            raise
+        return self.converted(served, stored), gone
+
+    async def _delete(self, served: Served, address: Address, options: Deletion) -> tuple[Stored, bool]:
+        """The same, up to the commit: it waits for webhooks only."""
+        write = Write(dry_run=options.dry_run, user=options.user)
+        old = await self.webhooks.decided(write, lambda write: self._deletable(served, address, options, write))
         before = old.object.raw
         raw = marked(served, before, options)
         gone = finished(raw)
         if options.dry_run or (raw is before and not gone):
-            await self.store.flush()
-            return self.converted(served, old), gone
+            return old, gone
         stored = self.store.stamped(raw)
         self.store.enqueue(address, stored, gone)
         if gone:
             self.admission.written(served, None, before)
-        await self.store.flush()
-        return self.converted(served, stored), gone
+        return stored, gone
 
     def _deletable(self, served: Served, address: Address, options: Deletion, write: Write) -> Stored:
         """The newest state, which may be deleted. Raises ApiError."""
@@ -440,16 +406,28 @@ class Api:
         labels: str = "",
         fields: str = "",
         options: Deletion = PLAIN,
+        limits: ListOptions = EVERYTHING,
     ) -> Sequence[Stored]:
-        """Deletes what is selected now, all with the same commits; returns what that was."""
-        found, _ = self.list(kind, namespace, labels=labels, fields=fields)
-        results = await asyncio.gather(
-            *(self.delete(kind, stored.object.namespace, stored.object.name, options) for stored in found),
-            return_exceptions=True,
-        )
-        for result in results:
-            if isinstance(result, BaseException) and not (isinstance(result, ApiError) and result.code in (404, 409)):
-                raise result
+        """Deletes what is selected now (the page of it that `limits` names); returns what that was.
+
+        So many at a time that others have their turn. Raises the first refusal but those of what others have deleted.
+        """
+        served = self.resources.of(kind)
+        found = (await self.page(kind, namespace, limits, labels=labels, fields=fields)).items
+        try:
+            for number, stored in enumerate(found, 1):
+                address = Address(
+                    served.resource, stored.object.namespace if kind.namespaced else "", stored.object.name
+                )
+                try:
+                    await self._delete(served, address, options)
+                except ApiError as error:
+                    if error.code not in (404, 409):
+                        raise
+                if number % _AT_ONCE == 0:
+                    await self.store.flush()
+        finally:
+            await self.store.flush()
         return found
 
     # What follows from commits

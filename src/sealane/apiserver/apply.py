@@ -1,40 +1,29 @@
-"""Server-side apply: who manages which fields of an object, and what an apply makes of it. Pure.
+"""Server-side apply: what an apply makes of an object. Pure.
 
-An object is tracked from its first apply on: only then writes by others are recorded beside the applied fields. Fields
-that were there before belong to "before-first-apply". An object that was never applied costs nothing.
-Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/ and KEP-555
+Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/, KEP-555, sigs.k8s.io/structured-merge-diff
+(merge.Updater) and k8s.io/apimachinery/pkg/util/managedfields/internal (conflict, lastapplied…)
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from sealane.apiserver.errors import bad_request
-from sealane.apiserver.fieldsets import (
-    FieldSet,
-    Path,
-    Shape,
-    decode,
-    dotted,
-    encode,
-    fields_of,
-    merged,
-    shape_of,
-    without,
-)
+from sealane.apiserver.fieldsets import FieldSet, Path, Shape, compared, dotted, fields_of, merged, without
+from sealane.apiserver.ownership import Entry, entries_of, owned, with_entries
 from sealane.kube.client import ApiError
 from sealane.kube.objects import Raw, without_nulls
 
 BEFORE_FIRST_APPLY = "before-first-apply"
-_SERVERS = frozenset((f"f:{name}",) for name in ("apiVersion", "kind")) | frozenset(
-    ("f:metadata", f"f:{name}")
-    for name in (
-        "name",
-        "namespace",
+KUBECTL = "kubectl"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_SERVERS = frozenset(
+    (
         "uid",
-        "generateName",
         "creationTimestamp",
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
@@ -42,74 +31,32 @@ _SERVERS = frozenset((f"f:{name}",) for name in ("apiVersion", "kind")) | frozen
         "managedFields",
         "resourceVersion",
         "selfLink",
+        "name",
+        "namespace",
+        "generateName",
     )
-)  # nobody manages these
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One element of metadata.managedFields."""
-
-    manager: str
-    operation: str
-    api_version: str
-    fields: FieldSet
-    subresource: str = ""
-    time: str = ""
-
-    @property
-    def who(self) -> tuple[str, str, str, str]:
-        return (self.manager, self.operation, self.api_version, self.subresource)
-
-    def raw(self) -> Raw:
-        found: Raw = {
-            "manager": self.manager,
-            "operation": self.operation,
-            "apiVersion": self.api_version,
-            "time": self.time,
-            "fieldsType": "FieldsV1",
-            "fieldsV1": encode(self.fields),
-        }
-        return {**found, "subresource": self.subresource} if self.subresource else found
-
-
-def entries_of(raw: Raw) -> list[Entry]:
-    """Raises ApiError 400."""
-    found = []
-    for each in raw["metadata"].get("managedFields") or ():
-        if not each:
-            continue
-        try:
-            fields = decode(each.get("fieldsV1") or {})
-        except ValueError as error:
-            raise bad_request(f"metadata.managedFields: {error}") from None
-        text = [str(each.get(key) or "") for key in ("manager", "operation", "apiVersion", "subresource", "time")]
-        found.append(Entry(text[0], text[1], text[2], fields, text[3], text[4]))
-    return found
-
-
-def applied(live: Raw | None, config: Raw, manager: str, *, force: bool, subresource: str = "", now: str) -> Raw:
+def applied(
+    live: Raw | None, config: Raw, manager: str, shape: Shape, *, force: bool, subresource: str = "", now: str
+) -> Raw:
     """What becomes of `live` (None: there is no object yet) when `manager` applies `config`.
 
     config: apiVersion, kind, metadata with the object's name, and the fields that the manager wants.
     Raises ApiError 400, and 409 when others manage a field that would change, unless `force` takes it from them.
     """
-    if not manager:
-        raise bad_request(
-            'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
-        )
-    if (config.get("metadata") or {}).get("managedFields"):
+    if (config.get("metadata") or {}).get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
     config = without_nulls(config)
-    shape = shape_of(config["apiVersion"], config["kind"])
     _check_unique(shape, config, ())
-    wanted = _owned(shape, config, subresource)
+    wanted = owned(shape, config, subresource)
     me = Entry(manager, "Apply", config["apiVersion"], wanted, subresource, now)
     if live is None:
-        return _with_entries(config, [me])
+        return with_entries(config, [me])
     entries = entries_of(live)
     if not entries:
-        entries = [Entry(BEFORE_FIRST_APPLY, "Update", live["apiVersion"], _owned(shape, live, subresource), "", now)]
+        entries = [Entry(BEFORE_FIRST_APPLY, "Update", live["apiVersion"], owned(shape, live, ""), "", now)]
     mine = next((each for each in entries if each.who == me.who), None)
     others = [each for each in entries if each is not mine]
     result = merged(shape, live, _mergeable(config))
@@ -117,83 +64,69 @@ def applied(live: Raw | None, config: Raw, manager: str, *, force: bool, subreso
     conflicts = [(each, each.fields & wanted & changed) for each in others]
     conflicts = [(each, fields) for each, fields in conflicts if fields]
     if conflicts and not force:
-        raise _conflict(conflicts)
+        left = conflicts
+        if manager == KUBECTL:
+            allowed = _last_applied(shape, live)
+            left = [(each, fields - allowed) for each, fields in conflicts if fields - allowed]
+        if left:
+            raise _conflict(left)
     taken = frozenset[Path]().union(*(fields for _, fields in conflicts))
-    others = [replace(each, fields=each.fields - taken) for each in others]
+    others = [replace(each, fields=each.fields - taken) if each.fields & taken else each for each in others]
     if mine is not None:
         kept = wanted.union(*(each.fields for each in others))
-        above = {path[:end] for path in kept for end in range(1, len(path))}
+        # A field stays for what others have in it; an element of a list only for those who have the element itself.
+        above = {path[:end] for path in kept for end in range(1, len(path)) if path[end - 1].startswith("f:")}
         result = without(shape, result, mine.fields - kept - above) or {}
+        _, gone = compared(shape, live, result)
+        others = [replace(each, fields=each.fields - gone) if each.fields & gone else each for each in others]
         if mine.fields == wanted:
             me = replace(me, time=mine.time)
-    return _with_entries(result, [each for each in (*others, me) if each.fields])
+    if manager == KUBECTL and LAST_APPLIED in ((result.get("metadata") or {}).get("annotations") or {}):
+        result = _with_last_applied(result, config)
+    return with_entries(result, (*others, me))
 
 
-def updated(old: Raw, new: Raw, manager: str, *, subresource: str = "", now: str) -> Raw:
-    """`new` with what `manager` changed recorded, when `old` is tracked; else `new` as it is.
-
-    A client may send managedFields back only as they were; an empty list, or [{}], ends the tracking.
-    """
-    managed = old["metadata"].get("managedFields")
-    sent = new["metadata"].get("managedFields")
-    if not managed or sent in ([], [{}]):
-        return new if not sent else _with_entries(new, [])
-    shape = shape_of(new["apiVersion"], new["kind"])
-    had, has = fields_of(shape, old), fields_of(shape, new)
-    gone = frozenset(had.keys() - has.keys())
-    changed = frozenset(path for path, value in has.items() if path not in had or had[path] != value) - _SERVERS
-    entries = [replace(each, fields=each.fields - gone - changed) for each in entries_of(old)]
-    if not changed:
-        return _with_entries(new, [each for each in entries if each.fields])
-    me = Entry(manager, "Update", new["apiVersion"], changed, subresource, now)
-    mine = next((each for each in entries if each.who == me.who), None)
-    if mine is not None:
-        entries.remove(mine)
-        me = replace(me, fields=mine.fields | changed)
-    return _with_entries(new, [each for each in (*entries, me) if each.fields])
+def _last_applied(shape: Shape, live: Raw) -> FieldSet:
+    """What the last client-side apply wrote and is still so: a server-side apply by kubectl may take it over."""
+    text = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    try:
+        last = msgspec.json.decode(text) if text else None
+    except msgspec.DecodeError:
+        last = None
+    if not isinstance(last, dict) or last.get("apiVersion") != live["apiVersion"]:
+        return frozenset()
+    had = fields_of(shape, live)
+    return frozenset(path for path, value in fields_of(shape, last).items() if path in had and had[path] == value)
 
 
-def _owned(shape: Shape, raw: Raw, subresource: str) -> FieldSet:
-    found = frozenset(fields_of(shape, raw)) - _SERVERS
-    if subresource == "status":
-        return frozenset(path for path in found if path[0] == "f:status")
-    return frozenset(path for path in found if path[0] != "f:status" and path[:2] != ("f:metadata", "f:managedFields"))
+def _with_last_applied(result: Raw, config: Raw) -> Raw:
+    """The annotation of client-side apply follows, so that its next run does not undo what is applied now."""
+    metadata = config.get("metadata") or {}
+    kept = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != LAST_APPLIED}
+    plain = {**config, "metadata": {**metadata, "annotations": kept} if "annotations" in metadata else metadata}
+    text = msgspec.json.encode(plain, order="sorted").decode() + "\n"
+    metadata = result["metadata"]
+    return {**result, "metadata": {**metadata, "annotations": {**metadata["annotations"], LAST_APPLIED: text}}}
 
 
 def _mergeable(config: Raw) -> Raw:
     """Without what only the server writes; name and namespace are the same anyway."""
-    metadata = {
-        key: value
-        for key, value in (config.get("metadata") or {}).items()
-        if ("f:metadata", f"f:{key}") not in _SERVERS
-    }
+    metadata = {key: value for key, value in (config.get("metadata") or {}).items() if key not in _SERVERS}
     return {**config, "metadata": metadata}
 
 
 def _changed(shape: Shape, live: Raw, result: Raw) -> FieldSet:
     """What is other in `result`. An empty map or list in place of none at all is no change: the API leaves both out."""
-    had = fields_of(shape, live)
-    return frozenset(
-        path
-        for path, value in fields_of(shape, result).items()
-        if (had[path] != value if path in had else value not in ({}, []))
-    )
-
-
-def _with_entries(raw: Raw, entries: Sequence[Entry]) -> Raw:
-    metadata = {key: value for key, value in raw["metadata"].items() if key != "managedFields"}
-    if entries:
-        metadata["managedFields"] = [each.raw() for each in entries]
-    return {**raw, "metadata": metadata}
+    written, _ = compared(shape, live, result)
+    had = fields_of(shape, live) if any(value in ({}, []) for value in written.values()) else {}
+    return frozenset(path for path, value in written.items() if path in had or value not in ({}, []))
 
 
 def _conflict(conflicts: Sequence[tuple[Entry, FieldSet]]) -> ApiError:
     causes: list[Raw] = []
     lines: list[str] = []
-    for entry, fields in conflicts:
-        who = f'"{entry.manager}" using {entry.api_version}'
-        if entry.subresource:
-            who = f'"{entry.manager}" with subresource "{entry.subresource}" using {entry.api_version}'
+    for entry, fields in sorted(conflicts, key=lambda each: each[0].who):
+        who = _said(entry)
         paths = sorted(dotted(path) for path in fields)
         causes += [
             {"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": path} for path in paths
@@ -204,6 +137,15 @@ def _conflict(conflicts: Sequence[tuple[Entry, FieldSet]]) -> ApiError:
     else:
         text = f"Apply failed with {len(causes)} conflicts: " + "\n".join(lines)
     return ApiError(409, "Conflict", text, {"causes": causes})
+
+
+def _said(entry: Entry) -> str:
+    text = msgspec.json.encode(entry.manager).decode()
+    if entry.subresource:
+        text += f' with subresource "{entry.subresource}"'
+    if entry.operation == "Update":
+        text += f" using {entry.api_version}" + (f" at {entry.time}" if entry.time else "")
+    return text
 
 
 def _check_unique(shape: Shape, value: Any, path: Path) -> None:

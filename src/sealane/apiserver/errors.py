@@ -62,6 +62,18 @@ def not_allowed(action: Action, reason: str = "") -> ApiError:
     return ApiError(403, "Forbidden", f"{what} is forbidden: {why}", details)
 
 
+def terminating(kind: Kind, name: str, namespace: str) -> ApiError:
+    """As upstream's NamespaceLifecycle admission: the cause tells clients that it is no use to try again."""
+    why = f"unable to create new content in namespace {namespace} because it is being terminated"
+    cause = {
+        "reason": "NamespaceTerminating",
+        "message": f"namespace {namespace} is being terminated",
+        "field": "metadata.namespace",
+    }
+    refused = forbidden(kind, name, why)
+    return ApiError(403, "Forbidden", refused.message, {**refused.details, "causes": [cause]})
+
+
 def invalid(kind: Kind, name: str, *causes: tuple[str, str, str]) -> ApiError:
     """causes: (field path, reason such as "FieldValueInvalid", message such as "Invalid value: …")."""
     full = f"{kind.kind}.{kind.group}" if kind.group else kind.kind

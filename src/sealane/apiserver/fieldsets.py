@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -58,7 +59,8 @@ _key = msgspec.json.Encoder(order="sorted").encode
 class Shape:
     """How the value at one place is merged. type: "" where nothing is known (maps merge, lists are one field).
 
-    custom: an object of a kind without a schema, of which only the metadata is known.
+    custom: an object of a custom kind, whose metadata is as everywhere. structural: what its schema says (the
+    openAPIV3Schema of a CustomResourceDefinition), in place of a type.
     """
 
     type: str = ""
@@ -66,24 +68,25 @@ class Shape:
     list_type: str = ""
     keys: tuple[str, ...] = ()
     custom: bool = False
+    structural: Mapping[str, Any] | None = None
 
     def field(self, name: str) -> Shape:
         """The shape of a field of an object, or of the values of a map."""
-        if self.type.startswith("{}"):
-            return Shape(self.type[2:], self.type[2:] in _ATOMIC_TYPES)
+        if self.structural is not None and not (self.custom and name == "metadata"):
+            properties, others = self.structural.get("properties"), self.structural.get("additionalProperties")
+            found = properties.get(name) if isinstance(properties, Mapping) else None
+            return structural(found if found is not None else others)
         if self.custom and name == "metadata":
             return Shape("meta.v1.ObjectMeta")
-        if not self.type or self.type in schema.PLAIN or self.type.startswith("[]"):
-            return UNKNOWN  # also where the value is not of the type that the schema says
-        found = schema.named(self.type).fields.get(name)
-        if found is None:
-            return UNKNOWN
-        atomic = found.type in _ATOMIC_TYPES or (self.type, name) in _ATOMIC_FIELDS
-        return Shape(found.type, atomic, found.list_type, found.list_keys)
+        if self.type.startswith("{}"):
+            return _values(self.type)
+        return _field(self.type, name) if self.type else UNKNOWN
 
     @property
     def element(self) -> Shape:
         """The shape of a list's elements."""
+        if self.structural is not None:
+            return structural(self.structural.get("items"))
         return Shape(self.type[2:])
 
     def divisible(self, value: Any) -> bool:
@@ -94,17 +97,60 @@ class Shape:
             return True
         return isinstance(value, list) and (self.list_type == "set" or bool(self.keys))
 
+    def nothing(self, value: Any) -> bool:
+        """A list without elements has no owner where its elements have."""
+        return value == [] and not self.atomic and (self.list_type == "set" or bool(self.keys))
+
     def identity(self, element: Any) -> str:
         """The FieldsV1 key of a list's element."""
         if not self.keys:
             return "v:" + _key(element).decode()
         given = element if isinstance(element, Mapping) else {}
-        found = {key: given.get(key, _KEY_DEFAULTS.get(key)) for key in self.keys}
+        found = {key: given.get(key, self._key_default(key)) for key in self.keys}
         return "k:" + _key({key: value for key, value in found.items() if value is not None}).decode()
+
+    def _key_default(self, key: str) -> Any:
+        if self.structural is None:
+            return _KEY_DEFAULTS.get(key)
+        return self.element.field(key).default
+
+    @property
+    def default(self) -> Any:
+        return self.structural.get("default") if self.structural is not None else None
 
 
 UNKNOWN = Shape()
 CUSTOM = Shape(custom=True)
+
+
+@lru_cache(maxsize=1024)
+def _values(type_: str) -> Shape:
+    return Shape(type_[2:], type_[2:] in _ATOMIC_TYPES)
+
+
+@lru_cache(maxsize=8192)
+def _field(type_: str, name: str) -> Shape:
+    if type_ in schema.PLAIN or type_.startswith("[]"):
+        return UNKNOWN  # the value is not of the type that the schema says
+    found = schema.named(type_).fields.get(name)
+    if found is None:
+        return UNKNOWN
+    atomic = found.type in _ATOMIC_TYPES or (type_, name) in _ATOMIC_FIELDS
+    return Shape(found.type, atomic, found.list_type, found.list_keys)
+
+
+def structural(schema: Any, root: bool = False) -> Shape:
+    """The shape that a structural schema gives: x-kubernetes-map-type, -list-type and -list-map-keys.
+
+    Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
+    """
+    if not isinstance(schema, Mapping):
+        return CUSTOM if root else UNKNOWN
+    list_type = schema.get("x-kubernetes-list-type") or ""
+    keys = tuple(schema.get("x-kubernetes-list-map-keys") or ()) if list_type == "map" else ()
+    embedded = bool(schema.get("x-kubernetes-embedded-resource"))
+    atomic = schema.get("x-kubernetes-map-type") == "atomic"
+    return Shape("", atomic, "set" if list_type == "set" else "", keys, root or embedded, schema)
 
 
 def shape_of(api_version: str, kind: str) -> Shape:
@@ -131,7 +177,7 @@ def fields_of(shape: Shape, value: Any) -> dict[Path, Any]:
 
 def _collect(shape: Shape, value: Any, path: Path, found: dict[Path, Any]) -> None:
     if not shape.divisible(value):
-        if path:
+        if path and not shape.nothing(value):
             found[path] = value
         return
     for key, inner, each in parts(shape, value):
@@ -139,6 +185,65 @@ def _collect(shape: Shape, value: Any, path: Path, found: dict[Path, Any]) -> No
         if key.startswith("k:"):
             found[below] = None
         _collect(inner, each, below, found)
+
+
+def compared(shape: Shape, old: Any, new: Any) -> tuple[dict[Path, Any], set[Path]]:
+    """The fields of `new` that `old` has not, or other, with what they hold; and those of `old` that `new` has not.
+
+    What is equal is not looked into, so the work is in proportion to the difference.
+    """
+    written: dict[Path, Any] = {}
+    gone: dict[Path, Any] = {}
+    _compare(shape, old, new, (), written, gone)
+    return written, gone.keys() - written.keys()
+
+
+def _compare(shape: Shape, old: Any, new: Any, path: Path, written: dict[Path, Any], gone: dict[Path, Any]) -> None:
+    if old == new and type(old) is type(new):
+        return
+    if shape.divisible(old) and shape.divisible(new) and isinstance(old, Mapping) == isinstance(new, Mapping):
+        had = {key: (inner, each) for key, inner, each in parts(shape, old)}
+        for key, inner, each in parts(shape, new):
+            if key in had:
+                _compare(inner, had.pop(key)[1], each, (*path, key), written, gone)
+            else:
+                _collect_part(key, inner, each, path, written)
+        for key, (inner, each) in had.items():
+            _collect_part(key, inner, each, path, gone)
+        return
+    _collect(shape, old, path, gone)
+    _collect(shape, new, path, written)
+
+
+def _collect_part(key: str, inner: Shape, value: Any, path: Path, found: dict[Path, Any]) -> None:
+    if key.startswith("k:"):
+        found[(*path, key)] = None
+    _collect(inner, value, (*path, key), found)
+
+
+def tree_of(shape: Shape, value: Any) -> Raw:
+    """`encode` of the fields of a divisible value, without the way through paths."""
+    tree: Raw = {}
+    if isinstance(value, Mapping):
+        for name, each in value.items():
+            if not isinstance(each, dict | list):  # most are plain
+                tree["f:" + name] = {}
+                continue
+            inner = shape.field(name)
+            if inner.divisible(each):
+                tree["f:" + name] = tree_of(inner, each)
+            elif not inner.nothing(each):
+                tree["f:" + name] = {}
+        return tree
+    element = shape.element
+    for each in value:
+        key = shape.identity(each)
+        tree[key] = {}
+        if key.startswith("k:"):
+            tree[key]["."] = {}
+        if element.divisible(each):
+            tree[key] |= tree_of(element, each)
+    return tree
 
 
 def encode(fields: FieldSet) -> Raw:

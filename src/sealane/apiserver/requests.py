@@ -1,9 +1,9 @@
-"""Reading a request: what its path is about, its options, its body."""
+"""Reading a request: what its path is about, who asks, its body."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -12,17 +12,13 @@ import msgspec
 import yaml
 from aiohttp import web
 
-from sealane.apiserver import cbor, errors, listing, protobuf
+from sealane.apiserver import cbor, errors, protobuf
 from sealane.apiserver.access.action import Action, name_selected, verb_of
 from sealane.apiserver.access.user import User
-from sealane.apiserver.attempts import Write
-from sealane.apiserver.deletion import Deletion
-from sealane.apiserver.listing import ListOptions
 from sealane.kube.client import ApiError
 from sealane.kube.objects import Raw, without_nulls
 
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
-_NUMBER = re.compile(r"[+-]?[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,99 +77,9 @@ def action_of(request: web.BaseRequest, user: User, target: Target | None) -> Ac
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:
-    """Source: k8s.io/apimachinery/pkg/runtime (Convert_Slice_string_To_bool): said is yes, unless it says no."""
+    """What is said is yes, unless it says no: Convert_Slice_string_To_bool in k8s.io/apimachinery/pkg/runtime."""
     text = query.get(name)
     return text is not None and text.lower() not in ("false", "0")
-
-
-def number(query: Mapping[str, str], name: str) -> int | None:
-    """Raises ApiError 400 when it is there and no number of 64 bits."""
-    text = query.get(name)
-    if not text:
-        return None
-    if _NUMBER.fullmatch(text) is None:
-        raise errors.bad_request(f"strconv.ParseInt: parsing {encoded(text)}: invalid syntax")
-    found = int(text) if len(text) < 32 else 1 << 63
-    if not -(1 << 63) <= found < 1 << 63:
-        raise errors.bad_request(f"strconv.ParseInt: parsing {encoded(text)}: value out of range")
-    return found
-
-
-def encoded(text: str) -> str:
-    """As a message quotes it."""
-    return msgspec.json.encode(text).decode()
-
-
-def list_options(query: Mapping[str, str]) -> ListOptions:
-    """Raises ApiError 400 and 422."""
-    options = ListOptions(
-        version=query.get("resourceVersion", ""),
-        match=query.get("resourceVersionMatch", ""),  # type: ignore[arg-type]  # `check` says whether it is one
-        limit=number(query, "limit") or 0,
-        token=query.get("continue", ""),
-        watch=flag(query, "watch"),
-        initial_events=flag(query, "sendInitialEvents") if "sendInitialEvents" in query else None,
-        bookmarks=flag(query, "allowWatchBookmarks"),
-        timeout=number(query, "timeoutSeconds") or 0,
-    )
-    listing.check(options)
-    return options
-
-
-def write_options(request: web.BaseRequest) -> Write:
-    """Raises ApiError 400 for an option that no API server knows."""
-    query = request.query
-    dry_run = query.get("dryRun", "")
-    if dry_run not in ("", "All"):
-        raise errors.bad_request(f'invalid dryRun: Unsupported value: "{dry_run}": supported values: "All"')
-    validation = query.get("fieldValidation", "")
-    if validation not in ("", "Strict", "Warn", "Ignore"):
-        raise errors.bad_request(
-            f'invalid fieldValidation: Unsupported value: "{validation}": supported values: "Ignore", "Strict", "Warn"'
-        )
-    return Write(
-        dry_run == "All",
-        validation or "Warn",
-        query.get("fieldManager", ""),
-        flag(query, "force"),
-        warnings=[],
-        user=user_of(request),
-    )
-
-
-def deletion_options(request: web.BaseRequest, body: Any) -> Deletion:
-    """From a DeleteOptions body or, without one, the query. Raises ApiError 400."""
-    query, body = request.query, body or {}
-    try:
-        asked = msgspec.convert(body, _DeleteOptions)
-    except msgspec.ValidationError as error:
-        raise errors.bad_request(f"DeleteOptions cannot be handled: {error}") from None
-    grace = asked.gracePeriodSeconds if asked.gracePeriodSeconds is not None else number(query, "gracePeriodSeconds")
-    policy = asked.propagationPolicy or query.get("propagationPolicy") or None
-    if policy is None and asked.orphanDependents is not None:
-        policy = "Orphan" if asked.orphanDependents else "Background"
-    if policy not in (None, "Background", "Foreground", "Orphan"):
-        raise errors.bad_request(
-            f'invalid propagationPolicy: Unsupported value: "{policy}": supported values: '
-            '"Background", "Foreground", "Orphan"'
-        )
-    conditions = asked.preconditions or {}
-    return Deletion(
-        grace,
-        policy,  # type: ignore[arg-type]  # one of the three
-        conditions.get("uid"),
-        conditions.get("resourceVersion"),
-        "All" in (asked.dryRun or ()) or query.get("dryRun") == "All",
-        user_of(request),
-    )
-
-
-class _DeleteOptions(msgspec.Struct):
-    gracePeriodSeconds: int | None = None
-    propagationPolicy: str | None = None
-    orphanDependents: bool | None = None
-    preconditions: dict[str, str | None] | None = None
-    dryRun: list[str] | None = None
 
 
 async def body_of(request: web.BaseRequest, *, nulls: bool = False) -> Any:
@@ -202,6 +108,36 @@ async def body_of(request: web.BaseRequest, *, nulls: bool = False) -> Any:
         f"the body of the request was in an unknown format - accepted media types include: application/json, "
         f"application/yaml, application/vnd.kubernetes.protobuf; got {media}",
     )
+
+
+async def duplicates(request: web.BaseRequest) -> list[str]:
+    """Fields that the JSON body says twice, e.g. "spec.replicas"; of these the last one counts."""
+    if not request.content_type.endswith("json"):
+        return []
+    twice: dict[int, list[str]] = {}
+
+    def made(pairs: list[tuple[str, Any]]) -> Raw:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice[id(found)] = sorted({name for name in names if names.count(name) > 1})
+        return found
+
+    try:
+        body = json.loads(await request.read(), object_pairs_hook=made)
+    except (ValueError, RecursionError):
+        return []
+    return list(_placed(body, "", twice)) if twice else []
+
+
+def _placed(value: Any, path: str, twice: Mapping[int, list[str]]) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from (f"{path}{name}" for name in twice.get(id(value), ()))
+        for name, each in value.items():
+            yield from _placed(each, f"{path}{name}.", twice)
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _placed(each, f"{path.removesuffix('.')}[{number}].", twice)
 
 
 def object_in(body: Any) -> Raw:

@@ -16,15 +16,9 @@ from sealane.apiserver.eviction import evict
 from sealane.apiserver.listing import Page, parsed_version
 from sealane.apiserver.logs import log_options
 from sealane.apiserver.negotiation import form_of
+from sealane.apiserver.options import check_duplicates, deletion_options, list_options, write_options
 from sealane.apiserver.render import PLAIN, Form
-from sealane.apiserver.requests import (
-    Target,
-    body_of,
-    deletion_options,
-    list_options,
-    object_in,
-    write_options,
-)
+from sealane.apiserver.requests import Target, body_of, object_in
 from sealane.apiserver.resources import Served
 from sealane.apiserver.store import Stored
 from sealane.apiserver.streams import commands, ports
@@ -36,6 +30,7 @@ _PATCH_TYPES: dict[str, PatchType] = {
     "application/merge-patch+json": "merge",
     "application/strategic-merge-patch+json": "strategic",
 }
+_OPERATIONS = 10_000
 _APPLY_TYPES = ("application/apply-patch+yaml", "application/apply-patch+cbor")
 
 
@@ -78,8 +73,9 @@ class Verbs:
 
     async def _update(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         form, raw = form_of(request), object_in(await body_of(request, nulls=served.custom))
-        options = write_options(request)
-        stored = await self._api.update(
+        options = write_options(request, "UpdateOptions")
+        await check_duplicates(request, served.kind, options)
+        stored, made = await self._api.put(
             served.kind,
             target.namespace or "",
             target.name,
@@ -87,7 +83,7 @@ class Verbs:
             subresource=target.subresource,
             options=options,
         )
-        return await _object(request, form, served, stored, options)
+        return await _object(request, form, served, stored, options, 201 if made else 200)
 
     async def _patch(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         form, patch = form_of(request), await body_of(request)
@@ -101,7 +97,10 @@ class Verbs:
                 f"the body of the request was in an unknown format - accepted media types include: "
                 f"{', '.join((*_PATCH_TYPES, *_APPLY_TYPES))}",
             )
-        options = write_options(request)
+        if patch_type == "json" and isinstance(patch, list) and len(patch) > _OPERATIONS:
+            why = f"The allowed maximum operations in a JSON patch is {_OPERATIONS}, got {len(patch)}"
+            raise ApiError(413, "RequestEntityTooLarge", f"Request entity too large: {why}")
+        options = write_options(request, "PatchOptions")
         stored = await self._api.patch(
             served.kind,
             target.namespace or "",
@@ -116,7 +115,7 @@ class Verbs:
     async def _apply(
         self, request: web.BaseRequest, served: Served, target: Target, form: Form, config: Raw
     ) -> web.StreamResponse:
-        options = write_options(request)
+        options = write_options(request, "PatchOptions", applies=True)
         stored, new = await self._api.apply(
             served.kind,
             target.namespace or "",
@@ -141,7 +140,7 @@ class Verbs:
 
     async def _bind(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         binding = object_in(await body_of(request))
-        await self._api.bind(target.namespace or "", target.name, binding, write_options(request))
+        await self._api.bind(target.namespace or "", target.name, binding, write_options(request, "CreateOptions"))
         return _success(201)
 
     async def _token(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
@@ -206,7 +205,8 @@ class Verbs:
 
     async def _create(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         form, raw = form_of(request), object_in(await body_of(request, nulls=served.custom))
-        options = write_options(request)
+        options = write_options(request, "CreateOptions")
+        await check_duplicates(request, served.kind, options)
         stored = await self._api.create(served.kind, target.namespace or "", raw, options)
         return await _object(request, form, served, stored, options, 201)
 
@@ -218,6 +218,7 @@ class Verbs:
             labels=request.query.get("labelSelector", ""),
             fields=request.query.get("fieldSelector", ""),
             options=options,
+            limits=list_options(request.query),
         )
         return await negotiation.answer(request, render.many(PLAIN, served, Page(items, self._api.store.version)))
 

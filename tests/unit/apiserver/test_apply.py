@@ -15,9 +15,10 @@ from tests.unit.apiserver.conftest import Cluster
 
 from sealane.apiserver import fieldsets
 from sealane.apiserver.api import Api
-from sealane.apiserver.apply import applied, updated
+from sealane.apiserver.apply import applied
 from sealane.apiserver.attempts import Write
 from sealane.apiserver.local import LocalClient
+from sealane.apiserver.ownership import updated
 from sealane.apiserver.store import Store
 from sealane.kube import kinds
 from sealane.kube.client import ApiError
@@ -39,7 +40,11 @@ def managers(raw: Raw) -> dict[str, Any]:
 
 
 def apply(live: Raw | None, config: Raw, manager: str, force: bool = False) -> Raw:
-    return applied(live, config, manager, force=force, now=NOW)
+    return applied(live, config, manager, shape(config), force=force, now=NOW)
+
+
+def shape(raw: Raw) -> fieldsets.Shape:
+    return fieldsets.shape_of(raw["apiVersion"], raw["kind"])
 
 
 def test_what_is_applied_is_recorded_as_fields_of_the_manager() -> None:
@@ -69,11 +74,11 @@ def test_a_field_that_another_manages_is_a_conflict_unless_forced() -> None:
     live = apply(None, deployment(replicas=2), "alice")
     with pytest.raises(ApiError) as refused:
         apply(live, deployment(replicas=3), "bob")
-    assert refused.value.message == 'Apply failed with 1 conflict: conflict with "alice" using apps/v1: .spec.replicas'
+    assert refused.value.message == 'Apply failed with 1 conflict: conflict with "alice": .spec.replicas'
     assert refused.value.details["causes"] == [
         {
             "reason": "FieldManagerConflict",
-            "message": 'conflict with "alice" using apps/v1',
+            "message": 'conflict with "alice"',
             "field": ".spec.replicas",
         }
     ]
@@ -93,9 +98,8 @@ def test_the_same_value_is_shared_and_stays_until_its_last_manager_leaves_it() -
 
 def test_applying_again_changes_nothing() -> None:
     live = apply(None, deployment(replicas=2, template=template({"name": "c", "image": "a"})), "alice")
-    again = applied(
-        live, deployment(replicas=2, template=template({"name": "c", "image": "a"})), "alice", force=False, now="later"
-    )
+    config = deployment(replicas=2, template=template({"name": "c", "image": "a"}))
+    again = applied(live, config, "alice", shape(live), force=False, now="later")
     assert again == live
 
 
@@ -121,15 +125,15 @@ def test_twice_the_same_key_is_refused() -> None:
 def test_what_was_there_before_the_first_apply_has_a_manager_of_its_own() -> None:
     live = {**deployment(replicas=2), "metadata": {"name": "web", "uid": "1"}}
     assert apply(live, deployment(replicas=2), "alice")["spec"] == {"replicas": 2}
-    with pytest.raises(ApiError, match=r'conflict with "before-first-apply" using apps/v1: \.spec\.replicas'):
+    with pytest.raises(ApiError, match=r'conflict with "before-first-apply" using apps/v1 at .*: \.spec\.replicas'):
         apply(live, deployment(replicas=3), "alice")
 
 
 def test_whoever_changes_a_field_manages_it_from_then_on() -> None:
     live = apply(None, deployment(replicas=2, paused=True), "alice")
-    scaled = updated(live, {**live, "spec": {"replicas": 5, "paused": True}}, "autoscaler", now=NOW)
+    scaled = updated(live, {**live, "spec": {"replicas": 5, "paused": True}}, "autoscaler", shape(live), now=NOW)
     assert managers(scaled) == {"alice": {"f:spec": {"f:paused": {}}}, "autoscaler": {"f:spec": {"f:replicas": {}}}}
-    with pytest.raises(ApiError, match=r'conflict with "autoscaler" using apps/v1: \.spec\.replicas'):
+    with pytest.raises(ApiError, match=r'conflict with "autoscaler" using apps/v1 at .*: \.spec\.replicas'):
         apply(scaled, deployment(replicas=2, paused=True), "alice")
 
 
@@ -159,9 +163,13 @@ def test_a_set_of_fields_is_the_same_after_writing_and_reading_it(fields: fields
 
 KEYS = st.dictionaries(st.sampled_from("xyz"), st.sampled_from("12"), max_size=3)
 STEP = st.one_of(
-    st.tuples(st.sampled_from(["alice", "bob"]), KEYS, st.booleans()),
-    st.tuples(st.just("edit"), st.dictionaries(st.sampled_from("xyz"), st.sampled_from(["1", "2", None]), max_size=3)),
+    st.tuples(st.sampled_from(["alice", "bob", "carol"]), KEYS, st.booleans()),
+    st.tuples(
+        st.sampled_from(["edit", "script"]),
+        st.dictionaries(st.sampled_from("xyz"), st.sampled_from(["1", "2", None]), max_size=3),
+    ),
 )
+BEGINNINGS = st.sampled_from(["nothing", "untracked", "created"])
 
 
 class Model:
@@ -170,17 +178,19 @@ class Model:
     def __init__(self) -> None:
         self.data: dict[str, str] = {}
         self.owners: dict[str, set[str]] = {}
+        self.tracked = False
 
     def apply(self, manager: str, wanted: dict[str, str], force: bool) -> bool:
         """False for a conflict."""
-        if not any(self.owners.values()):
+        if not self.tracked:
             self.owners = {key: {"before-first-apply"} for key in self.data}
         others = {key: self.owners.get(key, set()) - {manager} for key in "xyz"}
         conflicts = [key for key in wanted if others[key] and self.data.get(key) != wanted[key]]
         if conflicts and not force:
-            if not any(manager_ != "before-first-apply" for owners in self.owners.values() for manager_ in owners):
+            if not self.tracked:
                 self.owners = {}
             return False
+        self.tracked = True
         for key in conflicts:
             self.owners[key] = set()
         for key in list(self.data):
@@ -193,12 +203,11 @@ class Model:
             self.owners.setdefault(key, set()).add(manager)
         return True
 
-    def edit(self, patch: dict[str, str | None]) -> None:
-        tracked = any(self.owners.values())
+    def edit(self, manager: str, patch: dict[str, str | None]) -> None:
         for key, value in patch.items():
             if self.data.get(key) == value:
                 continue
-            self.owners[key] = {"edit"} if tracked and value is not None else set()
+            self.owners[key] = {manager} if self.tracked and value is not None else set()
             if value is None:
                 del self.data[key]
             else:
@@ -213,28 +222,40 @@ def test_an_empty_map_takes_nothing_from_anybody() -> None:
     assert not apply(live, config(), "bob").get("data")
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.booleans(), st.lists(STEP, max_size=12))
-def test_any_sequence_of_applies_and_edits_does_what_the_model_says(untracked: bool, steps: list[Any]) -> None:
+def recorded(raw: Raw) -> dict[str, set[str]]:
+    """key of data → its managers, as metadata.managedFields says."""
+    found: dict[str, set[str]] = {}
+    for entry in raw["metadata"].get("managedFields", ()):
+        for key in entry["fieldsV1"].get("f:data", {}):
+            if key != ".":
+                found.setdefault(key[2:], set()).add(entry["manager"])
+    return found
+
+
+@settings(max_examples=200, deadline=None)
+@given(BEGINNINGS, st.lists(STEP, max_size=12))
+def test_any_sequence_of_applies_and_edits_does_what_the_model_says(beginning: str, steps: list[Any]) -> None:
     async def run(path: Path) -> None:
         api, model = Api(Store.open(path)), Model()
-        client = LocalClient(api)
-        await client.create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
-        if untracked:
-            await client.create(
-                kinds.CONFIGMAP, {"metadata": {"name": "c", "namespace": "default"}, "data": {"x": "1"}}
-            )
+        await LocalClient(api).create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
+        if beginning != "nothing":
+            raw: Raw = {"metadata": {"name": "c", "namespace": "default"}, "data": {"x": "1"}}
+            tracked = beginning == "created"
+            raw["metadata"]["labels"] = {"maker": "was-here"}
+            await api.create(kinds.CONFIGMAP, "default", raw, Write(manager="maker" if tracked else ""))
             model.data = {"x": "1"}
+            model.owners, model.tracked = ({"x": {"maker"}} if tracked else {}), tracked
         for step in steps:
             there = api.store.get(("", "configmaps"), "default", "c") is not None
-            if step[0] == "edit":
+            if step[0] in ("edit", "script"):
                 if there:
-                    model.edit(step[1])
-                    options = Write(manager="edit")
+                    model.edit(step[0], step[1])
+                    options = Write(manager=step[0])
                     await api.patch(kinds.CONFIGMAP, "default", "c", {"data": step[1]}, options=options)
             else:
                 manager, wanted, force = step
-                config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": wanted}
+                metadata = {"name": "c", "labels": {manager: "was-here"}}  # so that nobody manages nothing
+                config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": wanted}
                 try:
                     options = Write(manager=manager, force=force)
                     await api.apply(kinds.CONFIGMAP, "default", "c", config, options=options)
@@ -243,7 +264,9 @@ def test_any_sequence_of_applies_and_edits_does_what_the_model_says(untracked: b
                     done = False if error.code == 409 else None
                 assert model.apply(manager, wanted, force) is done
             found = api.store.get(("", "configmaps"), "default", "c")
-            assert ((found.object.raw.get("data") or {}) if found else {}) == model.data
+            raw = found.object.raw if found else {"metadata": {}}
+            assert (raw.get("data") or {}) == model.data
+            assert recorded(raw) == {key: owners for key, owners in model.owners.items() if owners}
         api.store.close()
 
     with TemporaryDirectory() as folder:

@@ -1,0 +1,157 @@
+"""What a write makes of the newest state, before it is queued: checked, admitted, with its managers recorded.
+
+Source: k8s.io/apiserver/pkg/registry/generic/registry (Store.Create, Store.Update) and pkg/registry/rest
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sealane.apiserver import errors
+from sealane.apiserver.admission import Admission
+from sealane.apiserver.attempts import Write
+from sealane.apiserver.fieldsets import Shape, shape_of, structural
+from sealane.apiserver.metadata import check_envelope, check_name, generated_name, timestamp, with_metadata
+from sealane.apiserver.ownership import created, updated
+from sealane.apiserver.resources import DEFINITIONS, NAMESPACES, Served
+from sealane.apiserver.states import born, counted, new_metadata, replacing
+from sealane.apiserver.store import Address, Resource, Store, Stored
+from sealane.apiserver.subresources import scale_of, scaled
+from sealane.kube import kinds
+from sealane.kube.kinds import Kind
+from sealane.kube.objects import Raw
+
+_GENERATED_TRIES = 8
+_UNNAMED = "sealane"
+"""Manager of what the cluster's own controllers write."""
+
+MADE_BY_UPDATE: frozenset[Resource] = frozenset(
+    {("", "endpoints"), ("", "events"), ("", "services"), ("coordination.k8s.io", "leases")}
+    | {("rbac.authorization.k8s.io", each) for each in ("roles", "rolebindings", "clusterroles", "clusterrolebindings")}
+)
+"""Where PUT makes what is not there (AllowCreateOnUpdate of the registries)."""
+
+_CONDITIONAL: frozenset[Resource] = frozenset(
+    {DEFINITIONS, ("coordination.k8s.io", "leases"), ("policy", "poddisruptionbudgets")}
+)
+"""Where PUT needs a resourceVersion, as with custom kinds (AllowUnconditionalUpdate of the registries)."""
+
+
+class Preparation:
+    """Of one Api. Nothing here waits or writes."""
+
+    def __init__(self, store: Store, admission: Admission, shown: Callable[[Served, Stored], Stored]) -> None:
+        """shown: a stored state in the version that is served."""
+        self._store = store
+        self._admission = admission
+        self._shown = shown
+
+    @staticmethod
+    def shape(served: Served) -> Shape:
+        """How objects of this kind are merged by server-side apply."""
+        if served.schema is not None:
+            return structural(served.schema.schema, root=True)
+        return shape_of(served.kind.api_version, served.kind.kind)
+
+    def named(self, served: Served, namespace: str, raw: Raw, *, applies: bool = False) -> Raw:
+        """A new object with all of its metadata. applies: `raw` says who manages what. Raises ApiError."""
+        kind = served.kind
+        check_envelope(kind, raw)
+        metadata = new_metadata(raw)
+        if metadata.pop("resourceVersion", ""):
+            raise errors.bad_request("resourceVersion should not be set on objects to be created")
+        if not applies:
+            metadata.pop("managedFields", None)
+        if not metadata.get("name") and metadata.get("generateName"):
+            metadata["name"] = self._free_name(served, namespace, metadata["generateName"])
+        check_name(kind, metadata.get("name") or "")
+        if kind.namespaced:
+            if metadata.setdefault("namespace", namespace) != namespace:
+                why = "the namespace of the provided object does not match the namespace sent on the request"
+                raise errors.bad_request(why)
+        else:
+            metadata.pop("namespace", None)
+        return born(served, raw, metadata)
+
+    def new(self, served: Served, named: Raw, sent: Raw, options: Write, *, applies: bool = False) -> Raw:
+        """`named` as the server keeps it; `sent` is what the client wrote. Raises ApiError."""
+        metadata = named["metadata"]
+        namespace, name = metadata.get("namespace") or "", metadata["name"]
+        if served.kind.namespaced:
+            self._check_namespace(served.kind, namespace, name)
+        if self._store.head(served.resource, namespace, name) is not None:
+            raise errors.already_exists(served.kind, name)
+        made = self._admission.create(served, named, options)
+        if options.manager and not applies:
+            made = created(made, sent, options.manager, self.shape(served), timestamp())
+        return made
+
+    def next(
+        self,
+        served: Served,
+        address: Address,
+        change: Callable[[Raw], Raw],
+        subresource: str,
+        options: Write,
+        *,
+        applies: bool = False,
+    ) -> tuple[Stored, Raw, Raw]:
+        """The newest state as it is stored and as it is shown, and what `change` makes of it.
+
+        applies: `change` says who manages what. Raises ApiError.
+        """
+        stored = self._store.head(*address)
+        if stored is None:
+            raise errors.not_found(served.kind, address.name)
+        old = self._shown(served, stored).object.raw
+        if subresource == "binding":
+            new = change(old)
+        elif subresource == "scale":
+            new = scaled(served.kind, old, change(scale_of(old, served.scale)), served.scale)
+        else:
+            wanted = change(old)
+            new = replacing(served, old, wanted, subresource)
+            if applies:
+                new = with_metadata(new, managedFields=wanted["metadata"].get("managedFields"))
+        if subresource in ("", "status", "approval", "ephemeralcontainers") and new != old:
+            new = self._admission.update(served, new, old, subresource, options)
+        if not applies and new != old:
+            manager = options.manager or _UNNAMED
+            new = updated(old, new, manager, self.shape(served), subresource=subresource, now=timestamp())
+        return stored, old, (new if subresource == "binding" else counted(served, old, new))
+
+    def check_replacement(self, served: Served, namespace: str, name: str, raw: Raw, subresource: str) -> None:
+        """That `raw`, the body of a PUT, is for this place. Raises ApiError 400 or 422."""
+        kind = served.kind
+        check_envelope(kind, raw)
+        metadata = raw.get("metadata") or {}
+        if not metadata.get("name"):
+            why = f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+            raise errors.bad_request(why)
+        if metadata["name"] != name:
+            why = f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
+            raise errors.bad_request(why)
+        if kind.namespaced and metadata.get("namespace") not in (None, "", namespace):
+            raise errors.bad_request(
+                f"the namespace of the object ({metadata['namespace']}) does not match the namespace on the request "
+                f"({namespace})"
+            )
+        if not metadata.get("resourceVersion") and (served.custom or served.resource in _CONDITIONAL):
+            there = self._store.head(served.resource, namespace if kind.namespaced else "", name) is not None
+            if there or served.resource not in MADE_BY_UPDATE:
+                why = "Invalid value: 0x0: must be specified for an update"
+                raise errors.invalid(kind, name, ("metadata.resourceVersion", "FieldValueInvalid", why))
+
+    def _free_name(self, served: Served, namespace: str, prefix: str) -> str:
+        for _ in range(_GENERATED_TRIES):
+            name = generated_name(prefix)
+            if self._store.head(served.resource, namespace if served.kind.namespaced else "", name) is None:
+                return name
+        raise errors.already_exists(served.kind, name)
+
+    def _check_namespace(self, kind: Kind, namespace: str, name: str) -> None:
+        found = self._store.head(NAMESPACES, "", namespace)
+        if found is None:
+            raise errors.not_found(kinds.NAMESPACE, namespace)
+        if found.object.deleting:
+            raise errors.terminating(kind, name, namespace)
