@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +14,7 @@ from sealane.dataplane.nft.libnftables import Nftables, NftError
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """elements: as in `ledger.Facts`. chains: name → its rules as JSON text, without
-    handles and counts."""
+    """elements: as in `ledger.Facts`. chains: name → its rules as nft(8) prints them, without counts."""
 
     elements: Mapping[str, str]
     chains: Mapping[str, tuple[str, ...]]
@@ -24,24 +22,28 @@ class Dump:
 
 def read(nft: Nftables, generation: Generation = "") -> Dump:
     """Everything in Sealane's tables, here, named as in ledgers. Tables that are not there hold nothing."""
+    names = {f"{table}{generation}": table for table in TABLES}
     elements: dict[str, str] = {}
-    chains: dict[str, list[str]] = {}
-    for table in TABLES:
+    for kind in ("set", "map"):
+        for entry in nft.json(f"list {kind}s {FAMILY}"):
+            found = entry.get(kind)
+            if found is not None and found["table"] in names:
+                elements.update(_elements(f"{names[found['table']]} {found['name']}", found))
+    chains: dict[str, tuple[str, ...]] = {}
+    for name, table in names.items():
         try:
-            entries = nft.json(f"list table {FAMILY} {table}{generation}")
+            text = nft.terse(f"list table {FAMILY} {name}")
         except NftError:
             continue
-        for entry in entries:
-            for kind in ("set", "map"):
-                if kind in entry:
-                    container = f"{table} {entry[kind]['name']}"
-                    elements.update(_elements(container, entry[kind]))
-            if "chain" in entry:
-                chains.setdefault(f"{table} {entry['chain']['name']}", [])
-            if "rule" in entry:
-                rule = [_without_counts(expression) for expression in entry["rule"]["expr"]]
-                chains.setdefault(f"{table} {entry['rule']['chain']}", []).append(json.dumps(rule, sort_keys=True))
-    return Dump(elements, {name: tuple(rules) for name, rules in chains.items()})
+        chains |= {f"{table} {chain}": rules for chain, rules in _chains(text)}
+    return Dump(elements, chains)
+
+
+def _chains(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each chain of a listed table with its rules."""
+    for block in text.split("\n\tchain ")[1:]:
+        name, *lines = block.partition("\n\t}")[0].splitlines()
+        yield name.removesuffix(" {"), tuple(line.strip() for line in lines if not line.startswith("\t\ttype "))
 
 
 def differences(dump: Dump, *ledgers: Ledger) -> list[str]:
@@ -111,7 +113,3 @@ def _text(value: Any, mark: bool = False) -> str:
     if mark:
         return f"{int(value):#010x}"
     return str(value)
-
-
-def _without_counts(expression: Any) -> Any:
-    return {"counter": None} if isinstance(expression, dict) and "counter" in expression else expression

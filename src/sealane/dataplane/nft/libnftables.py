@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-_OUTPUT_JSON = 1 << 4
+_OUTPUT_STATELESS, _OUTPUT_JSON, _OUTPUT_TERSE = 1 << 2, 1 << 4, 1 << 11
 _SO_SNDBUFFORCE = 32
 _NAMES = (
     "libnftables.so.1",
@@ -103,12 +103,19 @@ class Nftables:
 
     def json(self, command: str) -> list[dict[str, Any]]:
         """The objects that a list command prints, as in libnftables-json(5)."""
-        self._library.nft_ctx_output_set_flags(self._context, _OUTPUT_JSON)
+        found: list[dict[str, Any]] = json.loads(self._run_with(_OUTPUT_JSON, command))["nftables"]
+        return [entry for entry in found if "metainfo" not in entry]
+
+    def terse(self, command: str) -> str:
+        """What a list command prints without the elements of sets and without counts."""
+        return self._run_with(_OUTPUT_STATELESS | _OUTPUT_TERSE, command)
+
+    def _run_with(self, flags: int, command: str) -> str:
+        self._library.nft_ctx_output_set_flags(self._context, flags)
         try:
-            found: list[dict[str, Any]] = json.loads(self.run(command))["nftables"]
+            return self.run(command)
         finally:
             self._library.nft_ctx_output_set_flags(self._context, 0)
-        return [entry for entry in found if "metainfo" not in entry]
 
     def close(self) -> None:
         if self._context:
