@@ -32,7 +32,7 @@ test-all: setup ## unit tests and tests on real clusters with every Python of 3.
 	@scripts/test-all $(PYTHONS)
 
 agree: setup ## random clusters: what the model says against what packets do
-	$(BIN)/python tests/cluster/agree_services.py 200
+	$(BIN)/python tests/cluster/agree_random.py 200
 
 crash: setup ## kill -9 at random moments during 10,000 writes: nothing acknowledged may be lost (SQLite, and etcd if it is here)
 	$(BIN)/python tests/cluster/crash_lab.py 10000

@@ -11,7 +11,7 @@ from sealane.explain.steps import Endpoint, Hop, Mark, Outcome, Step
 from sealane.explain.world import World
 from sealane.kube.objects import Object
 from sealane.network import policies
-from sealane.network.policies import Party
+from sealane.network.policies import Party, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class Candidate:
     """An address and port that a connection can end at, after Service translation.
 
     entry: the node where it was translated, if another's packet came in there. masquerade: it goes on from there with
-    that node's address.
+    that node's address. asked: what a pod asked for, where packets leave its node untranslated: its egress rules see
+    them so, and the node gives them its own address.
     """
 
     address: str
@@ -27,6 +28,7 @@ class Candidate:
     protocol: str
     entry: str = ""
     masquerade: bool = False
+    asked: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,9 @@ def _seen(world: World, source: Place, candidate: Candidate, pod: Object | None)
     version = 6 if ":" in candidate.address else 4
     own = source.address(version)
     hosted = source.pod is not None and bool(source.pod.spec.get("hostNetwork"))
+    if candidate.asked is not None and not candidate.masquerade:
+        worn = world.node_address(source.node, version)
+        return (worn,) if worn else ()
     entry = candidate.entry if candidate.masquerade or own == candidate.address else ""
     if source.kind == "node" or hosted:
         entry = entry or source.node
@@ -98,6 +103,15 @@ def _policy_steps(world: World, source: Place, candidate: Candidate, pod: Object
     to = Party(candidate.address, node, None if hosted or pod is None else pod.key)
     own = source.pod if source.pod is not None and not source.pod.spec.get("hostNetwork") else None
     from_ = Party(source.address(version), source.node, own.key if own is not None else None)
+    if candidate.asked is not None and own is not None:
+        address, port = candidate.asked
+        verdict = policies.evaluate(world.policies, from_, Party(address, candidate.entry), candidate.protocol, port)
+        if verdict.allowed:
+            last = candidate.entry if candidate.masquerade and node != candidate.entry else source.node
+            arrives = Party(world.node_address(last, version), last)
+            seen = policies.evaluate(world.policies, arrives, to, candidate.protocol, candidate.port)
+            verdict = replace(seen, steps=(*verdict.steps, *seen.steps))
+        return _as_steps(world, verdict)
     verdict = policies.evaluate(world.policies, from_, to, candidate.protocol, candidate.port)
     steps = list(verdict.steps)
     if candidate.masquerade and candidate.entry and node != candidate.entry:
@@ -106,9 +120,13 @@ def _policy_steps(world: World, source: Place, candidate: Candidate, pod: Object
         steps = [step for step in steps if step.direction == "egress"]
         if verdict.allowed or any(step.direction == "ingress" for step in verdict.steps):
             steps += policies.evaluate(world.policies, worn, to, candidate.protocol, candidate.port).steps
+    return _as_steps(world, replace(verdict, steps=tuple(steps)))
+
+
+def _as_steps(world: World, verdict: Verdict) -> list[Step]:
     return [
         Step(step.direction, "pass" if step.allowed else "stop", step.reason, world.at(step.provenance))
-        for step in steps
+        for step in verdict.steps
     ]
 
 

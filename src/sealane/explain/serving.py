@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from sealane.explain.legs import Candidate
 from sealane.explain.listening import container_ports
 from sealane.explain.parties import Place
-from sealane.explain.steps import Step
+from sealane.explain.steps import Outcome, Step
 from sealane.explain.world import World
 from sealane.kube.objects import Key, Object
 from sealane.kube.selectors import LabelSelector
@@ -26,6 +26,8 @@ from sealane.network.services import (
 from sealane.network.services import Place as NodePlace
 from sealane.network.services.node_ports import CONFIGURED_BY
 from sealane.network.services.select import Selection, find_frontend
+
+_ENDED = {"drop": "dropped", "reject": "refused"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +89,27 @@ def _service(
         return Served((Step("service", "stop", text, world.where(service.key, "spec", "loadBalancerSourceRanges")),))
     entries = _entries(world, source, service, frontend, node)
     hosted = source.pod is not None and source.pod.spec.get("hostNetwork")
-    traffic: TrafficFrom = "pod" if source.kind == "pod" and not hosted else "outside"
+    # What a pod sends to another node leaves its own under that node's address: it does not come from a pod any more.
+    left = source.kind == "pod" and not hosted and bool(source.node) and entries != [source.node]
+    traffic: TrafficFrom = "pod" if source.kind == "pod" and not hosted and not left else "outside"
     if source.node and traffic == "outside" and entries == [source.node]:
         traffic = "node"  # to another node, what a node sends comes from outside
     candidates: dict[Candidate, None] = {}
     parts: list[Step] = []
     selection: Selection | None = None
+    stops: list[Step] = []
     for entry in entries or [""]:
         selection = select_backends(service, port, frontend, NodePlace(entry, world.zone_of(entry)), traffic)
         if selection.verdict != "forward":
+            text = f"{name}: what comes in by {entry} is {_ENDED[selection.verdict]}, {selection.reason}"
+            outcome: Outcome = "refused" if selection.verdict == "reject" else "silent"
+            stops.append(Step("service", "stop", text, world.at(selection.provenance), outcome=outcome))
             continue
         for backend in selection.backends:
-            candidates[Candidate(backend.address, backend.port, frontend.protocol, entry, selection.masquerade)] = None
+            candidate = Candidate(backend.address, backend.port, frontend.protocol, entry, selection.masquerade)
+            if left:
+                candidate = replace(candidate, asked=(world.node_address(entry, frontend.family), frontend.port))
+            candidates[candidate] = None
     assert selection is not None
     if not candidates:
         if selection.verdict == "drop":
@@ -118,9 +129,8 @@ def _service(
     if frontend.kind == "LoadBalancer" and not source.node and len(entries) < len(world.nodes):
         what = "with a ready endpoint" if service.external_policy == "Local" else "for session affinity"
         reason = f"the load balancer sends to nodes {what}: {', '.join(entries)}"
-    return Served(
-        (Step("service", "pass", f"{name}: {count}, {reason}{sticky}", where, tuple(parts)),), tuple(candidates)
-    )
+    passing = Step("service", "pass", f"{name}: {count}, {reason}{sticky}", where, tuple(parts))
+    return Served((passing, *stops), tuple(candidates))
 
 
 def _entries(world: World, source: Place, service: ServiceModel, frontend: Frontend, node: str) -> list[str]:
