@@ -45,10 +45,11 @@ class UpstreamServer(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.asked: list[str] = []
+        # TCP chooses the port: on a busy machine many are taken for TCP, few for UDP.
+        self.tcp = socket.create_server(("127.0.0.1", 0))
+        self.address = self.tcp.getsockname()
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.udp.bind(("127.0.0.1", 0))
-        self.address = self.udp.getsockname()
-        self.tcp = socket.create_server(self.address)
+        self.udp.bind(self.address)
         self.over_tcp = threading.Thread(target=self._serve_tcp, daemon=True)
 
     def run(self) -> None:
