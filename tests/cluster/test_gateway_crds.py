@@ -140,3 +140,25 @@ def test_their_rules_act_and_their_versions_are_served(play: Play, gateway_crds:
         await kubectl("apply", "-f", "-", stdin=GATEWAY % ("v1", f"[{HTTP}]"))  # what was built in is there again
 
     play(test)
+
+
+def test_their_admission_policy_keeps_old_versions_out(play: Play, gateway_crds: Path) -> None:
+    async def test(kubectl: Kubectl, api: Api) -> None:
+        policy = gateway_crds.parent / "standard" / "gateway.networking.k8s.io_vap_safeupgrades.yaml"
+        path = gateway_crds / "gateway.networking.k8s.io_referencegrants.yaml"
+        await kubectl("apply", "-f", str(policy))
+        await kubectl("apply", "-f", str(gateway_crds.parent / "standard" / path.name))
+        refused = await kubectl.refused("apply", "-f", str(path))
+        assert (
+            "ValidatingAdmissionPolicy 'safe-upgrades.gateway.networking.k8s.io' with binding "
+            "'safe-upgrades.gateway.networking.k8s.io' denied request: Installing experimental CRDs on top of standard"
+        ) in refused
+        old = (
+            path.read_text()
+            .replace("bundle-version: v1.6.1", "bundle-version: v1.0.0")
+            .replace("experimental", "standard")
+        )
+        refused = await kubectl.refused("apply", "-f", "-", stdin=old)
+        assert "denied request: Installing CRDs with version" in refused
+
+    play(test)

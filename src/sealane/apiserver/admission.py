@@ -248,6 +248,8 @@ def born_status(served: Served, raw: Raw) -> Raw:
         return {**raw, "status": {"conditions": [ranges.condition(True, "", "Kubernetes Service CIDR is ready")]}}
     if kind in (kinds.SERVICE, kinds.INGRESS):
         return {**raw, "status": {"loadBalancer": {}}}
+    if kind == kinds.ADMISSIONPOLICY:  # its expressions were compiled when it was validated
+        return {**raw, "status": {"observedGeneration": 1, "typeChecking": {}}}
     if kind.group == "apps":
         return {**raw, "status": {"replicas": 0} if kind != kinds.DEPLOYMENT else {}}
     return {key: value for key, value in raw.items() if key != "status"}

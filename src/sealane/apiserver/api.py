@@ -77,7 +77,7 @@ class Api:
         for crd in store.items(DEFINITIONS):
             self._define(crd.object, None)
         self.webhooks = Webhooks(store, Caller(store, open_socket), _completed)
-        steps = Steps(plugins.steps(store, self.authorizer), self.webhooks)
+        steps = Steps(plugins.steps(store, self.authorizer, self.resources), self.webhooks)
         self.admission = Admission(store, steps, self.resources.names)
         store.subscribe(self._committed)
         self._preparation = Preparation(store, self.admission, self.converted)

@@ -18,7 +18,15 @@ NAMESPACES: Resource = ("", "namespaces")
 DEFINITIONS: Resource = ("apiextensions.k8s.io", "customresourcedefinitions")
 
 GROUPS_WITH_GENERATION = frozenset(
-    {"apps", "batch", "policy", "networking.k8s.io", "discovery.k8s.io", "apiextensions.k8s.io"}
+    {
+        "apps",
+        "batch",
+        "policy",
+        "networking.k8s.io",
+        "discovery.k8s.io",
+        "apiextensions.k8s.io",
+        "admissionregistration.k8s.io",
+    }
 )
 
 

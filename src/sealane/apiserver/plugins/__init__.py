@@ -15,11 +15,13 @@ from sealane.apiserver.plugins import (
     rbac_escalation,
     service_account,
     topology_keys,
+    validating_policies,
 )
+from sealane.apiserver.resources import Resources
 from sealane.apiserver.store import Store
 
 
-def steps(store: Store, authorizer: Authorizer) -> tuple[Step, ...]:
+def steps(store: Store, authorizer: Authorizer, resources: Resources) -> tuple[Step, ...]:
     """Every plugin of one API, in the order in which they look at a request."""
     return (
         topology_keys.step(),
@@ -27,4 +29,5 @@ def steps(store: Store, authorizer: Authorizer) -> tuple[Step, ...]:
         default_ingress_class.step(store),
         certificates.step(authorizer),
         rbac_escalation.step(authorizer),
+        validating_policies.step(store, resources, authorizer),
     )

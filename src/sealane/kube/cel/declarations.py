@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from sealane.kube.cel import values
+from sealane.kube.cel import authorization, values
 from sealane.kube.cel.formats import FORMATS
 
 
@@ -80,6 +80,20 @@ OVERLOADS: tuple[Overload, ...] = (
     Overload("find", True, ("string", "string"), "string", values.found_in),
     Overload("findAll", True, ("string", "string"), "list", values.all_found_in),
     Overload("findAll", True, ("string", "string", "int"), "list", values.all_found_in),
+    Overload("path", True, ("map", "string"), "map", authorization.with_path),
+    Overload("group", True, ("map", "string"), "map", authorization.with_group),
+    Overload("serviceAccount", True, ("map", "string", "string"), "map", authorization.with_service_account),
+    Overload("resource", True, ("map", "string"), "map", authorization.with_resource),
+    Overload("subresource", True, ("map", "string"), "map", authorization.with_subresource),
+    Overload("namespace", True, ("map", "string"), "map", authorization.with_namespace),
+    Overload("name", True, ("map", "string"), "map", authorization.with_name),
+    Overload("fieldSelector", True, ("map", "string"), "map", authorization.with_selector),
+    Overload("labelSelector", True, ("map", "string"), "map", authorization.with_selector),
+    Overload("check", True, ("map", "string"), "map", authorization.checked),
+    Overload("allowed", True, ("map",), "bool", lambda decision: decision["allowed"]),
+    Overload("reason", True, ("map",), "string", lambda decision: decision["reason"]),
+    Overload("errored", True, ("map",), "bool", lambda decision: False),
+    Overload("error", True, ("map",), "string", lambda decision: ""),
     Overload("jsonpatch.escapeKey", False, ("string",), "string", values.escape_key),
     Overload("format.named", False, ("string",), "map", values.named_format),
     Overload("validate", True, ("map", "string"), "list", values.complaints),

@@ -10,7 +10,13 @@ import base64
 from collections.abc import Callable
 
 from sealane.kube import schema
-from sealane.kube.defaults.access import mutating_webhooks, role_binding, validating_webhooks
+from sealane.kube.defaults.access import (
+    admission_policy,
+    admission_policy_binding,
+    mutating_webhooks,
+    role_binding,
+    validating_webhooks,
+)
 from sealane.kube.defaults.change import each, filled, inside
 from sealane.kube.defaults.pods import pod_spec, pod_template
 from sealane.kube.defaults.structural import structural
@@ -265,6 +271,8 @@ _RULES: dict[tuple[str, str], Callable[[Raw], Raw]] = {
     ("", "Secret"): _secret,
     ("", "Service"): _service,
     ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): mutating_webhooks,
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): admission_policy,
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): admission_policy_binding,
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): validating_webhooks,
     ("apps", "DaemonSet"): _daemon_set,
     ("apps", "Deployment"): _deployment,

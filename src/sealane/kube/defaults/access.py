@@ -1,4 +1,4 @@
-"""Defaults of bindings and of webhook configurations.
+"""Defaults of bindings, of webhook configurations and of admission policies.
 
 Source: k8s.io/kubernetes/pkg/apis/rbac/v1/defaults.go and pkg/apis/admissionregistration/v1/defaults.go
 """
@@ -44,3 +44,22 @@ def mutating_webhooks(raw: Raw) -> Raw:
 def _webhook(hook: Raw) -> Raw:
     hook = each(hook, "rules", lambda rule: filled(rule, {"scope": "*"}))
     return inside(hook, "clientConfig", lambda to: inside(to, "service", lambda found: filled(found, {"port": 443})))
+
+
+_MATCHES: dict[str, Any] = {"matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {}}
+
+
+def _match_resources(found: Raw) -> Raw:
+    for field in ("resourceRules", "excludeResourceRules"):
+        found = each(found, field, lambda rule: filled(rule, {"scope": "*"}))
+    return filled(found, _MATCHES)
+
+
+def admission_policy(raw: Raw) -> Raw:
+    return inside(
+        raw, "spec", lambda spec: inside(filled(spec, {"failurePolicy": "Fail"}), "matchConstraints", _match_resources)
+    )
+
+
+def admission_policy_binding(raw: Raw) -> Raw:
+    return inside(raw, "spec", lambda spec: inside(spec, "matchResources", _match_resources))

@@ -18,6 +18,7 @@ from sealane.kube.validation.gateways import check_gateway, check_route
 from sealane.kube.validation.metadata import check_metadata
 from sealane.kube.validation.networking import check_ingress, check_ingress_class, check_network_policy
 from sealane.kube.validation.pods import check_pod
+from sealane.kube.validation.policies import check_policy, check_policy_binding
 from sealane.kube.validation.services import (
     check_endpoint_slice,
     check_endpoints,
@@ -48,6 +49,8 @@ _RULES: dict[tuple[str, str], Rule] = {
     ("", "Pod"): check_pod,
     ("", "Secret"): _check_config,
     ("", "Service"): check_service,
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): check_policy,
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): check_policy_binding,
     ("apps", "DaemonSet"): check_workload,
     ("apps", "Deployment"): check_workload,
     ("apps", "ReplicaSet"): check_workload,
