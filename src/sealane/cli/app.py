@@ -65,6 +65,9 @@ StoreOption = Annotated[
     ),
 ]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace of names that have none.")]
+Context = Annotated[
+    str, typer.Option("--context", metavar="CTX", help="A live cluster: this context of your kubeconfig.")
+]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How the answer is written.")]
 
 
@@ -169,9 +172,14 @@ def run(
 @app.command()
 def status(
     name: Annotated[str, typer.Option("--name", envvar="SEALANE_NAME", help="Only this cluster.")] = "",
+    context: Context = "",
     output: OutputOption = Output.table,
 ) -> None:
-    """Processes, nodes, pods, and where everything can be reached from this machine."""
+    """Processes, nodes, pods, and where everything can be reached from this machine; or what a live cluster has."""
+    if context:
+        from sealane.cli import live
+
+        raise typer.Exit(live.status(context, as_json=output is Output.json))
     from sealane.cli import status as command
 
     raise typer.Exit(command.status(name, as_json=output is Output.json))
@@ -225,12 +233,15 @@ def trace(
     namespace: Namespace = "default",
     port: Annotated[str, typer.Option("--port", "-p", help="Port, or PORT/udp, where TO names none.")] = "",
     name: Name = DEFAULT_NAME,
+    context: Context = "",
     output: OutputOption = Output.table,
 ) -> None:
     """What happens to this packet, hop by hop, and which line of which manifest causes it. 0 allowed, 1 denied."""
     from sealane.cli import explain
 
-    raise typer.Exit(explain.trace(source, target, paths or [], namespace, port, name, as_json=output is Output.json))
+    raise typer.Exit(
+        explain.trace(source, target, paths or [], namespace, port, name, context, as_json=output is Output.json)
+    )
 
 
 @app.command()

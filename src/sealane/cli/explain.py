@@ -37,17 +37,23 @@ READ = (
 """What decides where a packet goes."""
 
 
-def trace(source: str, target: str, paths: list[str], namespace: str, port: str, name: str, *, as_json: bool) -> int:
-    return guarded(lambda: _trace(source, target, paths, namespace, port, name, as_json=as_json))
+def trace(
+    source: str, target: str, paths: list[str], namespace: str, port: str, name: str, context: str, *, as_json: bool
+) -> int:
+    return guarded(lambda: _trace(source, target, paths, namespace, port, name, context, as_json=as_json))
 
 
-def _trace(source: str, target: str, paths: list[str], namespace: str, port: str, name: str, *, as_json: bool) -> int:
+def _trace(
+    source: str, target: str, paths: list[str], namespace: str, port: str, name: str, context: str, *, as_json: bool
+) -> int:
     from sealane.explain.expect import expected
     from sealane.explain.parties import Unknown
     from sealane.explain.render import render
     from sealane.explain.trace import trace as find
     from sealane.explain.world import World
 
+    if paths and context:
+        raise Exit(BAD_INPUT, "trace: manifests or --context, not both")
     if paths:
         from sealane.cluster import bootstrap
         from sealane.kube import manifests
@@ -62,6 +68,8 @@ def _trace(source: str, target: str, paths: list[str], namespace: str, port: str
         # A cluster has DNS, classes and namespaces of its own, unless the manifests bring them.
         own = {item.key: item for item in (Object(raw) for _, raw in bootstrap.objects(dns_replicas=2))}
         world = World(expected((own | {item.key: item for item in loaded.objects}).values()))
+    elif context:
+        world = World(asyncio.run(_read_live(context)))
     else:
         from sealane.cli.connect import running
 
@@ -102,6 +110,17 @@ async def deciding(client: Client) -> list[Object]:
         if error.code != 404:
             raise
     return found
+
+
+async def _read_live(context: str) -> list[Object]:
+    """Everything of a live cluster that decides where a packet goes."""
+    from sealane.cli import live
+
+    async with live.client(context) as client:
+        objects, refused = await live.read(client, READ)
+    for why in refused.values():
+        print(f"warning: not seen: {why}", file=sys.stderr)
+    return objects
 
 
 def origins(folder: Folder) -> Callable[[Key], Origin | None]:

@@ -7,9 +7,9 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from sealane.cli.live import node_line, pod_line
 from sealane.cli.say import NO_CLUSTER, OK, complain, console, guarded, table
 from sealane.cluster import lifecycle, state
-from sealane.cluster.readiness import condition_is, pod_reason
 from sealane.cluster.state import Folder
 from sealane.kube import kinds
 from sealane.kube.objects import Object
@@ -95,32 +95,10 @@ async def _objects(folder: Folder) -> dict[str, Any]:
         await client.close()
     per_node = Counter(pod.spec.get("nodeName") for pod in pods.items)
     return {
-        "nodes": [
-            {
-                "name": node.name,
-                "ready": condition_is(node.status, "Ready", "True"),
-                "addresses": [a["address"] for a in node.status.get("addresses") or () if a["type"] == "InternalIP"],
-                "podCIDRs": node.spec.get("podCIDRs") or [],
-                "pods": per_node[node.name],
-            }
-            for node in nodes.items
-        ],
-        "pods": [_pod(pod) for pod in pods.items],
+        "nodes": [node_line(node, per_node[node.name]) for node in nodes.items],
+        "pods": [pod_line(pod) for pod in pods.items],
         "reachable": reachable(folder, services.items, routes.items, ingresses.items),
         "proxy": f"socks5h://{folder.proxy.read_text()}" if folder.proxy.exists() else "",
-    }
-
-
-def _pod(pod: Object) -> dict[str, Any]:
-    ready = condition_is(pod.status, "Ready", "True")
-    return {
-        "namespace": pod.namespace,
-        "name": pod.name,
-        "node": pod.spec.get("nodeName", ""),
-        "ips": [each["ip"] for each in pod.status.get("podIPs") or ()],
-        "phase": "Terminating" if pod.deleting else pod.status.get("phase", "Pending"),
-        "ready": ready,
-        "reason": "" if ready else pod_reason(pod),
     }
 
 

@@ -5,6 +5,7 @@ Source: https://kubernetes.io/docs/reference/using-api/api-concepts/
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -17,6 +18,7 @@ import msgspec
 from sealane.kube import kubeconfig
 from sealane.kube._aiohttp import aiohttp
 from sealane.kube.client import ApiError, Client, ObjectList, PatchType, WatchEvent, binding
+from sealane.kube.credentials import Credential, Credentials
 from sealane.kube.kinds import POD, SERVICEACCOUNT, Kind
 from sealane.kube.kubeconfig import Access
 from sealane.kube.objects import Object, Raw
@@ -31,6 +33,7 @@ _CONNECT_SECONDS = 10.0
 _UNIX = "unix:"
 _UNIX_BASE = "http://localhost"
 _REQUEST_SECONDS = 60.0
+_RETRIES = 10
 _WATCH_SECONDS = 540
 """After this the server ends a watch, so one whose connection died in silence is noticed not much later."""
 _REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=_REQUEST_SECONDS, sock_connect=_CONNECT_SECONDS)
@@ -57,6 +60,8 @@ class HttpClient:
     def __init__(self, access: Access) -> None:
         self.access = access
         self._ssl = access.ssl_context()
+        self._credentials = Credentials(access.plugin) if access.plugin is not None else None
+        self._shown = Credential()  # with which the session's connections are made
         self._unix = access.server.removeprefix(_UNIX) if access.server.startswith(_UNIX) else ""
         self._session: aiohttp.ClientSession | None = None
 
@@ -188,29 +193,62 @@ class HttpClient:
         content_type: str = "application/json",
         stream: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        headers = {"Accept": "application/json"}
-        if authorization := self.access.authorization():
-            headers["Authorization"] = authorization
+        headers = [("Accept", "application/json"), *self.access.impersonation]
         if body is not None:
-            headers["Content-Type"] = content_type
+            headers.append(("Content-Type", content_type))
+        data = msgspec.json.encode(body) if body is not None else None
+        refused = 0
         try:
-            async with self._open().request(
-                method,
-                (_UNIX_BASE if self._unix else self.access.server) + path,
-                params=query,
-                data=msgspec.json.encode(body) if body is not None else None,
-                headers=headers,
-                proxy=self.access.proxy or None,
-                server_hostname=self.access.tls_server_name or None,
-                timeout=_WATCH_TIMEOUT if stream else _REQUEST_TIMEOUT,
-            ) as response:
-                if response.status >= HTTPStatus.BAD_REQUEST:
-                    raise _error(response.status, response.reason or "", await response.read())
-                yield response
+            while True:
+                credential = await self._credential()
+                authorization = f"Bearer {credential.token}" if credential.token else self.access.authorization()
+                async with self._open().request(
+                    method,
+                    (_UNIX_BASE if self._unix else self.access.server) + path,
+                    params=query,
+                    data=data,
+                    headers=[*headers, ("Authorization", authorization)] if authorization else headers,
+                    proxy=self.access.proxy or None,
+                    server_hostname=self.access.tls_server_name or None,
+                    timeout=_WATCH_TIMEOUT if stream else _REQUEST_TIMEOUT,
+                ) as response:
+                    if response.status < HTTPStatus.BAD_REQUEST:
+                        yield response
+                        return
+                    refused += 1
+                    wait = self._patience(response, credential, refused)
+                    if wait is None:
+                        raise _error(response.status, response.reason or "", await response.read())
+                await asyncio.sleep(wait)
         except aiohttp.ClientError as error:
             if isinstance(error, OSError):
                 raise
             raise ConnectionError(f"{self.access.server}: {error or type(error).__name__}") from error
+
+    def _patience(self, response: aiohttp.ClientResponse, credential: Credential, refused: int) -> float | None:
+        """Seconds after which a refused request is sent again; None when it is not.
+
+        As client-go: when the server says how long to wait (429 and 5xx with Retry-After), and once more after 401
+        with what a credential plugin says then.
+        """
+        if response.status == HTTPStatus.UNAUTHORIZED and self._credentials is not None and refused == 1:
+            self._credentials.forget(credential)
+            return 0.0
+        said = response.headers.get("Retry-After", "")
+        if response.status != HTTPStatus.TOO_MANY_REQUESTS and response.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            return None
+        return float(said) if said.isdigit() and refused <= _RETRIES else None
+
+    async def _credential(self) -> Credential:
+        """What a plugin says now; its certificate is for new connections. Raises CredentialError."""
+        if self._credentials is None:
+            return self._shown
+        credential = await self._credentials.get()
+        if credential.certificate != self._shown.certificate:
+            self._ssl = self.access.ssl_context(credential.certificate, credential.key)
+            await self.close()
+        self._shown = credential
+        return credential
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import os
 import ssl
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
+
+_GROUP = "client.authentication.k8s.io"
+_VERSIONS = (f"{_GROUP}/v1", f"{_GROUP}/v1beta1")
+_HOME = Path("~/.kube/config")
+_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class KubeconfigError(ValueError):
@@ -23,8 +30,27 @@ class KubeconfigError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Plugin:
+    """user.exec of a kubeconfig. cluster: what the plugin is told of it, None when it is told nothing.
+
+    interactive: "Never", "IfAvailable" or "Always" may it use the terminal.
+    """
+
+    command: str
+    arguments: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    api_version: str = _VERSIONS[0]
+    interactive: str = "IfAvailable"
+    hint: str = ""
+    cluster: str | None = None  # as JSON
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
-    """One context of a kubeconfig. PEM texts are inline, whatever the file held; "" where it says nothing."""
+    """One context of a kubeconfig. PEM texts are inline, whatever the file held; "" where it says nothing.
+
+    proxy: http:// or https://. plugin: the program that gives the credentials. impersonation: headers of requests.
+    """
 
     server: str
     namespace: str = "default"
@@ -38,9 +64,11 @@ class Access:
     password: str = field(default="", repr=False)
     client_certificate: str = ""
     client_key: str = field(default="", repr=False)
+    plugin: Plugin | None = None
+    impersonation: tuple[tuple[str, str], ...] = ()
 
-    def ssl_context(self) -> ssl.SSLContext | None:
-        """None for an http:// server."""
+    def ssl_context(self, certificate: str = "", key: str = "") -> ssl.SSLContext | None:
+        """None for an http:// server. certificate, key: of the client, in place of the kubeconfig's."""
         if not self.server.startswith("https:"):
             return None
         context = ssl.create_default_context(cadata=self.ca or None)
@@ -50,10 +78,11 @@ class Access:
         if self.insecure:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        if self.client_certificate:
+        certificate, key = certificate or self.client_certificate, key or self.client_key
+        if certificate:
             # OpenSSL reads certificate chains from files only.
             with tempfile.NamedTemporaryFile("w", prefix="sealane-", suffix=".pem") as file:
-                file.write(self.client_certificate + "\n" + self.client_key)
+                file.write(certificate + "\n" + key)
                 file.flush()
                 context.load_cert_chain(file.name)
         return context
@@ -71,9 +100,13 @@ class Access:
 def load(path: str | Path | None = None, context: str | None = None) -> Access:
     """The access that `context` (default: current-context) of the kubeconfig describes.
 
-    path None: the files of $KUBECONFIG, else ~/.kube/config; of several files, the first to name a thing wins.
-    Raises KubeconfigError, or OSError when a file cannot be read.
+    path None: the files of $KUBECONFIG, else ~/.kube/config, else what a pod finds (`in_cluster`); of several files,
+    the first to name a thing wins. Raises KubeconfigError, or OSError when a file cannot be read.
     """
+    if path is None and not context and not os.environ.get("KUBECONFIG") and not _HOME.expanduser().exists():
+        inside = in_cluster()
+        if inside is not None:
+            return inside
     merged = _merge(_files(path))
     where = str(path or os.environ.get("KUBECONFIG") or "~/.kube/config")
     name = context or merged["current-context"]
@@ -84,26 +117,92 @@ def load(path: str | Path | None = None, context: str | None = None) -> Access:
     user = _entry(merged, "users", "user", str(chosen["user"]), where) if chosen.get("user") else {}
     if not cluster.get("server"):
         raise KubeconfigError(f"{where}: cluster {chosen.get('cluster')!r} has no server")
-    for unsupported in ("exec", "auth-provider"):
-        if unsupported in user:
-            raise KubeconfigError(
-                f"{where}: user {chosen['user']!r} needs a credential plugin ({unsupported}), which Sealane does not "
-                "run; give it a token, e.g. from: kubectl create token NAME"
-            )
+    if "auth-provider" in user:
+        raise KubeconfigError(
+            f"{where}: user {chosen['user']!r} needs an auth-provider, which clients have not had since Kubernetes "
+            "1.26; give it a credential plugin (exec) or a token, e.g. from: kubectl create token NAME"
+        )
+    proxy = str(cluster.get("proxy-url") or "")
+    if proxy and not proxy.startswith(("http://", "https://")):
+        raise KubeconfigError(f"{where}: proxy-url {proxy!r}: only http:// and https:// proxies can be used")
     return Access(
         server=str(cluster["server"]).rstrip("/"),
         namespace=str(chosen.get("namespace") or "default"),
         ca=_pem(cluster, "certificate-authority", where),
         insecure=bool(cluster.get("insecure-skip-tls-verify")),
         tls_server_name=str(cluster.get("tls-server-name") or ""),
-        proxy=str(cluster.get("proxy-url") or ""),
+        proxy=proxy,
         token=str(user.get("token") or ""),
         token_file=_beside(user, "tokenFile") if user.get("tokenFile") else "",
         username=str(user.get("username") or ""),
         password=str(user.get("password") or ""),
         client_certificate=_pem(user, "client-certificate", where),
         client_key=_pem(user, "client-key", where),
+        plugin=_plugin(user, cluster, where),
+        impersonation=tuple(_impersonation(user)),
     )
+
+
+def in_cluster(environment: Mapping[str, str] = os.environ, folder: Path = _ACCOUNT) -> Access | None:
+    """The access that a pod has by its ServiceAccount; None outside of pods.
+
+    Source: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
+    """
+    host, port = environment.get("KUBERNETES_SERVICE_HOST"), environment.get("KUBERNETES_SERVICE_PORT")
+    token = folder / "token"
+    if not host or not port or not token.exists():
+        return None
+    namespace, ca = folder / "namespace", folder / "ca.crt"
+    return Access(
+        server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
+        namespace=namespace.read_text().strip() if namespace.exists() else "default",
+        ca=ca.read_text() if ca.exists() else "",
+        token_file=str(token),
+    )
+
+
+def _plugin(user: Mapping[str, Any], cluster: Mapping[str, Any], where: str) -> Plugin | None:
+    """user.exec. Raises KubeconfigError."""
+    raw = user.get("exec")
+    if not raw:
+        return None
+    version, command = str(raw.get("apiVersion") or ""), str(raw.get("command") or "")
+    if version not in _VERSIONS:
+        raise KubeconfigError(f"{where}: exec: apiVersion {version!r}: expected one of {', '.join(_VERSIONS)}")
+    if not command:
+        raise KubeconfigError(f"{where}: exec: no command")
+    interactive = raw.get("interactiveMode") or ("" if version == _VERSIONS[0] else "IfAvailable")
+    if interactive not in ("Never", "IfAvailable", "Always"):
+        raise KubeconfigError(f"{where}: exec: interactiveMode must be Never, IfAvailable or Always")
+    told = None
+    if raw.get("provideClusterInfo"):
+        names = ("server", "tls-server-name", "insecure-skip-tls-verify", "certificate-authority-data", "proxy-url")
+        shown = {name: cluster[name] for name in names if cluster.get(name)}
+        if cluster.get("certificate-authority") and "certificate-authority-data" not in shown:
+            shown["certificate-authority-data"] = _data(_pem(cluster, "certificate-authority", where))
+        told = json.dumps(shown)
+    return Plugin(
+        _beside({**raw, "": user[""]}, "command") if "/" in command else command,
+        tuple(str(each) for each in raw.get("args") or ()),
+        tuple((str(each["name"]), str(each.get("value", ""))) for each in raw.get("env") or ()),
+        version,
+        interactive,
+        " ".join(str(raw.get("installHint") or "").split()),
+        told,
+    )
+
+
+def _impersonation(user: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Headers for the user's `as`, `as-uid`, `as-groups` and `as-user-extra`."""
+    if user.get("as"):
+        yield "Impersonate-User", str(user["as"])
+    if user.get("as-uid"):
+        yield "Impersonate-Uid", str(user["as-uid"])
+    for group in user.get("as-groups") or ():
+        yield "Impersonate-Group", str(group)
+    for key, values in (user.get("as-user-extra") or {}).items():
+        for value in values:
+            yield f"Impersonate-Extra-{quote(str(key), safe='')}", str(value)
 
 
 def render(access: Access, name: str) -> str:

@@ -88,7 +88,8 @@ class Informer:
                     self._version = ""
                 else:
                     log.warning("%s: %s", self.kind.plural, error)
-                    self._version = ""
+                    if error.code != 429 and error.code < 500:  # a server in trouble is not listed anew as well
+                        self._version = ""
             except OSError as error:
                 log.debug("%s: connection lost: %s", self.kind.plural, error)
             except Exception:
