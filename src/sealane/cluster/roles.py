@@ -139,7 +139,7 @@ async def control_plane(folder: Folder, options: Options, sockets: list[socket.s
     """The API, every controller, and the xDS server for Envoy."""
     importlib.import_module("sealane.kube.http")  # aiohttp, in the way it says, before `apiserver` does
     from sealane import controllers
-    from sealane.apiserver import http
+    from sealane.apiserver import http, retention
     from sealane.apiserver.access import upkeep
     from sealane.apiserver.access.keys import SigningKey
     from sealane.apiserver.access.signing import Authority
@@ -195,7 +195,7 @@ async def control_plane(folder: Folder, options: Options, sockets: list[socket.s
             )
         )
         channel.ready()
-        await asyncio.gather(serving, envoy_served)
+        await asyncio.gather(serving, envoy_served, retention.run(store, client))
     finally:
         store.close()
 
