@@ -62,7 +62,7 @@ async def _through(route: Route, query: wire.Query, start: int, elsewhere: Elsew
         return response
     if query.refusal:
         return _failed(query, query.refusal)
-    if query.type in (wire.TYPES["AXFR"], wire.TYPES["IXFR"]):
+    if query.type in wire.TRANSFERS:
         return _failed(query, wire.REFUSED)
     answer = route.lookup(query)
     if answer.outcome == "not ours":

@@ -73,7 +73,7 @@ class Route:
 
     def direct(self, query: wire.Query) -> bool:
         """Whether no plugin stands between `query` and the cluster's names."""
-        return self.step(query) is None
+        return query.type not in wire.TRANSFERS and self.step(query) is None
 
     def lookup(self, query: wire.Query) -> Answer:
         """What the cluster's names answer; "not ours" is for servers upstream."""

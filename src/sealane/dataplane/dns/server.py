@@ -211,7 +211,7 @@ class Server:
         except wire.Malformed as error:
             return () if error.rcode is None else (wire.refuse(packet, error.rcode),)
         route = self._route(query.name)
-        if route is not None and query.type in (wire.TYPES["AXFR"], wire.TYPES["IXFR"]) and not query.refusal:
+        if route is not None and query.type in wire.TRANSFERS and not query.refusal:
             started = time.perf_counter()
             found = transfer(route, query, packet)
             if found is not None:

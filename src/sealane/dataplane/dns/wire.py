@@ -41,6 +41,7 @@ TYPES = {
     "AXFR": 252,
     "ANY": 255,
 }
+TRANSFERS = (TYPES["IXFR"], TYPES["AXFR"])
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
 RCODE_NAMES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED", 16: "BADVERS"}
 OPT, IN = 41, 1
