@@ -194,6 +194,7 @@ def _dns_service() -> Raw:
             "ports": [
                 {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53},
                 {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 53},
+                {"name": "metrics", "port": 9153, "protocol": "TCP", "targetPort": 9153},
             ],
         },
     )
@@ -227,7 +228,16 @@ def _dns_deployment(replicas: int) -> Raw:
                             "ports": [
                                 {"name": "dns", "containerPort": 53, "protocol": "UDP"},
                                 {"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"},
+                                {"name": "metrics", "containerPort": 9153, "protocol": "TCP"},
                             ],
+                            # No readiness probe: questions wait in the sockets until they can be answered, so none is
+                            # lost by sending them there at once.
+                            "livenessProbe": {
+                                "httpGet": {"path": "/health", "port": 8080},
+                                "initialDelaySeconds": 60,
+                                "timeoutSeconds": 5,
+                                "failureThreshold": 5,
+                            },
                             "volumeMounts": [{"name": "config-volume", "mountPath": "/etc/coredns", "readOnly": True}],
                         }
                     ],

@@ -1,10 +1,15 @@
-"""What a server says in its container's log, as CoreDNS says it: lines of the plugins `log` and `errors`."""
+"""What a server says in its container's log, as CoreDNS says it: lines of the plugins `log` and `errors`.
+
+In the format of container runtimes, a time before each line:
+https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+from datetime import UTC, datetime
 
 from sealane.dataplane.dns import wire
 from sealane.dataplane.dns.plugins.errors import Consolidate, Errors
@@ -54,8 +59,9 @@ class Journal:
         """All that waits, now."""
         waiting, self._waiting = self._waiting, []
         if waiting and self._path:
+            now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}000Z"
             with contextlib.suppress(OSError), open(self._path, "a", encoding="utf-8", errors="replace") as file:
-                file.write("\n".join(waiting) + "\n")
+                file.writelines(f"{now} stdout F {line}\n" for line in waiting)
 
     def _consolidated(self, rule: Consolidate) -> None:
         count = self._like.pop(rule)

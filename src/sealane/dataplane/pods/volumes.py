@@ -29,6 +29,8 @@ def prepare(container: Raw, refs: References, folder: Path) -> list[Mount]:
             if not os.path.exists(source):
                 os.makedirs(source)
         mounts.append(Mount(source, wanted["mountPath"], read_only or bool(wanted.get("readOnly"))))
+    mounts.sort(key=lambda mount: mount.target.count("/"))
+    _make_room(mounts, folder)
     return mounts
 
 
@@ -42,6 +44,21 @@ def refresh(container: Raw, refs: References, folder: Path) -> None:
             beside.write_bytes(file.content)
             beside.chmod(path.stat().st_mode & 0o777)
             os.replace(beside, path)
+
+
+def _make_room(mounts: Sequence[Mount], folder: Path) -> None:
+    """A volume mounted inside another one needs its mount point there, though the other may only be read."""
+    for inner in mounts:
+        for outer in mounts:
+            if inner is outer or not inner.target.startswith(outer.target.rstrip("/") + "/"):
+                continue
+            point = Path(outer.source) / os.path.relpath(inner.target, outer.target)
+            if point.is_relative_to(folder) and not point.exists():
+                if os.path.isdir(inner.source):
+                    point.mkdir(parents=True)
+                else:
+                    point.parent.mkdir(parents=True, exist_ok=True)
+                    point.touch()
 
 
 def check(container: Raw, refs: References) -> None:
