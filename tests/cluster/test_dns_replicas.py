@@ -1,0 +1,104 @@
+"""Two DNS servers behind one Service: one of them goes, or the process that serves both dies, and no answer is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+from sealane.testing.cluster import Cluster, eventually
+
+pytestmark = pytest.mark.sealane(nodes=2)
+
+CLIENT = """
+apiVersion: v1
+kind: Pod
+metadata: {name: client, namespace: default}
+spec: {containers: [{name: client, image: example.com/client}]}
+"""
+
+ASKING = """
+import json, socket, struct, sys, time
+name = b"".join(bytes([len(part)]) + part for part in b"kubernetes.default.svc.cluster.local".split(b".")) + b"\\0"
+open_, sent, answered, slowest, end = {}, 0, 0, 0.0, time.monotonic() + SECONDS
+print("asking", flush=True)
+while time.monotonic() < end or (open_ and time.monotonic() < end + 20):
+    if time.monotonic() < end:  # a socket, and so a port, for each question, which is asked only once
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        sock.connect(("10.96.0.10", 53))
+        sock.send(struct.pack("!6H", sent & 0xffff, 0x0100, 1, 0, 0, 0) + name + b"\\0\\1\\0\\1")
+        open_[sock] = time.monotonic()
+        sent += 1
+    time.sleep(0.01)
+    for sock, since in list(open_.items()):
+        try:
+            response = sock.recv(512)
+        except BlockingIOError:
+            continue
+        except OSError as error:
+            print(json.dumps({"error": str(error)}))
+            sys.exit(1)
+        assert response[-4:] == bytes([10, 96, 0, 1]), response
+        slowest = max(slowest, time.monotonic() - since)
+        answered += 1
+        sock.close()
+        del open_[sock]
+print(json.dumps({"sent": sent, "answered": answered, "slowest": slowest}))
+"""
+
+
+def dns_pods(cluster: Cluster) -> list[str]:
+    pods = cluster.get("pods", namespace="kube-system")["items"]
+    return [pod["metadata"]["name"] for pod in pods if pod["metadata"]["labels"].get("k8s-app") == "kube-dns"]
+
+
+def while_asking(cluster: Cluster, seconds: int, happens: Callable[[], object]) -> dict[str, float]:
+    argv = [sys.executable, "-m", "sealane", "exec", "--name", cluster.name, "client", "--"]
+    program = ASKING.replace("SECONDS", str(seconds))
+    asking = subprocess.Popen(
+        [*argv, "python3", "-c", program], stdout=subprocess.PIPE, text=True, env={**os.environ, **cluster.env}
+    )
+    assert asking.stdout is not None
+    assert asking.stdout.readline() == "asking\n"
+    time.sleep(0.5)
+    happens()
+    out, _ = asking.communicate(timeout=seconds + 60)
+    assert asking.returncode == 0, out
+    found: dict[str, float] = json.loads(out)
+    return found
+
+
+def kill_dns(cluster: Cluster) -> None:
+    (process,) = [one for one in cluster.status()["processes"] if one["role"] == "dns"]
+    os.kill(process["pid"], signal.SIGKILL)
+
+
+def test_there_are_two_on_two_nodes(sealane: Cluster) -> None:
+    pods = [sealane.get("pod", name, "kube-system") for name in dns_pods(sealane)]
+    assert sorted(pod["spec"]["nodeName"] for pod in pods) == ["node-1", "node-2"]
+
+
+def test_no_answer_is_lost_when_the_process_dies(sealane: Cluster) -> None:
+    sealane.apply(CLIENT)
+    found = while_asking(sealane, 3, lambda: kill_dns(sealane))
+    assert found["sent"] > 20
+    assert found["answered"] == found["sent"], found
+
+
+def test_no_answer_is_lost_when_a_replica_goes(sealane: Cluster) -> None:
+    sealane.apply(CLIENT)
+    gone = dns_pods(sealane)[0]
+
+    def delete() -> None:
+        sealane.kubectl("-n", "kube-system", "delete", "pod", gone).check()
+
+    found = while_asking(sealane, 8, delete)
+    assert found["answered"] == found["sent"], found
+    eventually(lambda: len(dns_pods(sealane)) == 2 and gone not in dns_pods(sealane))
