@@ -34,7 +34,8 @@ def attempt(asked: dict[str, Any]) -> dict[str, Any]:
     client.settimeout(asked.get("timeout", 2.0))
     try:
         client.connect(where)
-        answer = _datagram(client) if protocol == "UDP" else _request(client, asked)
+        how = _datagram if protocol == "UDP" else _raw if "raw" in asked else _request
+        answer = how(client, asked)
         return {"outcome": "answered", "address": where[0], "resolved": resolved, **answer}
     except TimeoutError:
         return {"outcome": "silent", "address": where[0], "resolved": resolved}
@@ -50,11 +51,19 @@ def attempt(asked: dict[str, Any]) -> dict[str, Any]:
             client.close()
 
 
-def _datagram(client: socket.socket) -> dict[str, Any]:
+def _datagram(client: socket.socket, asked: dict[str, Any]) -> dict[str, Any]:
     client.send(b"clientip")
     data = client.recv(2048)
     found = GREETING.match(data)
     return {"who": found[2].decode(), "node": found[3].decode()} if found else {"text": data.decode("utf-8", "replace")}
+
+
+def _raw(client: socket.socket, asked: dict[str, Any]) -> dict[str, Any]:
+    client.sendall(asked["raw"].encode())
+    data = b""
+    while asked["raw"].encode() not in data and (piece := client.recv(65536)):
+        data += piece
+    return {"text": data.decode("utf-8", "replace")}
 
 
 def _request(client: socket.socket, asked: dict[str, Any]) -> dict[str, Any]:

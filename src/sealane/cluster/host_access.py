@@ -70,6 +70,12 @@ def wanted(services: Iterable[Object], nodes: Sequence[str] = ()) -> set[Mirror]
     return found
 
 
+def is_proxied(service: Object) -> bool:
+    """Does the load balancer of a Service take connections itself (ipMode Proxy)?"""
+    ingress = (service.status.get("loadBalancer") or {}).get("ingress") or ()
+    return any(each.get("ipMode") == "Proxy" for each in ingress)
+
+
 def loopback(cluster: str, address: str) -> str:
     """The loopback address for a load balancer 172.18.255.N of `cluster`: 127.18.X.N, with X from the cluster's name;
     for node N: 127.19.X.N."""

@@ -279,9 +279,9 @@ async def dns(folder: Folder, options: Options, channel: Channel) -> None:
 
 
 async def host_access(folder: Folder, plans: Sequence[NodePlan], channel: Channel) -> None:
-    """Mirrors of load-balancer and NodePort addresses on loopback, and a SOCKS proxy."""
+    """Mirrors of load-balancer and NodePort addresses on loopback, a SOCKS proxy, load balancers that are proxies."""
     from sealane.cluster import socks
-    from sealane.cluster.host_access import Mirrors, bind, loopback, wanted
+    from sealane.cluster.host_access import Mirrors, bind, is_proxied, loopback, wanted
     from sealane.cluster.state import replace
     from sealane.dataplane.linux.threads import NamespaceThread
     from sealane.kube.http import HttpClient
@@ -289,13 +289,15 @@ async def host_access(folder: Folder, plans: Sequence[NodePlan], channel: Channe
     from sealane.reactive.informer import inform
 
     async with HttpClient.from_kubeconfig(folder.local_kubeconfig) as client:
-        sources = inform(client, Graph(), [kinds.SERVICE])
+        graph = Graph()
+        sources = inform(client, graph, [kinds.SERVICE])
         changed = asyncio.Event()
         changed.set()
         sources[kinds.SERVICE].subscribe(lambda _changes: changed.set())
         sources.start()
         outside = NamespaceThread(str(folder.netns(topology.OUTSIDE_NAMESPACE)), "outside")
         mirrors = Mirrors(folder.name, outside, folder.mirrors)
+        balancing: LoadBalancing | None = None
         proxy = socks.Proxy(NamespaceThread(str(folder.netns(plans[0].name)), plans[0].name))
         listening = bind(loopback(folder.name, socks.ADDRESS), socks.PORT)
         host, port = listening.getsockname()
@@ -307,7 +309,14 @@ async def host_access(folder: Folder, plans: Sequence[NodePlan], channel: Channe
             while True:
                 await changed.wait()
                 changed.clear()
-                await mirrors.update(wanted(sources[kinds.SERVICE].values(), nodes))
+                services = sources[kinds.SERVICE].values()
+                await mirrors.update(wanted(services, nodes))
+                if balancing is None and any(map(is_proxied, services)):
+                    from sealane.cluster.load_balancing import LoadBalancing  # the first of this kind
+
+                    balancing = LoadBalancing(client, graph, sources[kinds.SERVICE], outside, plans, folder, changed)
+                if balancing is not None:
+                    await balancing.update()
 
 
 def envoy(folder: Folder) -> None:

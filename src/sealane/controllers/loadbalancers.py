@@ -15,10 +15,8 @@ from sealane.kube.kinds import SERVICE
 from sealane.kube.objects import Key, Object, Raw
 from sealane.network.addresses import INTERNAL_LOAD_BALANCERS, LOAD_BALANCERS, IPAddress, IPNetwork
 from sealane.network.endpoints import address_types
-from sealane.network.services.annotations import wants_internal
-
-REQUESTED = ("metallb.io/loadBalancerIPs", "metallb.universe.tf/loadBalancerIPs", "kube-vip.io/loadbalancerIPs")
-"""Annotations that ask for addresses, comma separated; `spec.loadBalancerIP` (deprecated) can ask for one only."""
+from sealane.network.services.annotations import ADDRESSES, wants_internal
+from sealane.network.services.listeners import listeners
 
 RETRY = 5.0
 """Seconds after which a Service that got no address asks again."""
@@ -109,8 +107,12 @@ def plan(service: Object, pool: Pool) -> list[Action]:
             actions.append(Say("Warning", "AllocationFailed", f"Failed to allocate IP for {_name(service)}: {problem}"))
             actions.append(Again(RETRY))
     pool.hold(service.key, chosen)
+    proxied = bool(listeners(service))
+    modes = {entry.get("ipMode") or "VIP" for entry in (service.status.get("loadBalancer") or {}).get("ingress") or ()}
+    if list(assigned(service)) == chosen and modes - {"Proxy" if proxied else "VIP"}:
+        actions.append(_write(service, chosen, proxied))
     if list(assigned(service)) != chosen:
-        actions.append(_write(service, chosen))
+        actions.append(_write(service, chosen, proxied))
         if chosen:
             text = ", ".join(map(str, chosen))
             actions.append(Say("Normal", "IPAllocated", f"Assigned IP {text}"))
@@ -129,7 +131,7 @@ def _granted(key: Key, wish: IPAddress, pool: Pool) -> tuple[IPAddress | None, s
 
 def _requested(service: Object) -> list[IPAddress]:
     texts: list[str] = [service.spec.get("loadBalancerIP") or ""]
-    for annotation in REQUESTED:
+    for annotation in ADDRESSES:
         texts += service.annotations.get(annotation, "").split(",")
     return list(_addresses(texts))
 
@@ -140,8 +142,8 @@ def _addresses(texts: Iterable[str]) -> Iterator[IPAddress]:
             yield ip_address(text.strip())
 
 
-def _write(service: Object, addresses: Iterable[IPAddress]) -> Patch:
-    ingress: list[Raw] = [{"ip": str(each), "ipMode": "VIP"} for each in addresses]
+def _write(service: Object, addresses: Iterable[IPAddress], proxied: bool = False) -> Patch:
+    ingress: list[Raw] = [{"ip": str(each), "ipMode": "Proxy" if proxied else "VIP"} for each in addresses]
     patch: Raw = {"status": {"loadBalancer": {"ingress": ingress or None}}}
     return Patch(SERVICE, service.namespace, service.name, patch, "status")
 

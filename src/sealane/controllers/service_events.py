@@ -12,6 +12,7 @@ from sealane.kube.objects import Key, Object, Raw
 from sealane.network.addresses import canonical
 from sealane.network.endpoints import pod_selector
 from sealane.network.services.annotations import unhonoured
+from sealane.network.services.listeners import listeners
 from sealane.reactive.collections import Change, Collection, Fetch, derive
 from sealane.reactive.recorder import Recorder
 
@@ -37,6 +38,9 @@ def remarks(service: Object) -> tuple[Remark, ...]:
     found = []
     if ignored := unhonoured(service):
         found.append(Remark("AnnotationIgnored", "; ".join(ignored)))
+    if any(not each.node_port for each in listeners(service)):
+        text = "the load balancer takes connections itself and needs node ports: allocateLoadBalancerNodePorts is false"
+        found.append(Remark("NodePortsMissing", text))
     if keys := service.annotations.get(TOPOLOGY_KEYS):
         found.append(Remark("TopologyKeysTranslated", explained_keys(keys.split(","))))
     return tuple(found)

@@ -22,6 +22,7 @@ from sealane.network.routes import gateway, ingress, proxies
 from sealane.network.routes.model import INGRESS_PROXY
 from sealane.network.services.annotations import wants_internal
 from sealane.network.services.compile import slice_service
+from sealane.network.services.listeners import listeners
 
 TEMPLATED = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job")
 FIRST_SERVICE = 256
@@ -199,7 +200,8 @@ def _with_addresses(objects: list[Object]) -> list[Object]:
             address = next(address for address in cluster if address not in taken)
             item = _changed(item, ("spec",), {"clusterIP": address, "clusterIPs": [address]})
         if item.spec.get("type") == "LoadBalancer" and not item.status.get("loadBalancer"):
-            entry = {"ip": next(balancers[wants_internal(item)]), "ipMode": "VIP"}
+            mode = "Proxy" if listeners(item) else "VIP"
+            entry = {"ip": next(balancers[wants_internal(item)]), "ipMode": mode}
             item = _changed(item, ("status",), {"loadBalancer": {"ingress": [entry]}})
         made.append(item)
     return [item for item in objects if item.kind != "Service"] + made

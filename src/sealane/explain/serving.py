@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
-from sealane.explain.legs import Candidate
+from sealane.explain.legs import Candidate, leg
 from sealane.explain.listening import container_ports
 from sealane.explain.parties import Place
 from sealane.explain.steps import Outcome, Step
-from sealane.explain.world import World
+from sealane.explain.world import World, outside_address
 from sealane.kube.objects import Key, Object
 from sealane.kube.selectors import LabelSelector
 from sealane.network.addresses import SERVICES, family, is_internal
 from sealane.network.endpoints import pod_endpoint, pod_selector, target_number
 from sealane.network.services import (
+    Family,
     Frontend,
     ServiceModel,
     ServicePort,
@@ -22,8 +23,10 @@ from sealane.network.services import (
     balanced_nodes,
     select_backends,
     source_allowed,
+    source_ranges,
 )
 from sealane.network.services import Place as NodePlace
+from sealane.network.services.listeners import listeners
 from sealane.network.services.node_ports import CONFIGURED_BY
 from sealane.network.services.select import Selection, find_frontend
 
@@ -32,10 +35,14 @@ _ENDED = {"drop": "dropped", "reject": "refused"}
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Where a connection to an address and port can end. No candidates: `steps` say why."""
+    """Where a connection to an address and port can end. No candidates: `steps` say why.
+
+    via: who connects in the sender's place, where a load balancer takes the connection itself.
+    """
 
     steps: tuple[Step, ...]
     candidates: tuple[Candidate, ...] = ()
+    via: Place | None = None
 
 
 def serve(world: World, source: Place, address: str, port: int, protocol: str) -> Served:
@@ -51,6 +58,9 @@ def serve(world: World, source: Place, address: str, port: int, protocol: str) -
             return Served((Step("service", "stop", text, where, outcome="refused"),))
     if found is not None:
         return _service(world, source, *found, node)
+    for service in world.services.values():
+        if address in service.proxied:
+            return _balanced(world, source, service, address, port, protocol)
     owner = next((service for service in world.services.values() if _answers_at(service, address)), None)
     if owner is not None:
         known = ", ".join(
@@ -131,6 +141,35 @@ def _service(
         reason = f"the load balancer sends to nodes {what}: {', '.join(entries)}"
     passing = Step("service", "pass", f"{name}: {count}, {reason}{sticky}", where, tuple(parts))
     return Served((passing, *stops), tuple(candidates))
+
+
+def _balanced(world: World, source: Place, service: ServiceModel, address: str, port: int, protocol: str) -> Served:
+    """A load balancer that takes the connection itself and opens another to a node port (ipMode Proxy, KEP-1860)."""
+    version: Family = 6 if family(address) == 6 else 4
+    name = f"{service.key} {address}:{port}/{protocol}"
+    where = world.where(service.key, "status", "loadBalancer")
+    taken = next((each for each in listeners(world.objects[service.key]) if each.port == port), None)
+    if taken is None or protocol != "TCP":
+        text = f"{name}: the load balancer takes no connections there"
+        return Served((Step("service", "stop", text, where, outcome="refused"),))
+    worn = world.node_address(source.node, version) if source.node else source.address(version)
+    ranges = source_ranges(service, version)
+    if ranges and not any(ip_address(worn) in ip_network(each) for each in ranges):
+        text = f"{name}: {worn} is in none of loadBalancerSourceRanges {', '.join(ranges)}"
+        where = world.where(service.key, "spec", "loadBalancerSourceRanges")
+        return Served((Step("service", "stop", text, where, outcome="refused"),))
+    what = f"ends TLS with Secret {taken.secret}, then" if taken.secret else "takes the connection and"
+    text = f"{name}: the load balancer {what} connects to node port {taken.node_port} (ipMode Proxy)"
+    steps = [*(each for each in leg(world, source, Candidate(address, port, protocol)).steps if each.hop == "egress")]
+    steps.append(Step("service", "pass", text, where))
+    via = Place("outside", "the load balancer", (outside_address(4), outside_address(6)))
+    found: dict[Candidate, None] = {}
+    last: tuple[Step, ...] = ()
+    for node in balanced_nodes(service, sorted(each.name for each in world.nodes.values())):
+        served = serve(world, via, world.node_address(node, version), taken.node_port, protocol)
+        found.update(dict.fromkeys(served.candidates))
+        last = served.steps if served.candidates or not last else last
+    return Served((*steps, *last), tuple(found), via)
 
 
 def _entries(world: World, source: Place, service: ServiceModel, frontend: Frontend, node: str) -> list[str]:

@@ -16,13 +16,14 @@ from sealane.explain.parties import Place, Target, Unknown, of_pod, parse_source
 from sealane.explain.serving import serve, service_addresses, why_no_endpoint
 from sealane.explain.steps import Endpoint, Outcome, Step, Trace, Verdict
 from sealane.explain.world import World
-from sealane.kube.objects import Key
+from sealane.kube.objects import Key, Object
 from sealane.network.routes.backends import BackendKey
 from sealane.network.routes.evaluate import Request, evaluate
 from sealane.network.routes.hosts import candidates as host_candidates
 from sealane.network.routes.hosts import strip_port
 from sealane.network.routes.model import HostKey
 from sealane.network.routes.proxies import proxy_of
+from sealane.network.services.annotations import public_names
 
 
 def trace(world: World, source: str, target: str, namespace: str = "default", port: str | None = None) -> Trace:
@@ -57,6 +58,7 @@ def walk(world: World, source: Place, target: Target) -> Trace:
     if addresses:
         number = _port(world, target, addresses)
         candidates: dict[Candidate, None] = {}
+        sender = source
         # A client tries IPv4 and IPv6 in turn: what it can use of the first family decides.
         version = 4 if any(":" not in address for address in addresses) else 6
         for address in addresses:
@@ -64,7 +66,8 @@ def walk(world: World, source: Place, target: Target) -> Trace:
                 served = serve(world, source, address, number, target.protocol)
                 way.add(served.steps)
                 candidates.update(dict.fromkeys(served.candidates))
-        answered = _arrive(world, source, target, list(candidates), way)
+                sender = served.via or sender
+        answered = _arrive(world, sender, target, list(candidates), way)
     elif foreign:
         answered = _leave(world, source, target, way)
     return _conclude(source, target, way, answered)
@@ -106,9 +109,22 @@ def _addresses(world: World, source: Place, target: Target, way: _Way) -> tuple[
             return (), False
         way.add([Step("name", "note", text, where)])
         return (address,), False
+    for item in world.objects.values():
+        if item.kind == "Service" and name.rstrip(".").lower() in public_names(item):
+            return _public(world, item, name, way), False
     resolved = resolve(world, source, name)
     way.add([resolved.step])
     return resolved.addresses, resolved.foreign
+
+
+def _public(world: World, service: Object, name: str, way: _Way) -> tuple[str, ...]:
+    """The load balancer's addresses behind a name that a Service asked for by annotation."""
+    ingress = (service.status.get("loadBalancer") or {}).get("ingress") or ()
+    found = tuple(each["ip"] for each in ingress if each.get("ip"))
+    where = world.where(service.key, "metadata", "annotations")
+    text = f"{name} is asked for by Service {service.namespace}/{service.name}: {', '.join(found) or 'no address yet'}"
+    way.add([Step("name", "pass" if found else "stop", text, where, outcome="unresolved")])
+    return found
 
 
 def _reachable_from(world: World, source: Place, service: Key, addresses: tuple[str, ...]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from sealane.dataplane.dns.journal import Journal
 from sealane.dataplane.dns.metrics import Metrics
 from sealane.dataplane.dns.mounted import DEFAULT, place_of
 from sealane.dataplane.dns.plugins.kubernetes import Kubernetes
+from sealane.dataplane.dns.public import PublicNames
 from sealane.dataplane.dns.surroundings import Surroundings
 from sealane.dataplane.dns.table import Table
 from sealane.dataplane.dns.upstream import parse_upstream
@@ -50,7 +51,8 @@ async def serve(client: Client, handoff: str, upstream: str = "host", run_dir: P
     metrics = Metrics()
     tables = _Tables(informers, Informer(client, kinds.POD, Source(graph, "pods")))
     configured = Configured(informers[kinds.CONFIGMAP], tables.table, recorder.record)
-    surroundings = Surroundings(parse_upstream(upstream), run_dir, tables.namespace_of)
+    public = PublicNames(informers[kinds.SERVICE])
+    surroundings = Surroundings(parse_upstream(upstream), run_dir, tables.namespace_of, public)
     serving = _Serving(client, configured, surroundings, metrics, recorder, tables.unready)
     measured = informers[kinds.ENDPOINTSLICE].subscribe(_Programming(metrics, informers[kinds.SERVICE]).changed)
     informers.start()

@@ -17,11 +17,11 @@ from sealane.dataplane.dns.plugins.kubernetes import Kubernetes
 from sealane.dataplane.dns.plugins.log import Log
 from sealane.dataplane.dns.plugins.loop import Loop
 from sealane.dataplane.dns.plugins.rewrite import Rewrite
-from sealane.dataplane.dns.plugins.step import Step, covered
+from sealane.dataplane.dns.plugins.step import Step, covered, records
 from sealane.dataplane.dns.plugins.transfer import Transfer
 from sealane.dataplane.dns.table import Table
 from sealane.dataplane.dns.upstream import Address, Dial, Unreachable, Upstream, here, parse_address
-from sealane.network.names import Answer
+from sealane.network.names import Answer, Record
 from sealane.network.names.zone import NO_DATA, NO_SUCH_NAME, NOT_OURS
 
 
@@ -30,13 +30,15 @@ class Outside:
     """What a server block needs of its surroundings.
 
     servers: what a file in `forward` stands for, by its path. dial: how an address is asked. namespace_of: of the pod
-    that has an address, "" for none. searches: the search path of the server itself.
+    that has an address, "" for none. searches: the search path of the server itself. public: names that are answered
+    in the place of the servers upstream (`public.PublicNames`).
     """
 
     servers: Callable[[str], Sequence[Address]] = lambda path: ()
     dial: Callable[[Address], Dial] = lambda address: here
     namespace_of: NamespaceOf = lambda address: ""
     searches: tuple[str, ...] = ()
+    public: Callable[[str], Sequence[Record] | None] = lambda name: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Route:
     logs: tuple[Log, ...] = ()
     errors: Errors | None = None
     loop: Loop | None = None
+    public: Callable[[str], Sequence[Record] | None] = lambda name: None
 
     @property
     def label(self) -> str:
@@ -92,6 +95,10 @@ class Route:
 
     async def ask(self, query: wire.Query) -> bytes:
         """The answer of a server upstream, or the remembered one. Raises Unreachable."""
+        held = self.public(query.name) if self.upstreams else None
+        if held is not None:
+            type_ = wire.TYPE_NAMES.get(query.type, "")
+            return records(query, [record for record in held if type_ in (record.type, "ANY")])
         if self.loop is not None and self.loop.check(query):
             return await self._ask(query)
         return await self.memory.answer(query, self._ask)
@@ -149,6 +156,7 @@ def route(chain: Chain, table: Table | None, outside: Outside, metrics: Metrics,
         chain.logs,
         chain.errors,
         Loop.of(chain.zone) if chain.loop and chain.forwards else None,
+        outside.public,
     )
 
 

@@ -7,7 +7,7 @@ import errno
 import fcntl
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
@@ -20,7 +20,7 @@ from sealane.dataplane.linux import namespaces
 from sealane.dataplane.linux.topology import SocketPlan, open_sockets
 from sealane.kube.objects import Object
 from sealane.network.addresses import LOAD_BALANCERS, PODS, SERVICES, UNDERLAY
-from sealane.network.names import Resolver, pod_resolver
+from sealane.network.names import Record, Resolver, pod_resolver
 
 SIOCGIFADDR = 0x8915  # <linux/sockios.h>
 INSIDE = (*PODS, *SERVICES, *UNDERLAY, *LOAD_BALANCERS)
@@ -29,11 +29,13 @@ INSIDE = (*PODS, *SERVICES, *UNDERLAY, *LOAD_BALANCERS)
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """upstream: the servers that the cluster was told to ask, from the host. run_dir: see `process.serve`."""
+    """upstream: the servers that the cluster was told to ask, from the host. run_dir: see `process.serve`. public: as
+    `route.Outside` has it."""
 
     upstream: tuple[Address, ...]
     run_dir: Path | None
     namespace_of: NamespaceOf
+    public: Callable[[str], Sequence[Record] | None] = lambda name: None
 
     def opener(self, network: str, ips: Sequence[str]) -> Open:
         """network: name of a namespace. ips: the pod's; it listens in the families that it has."""
@@ -72,7 +74,7 @@ class Surroundings:
         def dial(address: Address) -> Dial:
             return here if net is None or address in self.upstream else _from(net, self._abroad(address))
 
-        return Outside(servers, dial, self.namespace_of, own.searches)
+        return Outside(servers, dial, self.namespace_of, own.searches, self.public)
 
     def _abroad(self, address: Address) -> bool:
         """Whether an address is asked from the host: it is not the cluster's, and the host may ask others at all."""

@@ -16,16 +16,16 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 
-_NEWLINK, _NEWADDR, _DELADDR, _NEWROUTE, _DELROUTE, _NEWNEIGH = 16, 20, 21, 24, 25, 28
+_NEWLINK, _NEWADDR, _NEWROUTE, _DELROUTE, _NEWNEIGH = 16, 20, 24, 25, 28
 _REQUEST, _ACK, _REPLACE, _CREATE, _EXCL = 0x1, 0x4, 0x100, 0x400, 0x200
 _ERROR = 2
 _UP = 0x1
 _NODAD = 0x02
 _ONLINK = 0x4
 _PERMANENT = 0x80
-_UNIVERSE, _LINK = 0, 253
-_UNICAST, _UNREACHABLE = 1, 7
-_MAIN, _STATIC = 254, 4
+_UNIVERSE, _LINK, _HOST = 0, 253, 254
+_UNICAST, _LOCAL, _UNREACHABLE = 1, 2, 7
+_MAIN, _LOCAL_TABLE, _STATIC = 254, 255, 4
 _IFINFO = struct.Struct("=BxHiII")
 _IFADDR = struct.Struct("=BBBBI")
 _RTMSG = struct.Struct("=BBBBBBBBI")
@@ -113,11 +113,6 @@ def add_address(index: int, address: IPAddress, length: int, *, link_scope: bool
     return Message(_NEWADDR, _CREATE | _REPLACE, body, f"add address {address}/{length}")
 
 
-def delete_address(index: int, address: IPAddress, length: int) -> Message:
-    body = _IFADDR.pack(_family(address), length, 0, _UNIVERSE, index) + _attribute(2, address.packed)
-    return Message(_DELADDR, 0, body, f"delete address {address}/{length}")
-
-
 def add_neighbour(index: int, address: IPAddress, mac: str) -> Message:
     """A permanent one: no ARP or neighbour discovery, and not counted against the kernel's table limit."""
     body = (
@@ -164,6 +159,23 @@ def add_route(
         rest += _attribute(7, source.packed)
     body = _RTMSG.pack(_family(to), to.prefixlen, 0, 0, _MAIN, _STATIC, scope, kind, flags) + rest
     return Message(_NEWROUTE, _CREATE | _REPLACE, body, f"add route to {to}")
+
+
+def _local(address: IPAddress, link: int, source: IPAddress | None) -> bytes:
+    scope = _HOST if address.version == 4 else _UNIVERSE
+    body = _RTMSG.pack(_family(address), address.max_prefixlen, 0, 0, _LOCAL_TABLE, _STATIC, scope, _LOCAL, 0)
+    body += _attribute(1, address.packed) + _number(4, link)
+    return body + (_attribute(7, source.packed) if source is not None else b"")
+
+
+def add_local(address: IPAddress, link: int, source: IPAddress) -> Message:
+    """Makes an address this namespace's own without giving it to a link; what goes there from here comes from
+    `source`."""
+    return Message(_NEWROUTE, _CREATE | _REPLACE, _local(address, link, source), f"hold address {address}")
+
+
+def delete_local(address: IPAddress, link: int) -> Message:
+    return Message(_DELROUTE, 0, _local(address, link, None), f"let go of address {address}")
 
 
 def delete_route(to: IPNetwork) -> Message:

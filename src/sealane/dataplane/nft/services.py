@@ -70,6 +70,8 @@ def service_facts(service: ServiceModel, place: Place, before: Arrangement) -> t
     """The Service as seen at `place` (which matters only where it `differs_by_node`), and the arrangement it used."""
     draft = Draft()
     arrangement: dict[str, tuple[str, ...]] = {}
+    for address in service.proxied:
+        draft.elements[f"{TABLE} proxied{6 if ':' in address else 4} {address}"] = ""
     local = service.internal_policy == "Local" or service.external_policy == "Local"
     for port in service.ports:
         for family in FAMILIES:
@@ -189,6 +191,7 @@ def _family_sets(family: Family) -> list[str]:
         _interval_set(f"services{family}", address, [SERVICES[place]]),
         _interval_set(f"loadbalancers{family}", address, [LOAD_BALANCERS[place]]),
         f"set addresses{family} {{ type {address}; }}",
+        f"set proxied{family} {{ type {address}; }}",
         f"set closed{family} {{ type {address}; }}",
         f"set hairpin{family} {{ type {address} . {address}; }}",
         f"set restricted{family} {{ type {address} . inet_proto . inet_service; }}",
@@ -249,6 +252,8 @@ def _base_chains() -> list[str]:
         f"{vip6} @refused6 goto {REFUSE}",
         f"ip daddr @addresses4 goto {REFUSE}",
         f"ip6 daddr @addresses6 goto {REFUSE}",
+        "ip daddr @proxied4 return",  # the load balancer itself answers there
+        "ip6 daddr @proxied6 return",
         f"ip daddr @loadbalancers4 goto {REFUSE}",
         f"ip6 daddr @loadbalancers6 goto {REFUSE}",
         "ip daddr @services4 drop",

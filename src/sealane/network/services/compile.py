@@ -125,7 +125,13 @@ def _model(
         or tuple(annotated_ranges(service)),
         spec.get("healthCheckNodePort"),
         tuple(shadowed),
+        _proxied(service) if kind == "LoadBalancer" else (),
     )
+
+
+def _proxied(service: Object) -> tuple[str, ...]:
+    ingress = (service.status.get("loadBalancer") or {}).get("ingress") or ()
+    return tuple(canonical(each["ip"]) for each in ingress if each.get("ip") and each.get("ipMode") == "Proxy")
 
 
 def _frontends(service: Object, index: int, port: Mapping[str, Any]) -> Iterable[Frontend]:

@@ -79,6 +79,7 @@ class ServiceModel:
 
     affinity_seconds: how long a client stays with its endpoint; None without session affinity.
     source_ranges: who may use the load-balancer addresses (CIDRs); empty means everyone.
+    proxied: load-balancer addresses that the nodes leave to the load balancer itself (ipMode Proxy).
     shadowed: frontends that an older Service already claims, with that Service; they are not in `ports`.
     """
 
@@ -93,6 +94,7 @@ class ServiceModel:
     source_ranges: tuple[str, ...]
     health_check_port: int | None
     shadowed: tuple[tuple[Frontend, Key], ...] = ()
+    proxied: tuple[str, ...] = ()
 
     def because(self, *path: str | int) -> Provenance:
         return Provenance(self.key, path)
