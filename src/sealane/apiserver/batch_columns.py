@@ -1,6 +1,6 @@
-"""What `kubectl get` shows of Jobs and CronJobs.
+"""What `kubectl get` shows of Jobs, CronJobs and HorizontalPodAutoscalers.
 
-Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go (printJob, printCronJob).
+Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go (printJob, printCronJob, formatHPAMetrics).
 """
 
 from __future__ import annotations
@@ -39,3 +39,22 @@ def job_duration(raw: Raw, now: float) -> str:
 def last_schedule(raw: Raw, now: float) -> str:
     last = (raw.get("status") or {}).get("lastScheduleTime")
     return since(last, now) if last else "<none>"
+
+
+def scaled_reference(raw: Raw) -> str:
+    target = (raw.get("spec") or {}).get("scaleTargetRef") or {}
+    return f"{target.get('kind', '')}/{target.get('name', '')}"
+
+
+def scaling_targets(raw: Raw) -> str:
+    """What is aimed at; nothing here measures where it stands, so that is unknown."""
+    shown = []
+    for metric in (raw.get("spec") or {}).get("metrics") or ():
+        source = metric.get(f"{metric.get('type', '')[:1].lower()}{metric.get('type', '')[1:]}") or {}
+        target, name = source.get("target") or {}, source.get("name") or ""
+        utilization = target.get("averageUtilization")
+        amount = target.get("averageValue") or target.get("value") or "<auto>"
+        wanted = f"{utilization}%" if utilization is not None else str(amount)
+        shown.append(f"{name}: <unknown>/{wanted}" if name else f"<unknown>/{wanted}")
+    more = f" + {len(shown) - 2} more..." if len(shown) > 2 else ""
+    return ", ".join(shown[:2]) + more or "<none>"

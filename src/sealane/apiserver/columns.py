@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sealane.apiserver.access_columns import request_condition, requested_duration, role_of, subjects
-from sealane.apiserver.batch_columns import job_completions, job_duration, job_status, last_schedule
+from sealane.apiserver.batch_columns import (
+    job_completions,
+    job_duration,
+    job_status,
+    last_schedule,
+    scaled_reference,
+    scaling_targets,
+)
 from sealane.apiserver.durations import since
 from sealane.apiserver.pod_columns import gates, pod_status, ready, restarts
 from sealane.kube import kinds
@@ -365,6 +372,15 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         shown("Suspend", lambda raw: str(bool(_spec(raw).get("suspend")))),
         Column("Active", lambda raw, _now: len(_status(raw).get("active") or ()), "integer"),
         Column("Last Schedule", last_schedule),
+        AGE,
+    ),
+    kinds.HORIZONTALPODAUTOSCALER: (
+        NAME,
+        shown("Reference", scaled_reference),
+        shown("Targets", scaling_targets),
+        number("MinPods", "spec", "minReplicas", absent=1),
+        number("MaxPods", "spec", "maxReplicas"),
+        number("Replicas", "status", "currentReplicas"),
         AGE,
     ),
     kinds.PODDISRUPTIONBUDGET: (

@@ -20,7 +20,7 @@ def obstacle(spec: Mapping[str, Any], node: Object) -> str:
         return "node(s) were unschedulable"
     for taint in node.spec.get("taints") or ():
         if taint.get("effect") in ("NoSchedule", "NoExecute") and not tolerates(tolerations, taint):
-            return f"node(s) had untolerated taint(s) {{{taint.get('key')}: {taint.get('value') or ''}}}"
+            return f"node(s) had untolerated taint {{{taint.get('key')}: {taint.get('value') or ''}}}"
     if not in_affinity(spec, node):
         return "node(s) didn't match Pod's node affinity/selector"
     return ""

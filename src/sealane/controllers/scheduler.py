@@ -1,7 +1,7 @@
 """The scheduler: a node for each pod that has none, spread evenly: pods of one owner first, then all pods.
 
-One write for each pod, many at a time. There are no resources to count on one machine, so it decides by node selector,
-required affinities, taints, topology spread constraints and what runs where.
+One write for each pod, many at a time. It decides by what nodes have left of what pods ask for, ports of nodes, node
+selector, required affinities, taints, topology spread constraints and what runs where.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
+from typing import Any
 
+from sealane.controllers import resources
 from sealane.controllers.actions import controller_of
 from sealane.controllers.affinity import anti_affinity, has_affinity, peer_obstacles
 from sealane.controllers.placement import obstacle
@@ -27,30 +30,44 @@ log = logging.getLogger(__name__)
 
 
 class Load:
-    """How many pods run on each node: in all, and of each owner."""
+    """What runs on each node: how many pods in all and of each owner, what they ask for, the node's ports they take."""
 
     def __init__(self) -> None:
         self.total: Counter[str] = Counter()
         self.of_owner: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.asked: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.ports: defaultdict[str, dict[Key, frozenset[resources.Port]]] = defaultdict(dict)
         self._placed: dict[Key, tuple[str, str]] = {}
+        self._wanted: dict[Key, resources.Amounts] = {}
 
     def node_of(self, key: Key) -> str:
         """Where a pod runs or is about to; "" when nowhere."""
         return self._placed.get(key, ("", ""))[0]
 
-    def place(self, key: Key, node: str, owner: str) -> None:
+    def place(self, key: Key, node: str, owner: str, spec: Mapping[str, Any] = {}) -> None:
         if self._placed.get(key) == (node, owner):
             return
         self.remove(key)
         self._placed[key] = (node, owner)
         self.total[node] += 1
         self.of_owner[owner][node] += 1
+        if wanted := resources.requests_of(spec):
+            self._wanted[key] = wanted
+            self.asked[node].update(wanted)
+        if ports := resources.ports_of(spec):
+            self.ports[node][key] = ports
+
+    def taken(self, node: str) -> frozenset[resources.Port]:
+        """The ports of a node that pods have taken."""
+        return frozenset().union(*self.ports[node].values()) if self.ports.get(node) else frozenset()
 
     def remove(self, key: Key) -> None:
         placed = self._placed.pop(key, None)
         if placed is not None:
             node, owner = placed
             self.total[node] -= 1
+            self.asked[node].subtract(self._wanted.pop(key, {}))
+            self.ports[node].pop(key, None)
             counts = self.of_owner[owner]
             counts[node] -= 1
             if not counts[node]:
@@ -72,27 +89,61 @@ def choose(
     spec = pod.spec
     fit: list[Object] = []
     obstacles: Counter[str] = Counter()
+    total = hopeless = 0
+    wanted, ports = resources.requests_of(spec), resources.ports_of(spec)
     for node in nodes:
+        total += 1
         reason = obstacle(spec, node)
         if reason:
             obstacles[reason] += 1
-        else:
+            hopeless += 1
+            continue
+        short = resources.shortage(wanted, load.asked[node.name], load.total[node.name], room(node))
+        if ports and resources.collide(ports, load.taken(node.name)):
+            short.insert(0, "node(s) didn't have free ports for the requested pod ports")
+        obstacles.update(short)
+        if not short:
             fit.append(node)
     barred = peers(fit)
     obstacles.update(barred.values())
     open_ = [node.name for node in fit if node.name not in barred]
     if not open_:
-        total = sum(obstacles.values())
-        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(obstacles.items()))
-        return "", f"0/{total} nodes are available: {reasons}." if total else "no nodes available to schedule pods"
+        return "", _explained(obstacles, total, hopeless) if total else "no nodes available to schedule pods"
     siblings: Mapping[str, int] = load.of_owner.get(owner_of(pod), {})
     return min(open_, key=lambda name: (siblings.get(name, 0), load.total[name], name)), ""
+
+
+def _explained(obstacles: Counter[str], total: int, hopeless: int) -> str:
+    """As kube-scheduler's FitError says it. hopeless: nodes where the end of other pods would not help."""
+    why = ", ".join(sorted(f"{count} {reason}" for reason, count in obstacles.items()))
+    words = (
+        (hopeless, "Preemption is not helpful for scheduling"),
+        (total - hopeless, "No preemption victims found for incoming pod"),
+    )
+    preemption = ", ".join(sorted(f"{count} {reason}" for count, reason in words if count))
+    none = f"0/{total} nodes are available: "
+    return f"{none}{why}. no new claims to deallocate, preemption: {none}{preemption}."
+
+
+def room(node: Object) -> resources.Amounts:
+    """What a node has for pods."""
+    return _allocatable(frozenset((node.status.get("allocatable") or {}).items()))
+
+
+@lru_cache(maxsize=256)
+def _allocatable(amounts: frozenset[tuple[str, str]]) -> resources.Amounts:
+    return resources.amounts(dict(amounts))
 
 
 def owner_of(pod: Object) -> str:
     """Pods of one owner are spread against each other: its controller's uid, or the pod itself."""
     reference = controller_of(pod)
     return str(reference["uid"]) if reference else pod.uid
+
+
+def _offer(node: Object) -> tuple[object, ...]:
+    """What of a node decides about pods."""
+    return node.spec, node.labels, node.status.get("allocatable")
 
 
 class Scheduler:
@@ -154,10 +205,7 @@ class Scheduler:
                 self._wake.set()
 
     def _nodes_changed(self, changes: Sequence[Change[Key, Object]]) -> None:
-        if any(
-            each.old is None or each.new is None or each.old.spec != each.new.spec or each.old.labels != each.new.labels
-            for each in changes
-        ):
+        if any(each.old is None or each.new is None or _offer(each.old) != _offer(each.new) for each in changes):
             self._waiting.update(self._stuck)
             self._stuck.clear()
             if self._waiting:
@@ -189,21 +237,22 @@ class Scheduler:
             await asyncio.gather(*bindings)
 
     def _place(self, pod: Object, node: str) -> None:
-        self._load.place(pod.key, node, owner_of(pod))
+        self._load.place(pod.key, node, owner_of(pod), pod.spec)
         if anti_affinity(pod.spec):
             self._keepers.add(pod.key)
         self._reconsider()
 
     def _release(self, key: Key) -> None:
+        freed = bool(self._load.node_of(key))
         self._load.remove(key)
         self._keepers.discard(key)
-        self._reconsider()
+        self._reconsider(freed=freed)
 
-    def _reconsider(self) -> None:
-        """Other pods came or went: those that fitted nowhere because of others may fit now."""
+    def _reconsider(self, *, freed: bool = False) -> None:
+        """Other pods came or went: those that fitted nowhere because of others may fit now. freed: one went."""
         for stuck in list(self._stuck):
             pod = self._pods.get(stuck)
-            if pod is not None and (self._keepers or has_affinity(pod.spec)):
+            if pod is not None and (freed or self._keepers or has_affinity(pod.spec)):
                 del self._stuck[stuck]
                 self._retry(stuck)
 

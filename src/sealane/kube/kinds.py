@@ -70,6 +70,9 @@ DAEMONSET = Kind("apps", "v1", "DaemonSet", "daemonsets", True, ("ds",), ("all",
 JOB = Kind("batch", "v1", "Job", "jobs", True, (), ("all",))
 CRONJOB = Kind("batch", "v1", "CronJob", "cronjobs", True, ("cj",), ("all",))
 PODDISRUPTIONBUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", True, ("pdb",))
+HORIZONTALPODAUTOSCALER = Kind(
+    "autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True, ("hpa",), ("all",)
+)
 PERSISTENTVOLUME = Kind("", "v1", "PersistentVolume", "persistentvolumes", False, ("pv",))
 PERSISTENTVOLUMECLAIM = Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", True, ("pvc",))
 CONTROLLERREVISION = Kind("apps", "v1", "ControllerRevision", "controllerrevisions", subresources=())
@@ -151,7 +154,6 @@ LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases", subresources=())
 _STORED: tuple[Kind, ...] = (
     Kind("", "v1", "LimitRange", "limitranges", True, ("limits",), subresources=()),
     Kind("", "v1", "ResourceQuota", "resourcequotas", True, ("quota",)),
-    Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True, ("hpa",), ("all",)),
     Kind("autoscaling", "v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True, ("hpa",), ("all",)),
     Kind("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", False, subresources=()),
     Kind("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False, ("pc",), subresources=()),

@@ -10,6 +10,11 @@ def timestamp(now: float) -> str:
     return datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def micro_timestamp(now: float) -> str:
+    """Seconds since the epoch as a meta/v1 MicroTime."""
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def seconds(text: str | None) -> float:
     """A meta/v1 Time or MicroTime as seconds since the epoch; 0.0 when unset."""
     return datetime.fromisoformat(text).timestamp() if text else 0.0

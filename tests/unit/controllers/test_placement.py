@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from sealane.controllers.placement import obstacle
+from sealane.controllers.resources import requests_of
 from sealane.controllers.scheduler import Load, choose
 from sealane.kube.objects import Key, Object, Raw
+from sealane.kube.quantities import thousandths
 
 from .world import World, images, template, workload
 
@@ -39,6 +41,11 @@ MATCH = "node(s) didn't match Pod's node affinity/selector"
 GPU = {"key": "gpu", "value": "yes", "effect": "NoSchedule"}
 
 
+def one(cpu: str, **more: Any) -> dict[str, Any]:
+    """A container that asks for so much."""
+    return {"resources": {"requests": {"cpu": cpu}}, **more}
+
+
 @pytest.mark.parametrize(
     ("spec", "of", "expected"),
     [
@@ -46,13 +53,13 @@ GPU = {"key": "gpu", "value": "yes", "effect": "NoSchedule"}
         ({}, node(unschedulable=True), "node(s) were unschedulable"),
         ({"nodeSelector": {"disk": "ssd"}}, node(), MATCH),
         ({"nodeSelector": {"disk": "ssd"}}, node(labels={"disk": "ssd"}), ""),
-        ({}, node(taints=[GPU]), "node(s) had untolerated taint(s) {gpu: yes}"),
+        ({}, node(taints=[GPU]), "node(s) had untolerated taint {gpu: yes}"),
         ({}, node(taints=[{**GPU, "effect": "PreferNoSchedule"}]), ""),
         ({"tolerations": [{"key": "gpu", "value": "yes"}]}, node(taints=[GPU]), ""),
         (
             {"tolerations": [{"key": "gpu", "value": "no"}]},
             node(taints=[GPU]),
-            "node(s) had untolerated taint(s) {gpu: yes}",
+            "node(s) had untolerated taint {gpu: yes}",
         ),
         ({"tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}]}, node(taints=[GPU]), ""),
         ({"tolerations": [{"operator": "Exists"}]}, node(taints=[GPU], unschedulable=True), ""),
@@ -99,9 +106,70 @@ def test_why_nothing_fits() -> None:
     nodes = [node("node-1", taints=[GPU]), node("node-2", unschedulable=True), node("node-3", unschedulable=True)]
     assert choose(pod(), nodes, Load()) == (
         "",
-        "0/3 nodes are available: 1 node(s) had untolerated taint(s) {gpu: yes}, 2 node(s) were unschedulable.",
+        "0/3 nodes are available: 1 node(s) had untolerated taint {gpu: yes}, 2 node(s) were unschedulable. no new "
+        "claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.",
     )
     assert choose(pod(), [], Load()) == ("", "no nodes available to schedule pods")
+
+
+def roomy(name: str, **allocatable: str) -> Object:
+    return Object({**node(name).raw, "status": {"allocatable": {"pods": "10", **allocatable}}})
+
+
+def asking(**requests: str) -> Object:
+    return pod(containers=[{"name": "c", "resources": {"requests": requests}}])
+
+
+def test_pods_are_bound_by_what_nodes_have_left() -> None:
+    nodes = [roomy("node-1", cpu="2", memory="1Gi"), roomy("node-2", cpu="1", memory="1Gi")]
+    load = Load()
+    assert choose(asking(cpu="1500m"), nodes, load)[0] == "node-1"
+    load.place(Key("", "Pod", "shop", "big"), "node-1", "owner", asking(cpu="1500m").spec)
+    assert choose(asking(cpu="600m"), nodes, load)[0] == "node-2"
+    assert choose(asking(cpu="1.5", memory="2Gi"), nodes, load) == (
+        "",
+        "0/2 nodes are available: 2 Insufficient cpu, 2 Insufficient memory. no new claims to deallocate, preemption: "
+        "0/2 nodes are available: 2 No preemption victims found for incoming pod.",
+    )
+    load.remove(Key("", "Pod", "shop", "big"))
+    assert choose(asking(cpu="1500m"), nodes, load)[0] == "node-1"
+    assert "2 Insufficient nvidia.com/gpu" in choose(asking(**{"nvidia.com/gpu": "1"}), nodes, load)[1]
+    assert choose(pod(), [roomy("full", pods="0")], load)[1].startswith("0/1 nodes are available: 1 Too many pods.")
+
+
+def test_a_port_of_a_node_is_taken_once() -> None:
+    def on_port(**port: object) -> Object:
+        return pod(containers=[{"name": "c", "ports": [{"containerPort": 80, "hostPort": 8080, **port}]}])
+
+    nodes, load = [node("node-1")], Load()
+    load.place(Key("", "Pod", "shop", "first"), "node-1", "owner", on_port(hostIP="172.18.1.1").spec)
+    assert "1 node(s) didn't have free ports for the requested pod ports" in choose(on_port(), nodes, load)[1]
+    assert choose(on_port(hostIP="127.0.0.1"), nodes, load)[0] == "node-1"
+    assert choose(on_port(protocol="UDP"), nodes, load)[0] == "node-1"
+
+
+@pytest.mark.parametrize(
+    ("spec", "cpu"),
+    [
+        ({"containers": [{}]}, None),
+        ({"containers": [one("100m"), one("200m")]}, 300),
+        ({"containers": [one("100m")], "initContainers": [one("500m"), one("50m")]}, 500),
+        ({"containers": [one("100m")], "initContainers": [one("50m", restartPolicy="Always"), one("60m")]}, 150),
+        ({"containers": [one("100m")], "overhead": {"cpu": "10m"}}, 110),
+        ({"containers": [{"resources": {"limits": {"cpu": "1"}}}]}, 1000),
+        ({"containers": [one("100m")], "resources": {"requests": {"cpu": "2"}}}, 2000),
+    ],
+)
+def test_what_a_pod_asks_for(spec: dict[str, Any], cpu: int | None) -> None:
+    assert requests_of(spec).get("cpu") == cpu
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [("250m", 250), ("1", 1000), ("1.5Gi", 1610612736000), ("1e3", 10**6), ("1n", 1), (".5k", 500000)],
+)
+def test_amounts(text: str, amount: int) -> None:
+    assert thousandths(text) == amount
 
 
 # DaemonSets

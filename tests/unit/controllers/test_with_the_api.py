@@ -218,7 +218,8 @@ def test_what_cannot_be_placed_says_why_and_is_placed_when_it_can(plane: Plane) 
             messages = {(each.raw["reason"], each.raw["message"]) for each in events}
             assert (
                 "FailedScheduling",
-                "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.",
+                "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. no new claims to "
+                "deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
             ) in messages
             await running.client.patch(NODE, "", "node-1", {"metadata": {"labels": {"disk": "ssd"}}})
             await running.until(lambda: done(running, 1))
@@ -329,7 +330,7 @@ def test_pods_that_want_a_node_of_their_own_wait_for_one(plane: Plane) -> None:
             assert placed() == ["node-1", "node-2", "node-3"]
             (waiting,) = (pod for pod in running.all(POD) if not pod.spec.get("nodeName"))
             message = waiting.status["conditions"][0]["message"]
-            assert message == "0/3 nodes are available: 3 node(s) didn't match pod anti-affinity rules."
+            assert message.startswith("0/3 nodes are available: 3 node(s) didn't match pod anti-affinity rules. ")
             leaving = next(pod for pod in running.all(POD) if pod.spec.get("nodeName") == "node-2")
             await running.client.delete(POD, "shop", leaving.name)
             await running.until(lambda: running.cluster[POD].get(waiting.key).spec.get("nodeName") == "node-2")

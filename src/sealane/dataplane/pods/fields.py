@@ -5,21 +5,14 @@ Source: https://kubernetes.io/docs/concepts/workloads/pods/downward-api/
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 
+from sealane.dataplane.pods.machine import capacity
 from sealane.kube.objects import Object, Raw
+from sealane.kube.quantities import thousandths
 
 _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
-_QUANTITY = re.compile(r"([0-9.]+)(m|[kMGTPE]|[KMGTPE]i)?")
-_FACTORS = {"": 1.0, "m": 1e-3, "k": 1e3} | {
-    unit + binary: (1024.0 if binary else 1000.0) ** power
-    for power, unit in enumerate("KMGTPE", 1)
-    for binary in ("", "i")
-}
-NODE_CPU, NODE_MEMORY = "2", "8Gi"
-"""What a container without limits is told: the node's capacity, as the nodes here declare it."""
 
 
 class UnknownField(Exception):
@@ -69,15 +62,10 @@ def resource_field(container: Raw, resource: str, divisor: str) -> str:
         raise UnknownField(f"the downward API has no resource {resource}")
     resources = container.get("resources") or {}
     value = (resources.get(kind) or {}).get(name)
-    if value is None:
-        value = {"cpu": NODE_CPU, "memory": NODE_MEMORY}.get(name, "0") if kind == "limits" else "0"
-    unit = quantity(divisor) if divisor not in ("", "0") else 1.0
-    return str(math.ceil(quantity(str(value)) / unit - 1e-9))
-
-
-def quantity(text: str) -> float:
-    """ "100m" → 0.1, "64Mi" → 67108864. Raises UnknownField for what is no quantity."""
-    match = _QUANTITY.fullmatch(text)
-    if match is None:
-        raise UnknownField(f"{text!r} is no quantity")
-    return float(match[1]) * _FACTORS[match[2] or ""]
+    if value is None:  # no limit but that of the node
+        value = capacity().get(name, "0") if kind == "limits" else "0"
+    try:
+        unit = thousandths(divisor) if divisor not in ("", "0") else 1000
+        return str(-(-thousandths(str(value)) // unit))
+    except ValueError as error:
+        raise UnknownField(str(error)) from None

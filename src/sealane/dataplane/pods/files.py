@@ -11,7 +11,7 @@ import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sealane.dataplane.pods.fields import pod_field
+from sealane.dataplane.pods.fields import pod_field, resource_field
 from sealane.dataplane.pods.tokens import Token, Wanted, wanted
 from sealane.kube.objects import Object, Raw
 from sealane.network.addresses import CLUSTER_DOMAIN
@@ -160,4 +160,11 @@ def _downward(source: Raw, refs: References, mode: int) -> Iterator[File]:
     for item in source.get("items") or ():
         if "fieldRef" in item:
             value = pod_field(refs.pod, item["fieldRef"]["fieldPath"], refs.ips, refs.node_ips)
-            yield File(item["path"], value.encode(), item.get("mode") or mode)
+        elif "resourceFieldRef" in item:
+            wanted = item["resourceFieldRef"]
+            containers = refs.pod.spec.get("containers") or ()
+            container: Raw = next((one for one in containers if one["name"] == wanted.get("containerName")), {})
+            value = resource_field(container, wanted["resource"], str(wanted.get("divisor") or "1"))
+        else:
+            continue
+        yield File(item["path"], value.encode(), item.get("mode") or mode)

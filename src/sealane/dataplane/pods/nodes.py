@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
+import contextlib
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.linux.topology import NodeLinks
 from sealane.dataplane.pods.addresses import PodAddresses
+from sealane.dataplane.pods.machine import capacity
 from sealane.kube.client import ApiError, Client
-from sealane.kube.kinds import NODE
+from sealane.kube.kinds import LEASE, NODE
 from sealane.kube.objects import Raw
-from sealane.kube.times import timestamp
+from sealane.kube.times import micro_timestamp, timestamp
 from sealane.network.addresses import NodePlan
 
 MAX_PODS = PodAddresses.LAST - PodAddresses.FIRST + 1
@@ -45,6 +48,48 @@ async def open_node(run_dir: Path, plan: NodePlan, thread: NamespaceThread) -> N
     return Node(plan, thread, links, PodAddresses(plan))
 
 
+LEASE_SECONDS, RENEW_SECONDS = 40, 10
+"""How long a node is taken to live without a word, and how often it says that it does, as kubelets do."""
+FIRST_SECONDS = 2.0
+LEASES = "kube-node-lease"
+
+
+def lease_object(node: str, uid: str, now: float) -> Raw:
+    """The Lease with which a node says that it lives.
+
+    Source: https://kubernetes.io/docs/concepts/architecture/leases/#node-heart-beats
+    """
+    reference = {"apiVersion": NODE.api_version, "kind": NODE.kind, "name": node, "uid": uid}
+    return {
+        "apiVersion": LEASE.api_version,
+        "kind": LEASE.kind,
+        "metadata": {"name": node, "namespace": LEASES, "ownerReferences": [reference]},
+        "spec": {"holderIdentity": node, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": micro_timestamp(now)},
+    }
+
+
+async def renew(client: Client, node: str) -> None:
+    """Raises ApiError or OSError."""
+    now = time.time()
+    try:
+        await client.patch(LEASE, LEASES, node, {"spec": {"renewTime": micro_timestamp(now)}})
+    except ApiError as error:
+        if error.code != 404:
+            raise
+        uid = (await client.get(NODE, "", node)).uid
+        await client.create(LEASE, lease_object(node, uid, now))
+
+
+async def heartbeat(client: Client, nodes: Sequence[str]) -> None:
+    """Renews the Leases of the nodes until cancelled. It begins when the hurry of a start is over."""
+    await asyncio.sleep(FIRST_SECONDS)
+    while True:
+        for node in nodes:
+            with contextlib.suppress(ApiError, OSError):
+                await renew(client, node)
+        await asyncio.sleep(RENEW_SECONDS)
+
+
 async def register(client: Client, plan: NodePlan) -> None:
     """Creates the Node object, or takes over the one that is there (its labels and spec stay)."""
     raw = node_object(plan, time.time())
@@ -60,12 +105,7 @@ async def register(client: Client, plan: NodePlan) -> None:
 def node_object(plan: NodePlan, now: float) -> Raw:
     """The whole Node. Pure but for the facts of this machine."""
     arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    resources = {
-        "cpu": str(os.cpu_count() or 1),
-        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 1024}Ki",
-        "pods": str(MAX_PODS),
-        "ephemeral-storage": "64Gi",
-    }
+    resources = {**capacity(), "pods": str(MAX_PODS)}
     addresses = [{"type": "InternalIP", "address": str(address)} for address in plan.addresses]
     labels = {
         "kubernetes.io/hostname": plan.name,

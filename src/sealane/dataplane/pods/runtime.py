@@ -13,7 +13,7 @@ from sealane.dataplane.linux.handoff import Giver
 from sealane.dataplane.linux.limits import raise_file_limit
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.pods.metering import AGENT, Meter
-from sealane.dataplane.pods.nodes import Node, open_node, register
+from sealane.dataplane.pods.nodes import Node, heartbeat, open_node, register
 from sealane.dataplane.pods.shell import PodShell
 from sealane.dataplane.pods.spawning import Spawner
 from sealane.dataplane.pods.status import difference
@@ -113,6 +113,7 @@ class PodRuntime:
         unsubscribe = self.around.sources.pods.subscribe(self._receive)
         self.ready.set()
         self._task(self._complete(set(self._shells)), "complete")
+        self._task(heartbeat(self.around.client, list(self._plans)), "heartbeat")
         try:
             while True:
                 await self._wake.wait()

@@ -1,7 +1,9 @@
 """The standard streams of a container's program: what it prints goes to its log and to whoever is attached, and what
 they send goes to it.
 
-With `tty` all of them are one terminal. `stdin` without `stdinOnce` stays open for the next who attaches.
+With `tty` all of them are one terminal. `stdin` without `stdinOnce` stays open for the next who attaches. Where only
+one can attach (stdinOnce), they also see what was printed before they came: `kubectl run -i` of a program that says
+something at once would else show nothing.
 Source: `stdin`, `stdinOnce` and `tty` of Container in the API reference.
 """
 
@@ -40,6 +42,7 @@ class Stdio:
         self._attached: set[Attachment] = set()
         self._reading: dict[int, Literal["stdout", "stderr"]] = {}  # our ends for output
         self._finished = asyncio.Event()
+        self._early: list[tuple[str, bytes]] | None = [] if stdin and once else None
         self._input = -1  # our end of its stdin
         theirs: list[int] = []
         if tty:
@@ -96,6 +99,9 @@ class Stdio:
         types: it has input.
         """
         attachment = Attachment(self, fds, types and self.takes_input)
+        for stream, data in self._early or ():
+            attachment.show(stream, data)
+        self._early = None
         self._attached.add(attachment)
         return attachment
 
@@ -122,6 +128,10 @@ class Stdio:
         stream = self._reading[fd]
         with contextlib.suppress(OSError):  # a full disk must not end the program
             os.write(self._log, encode(data, stream, time.time_ns()))
+        if self._early is not None:
+            self._early.append((stream, data))
+            if sum(len(each) for _, each in self._early) > _HELD:
+                self._early = None  # the log has it
         for attachment in self._attached:
             attachment.show(stream, data)
         if any(attachment.is_full for attachment in self._attached):
