@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sealane.testing.cluster import Done, run
+from sealane.testing.cluster import Cluster, Done, eventually, run
 
 
 @pytest.fixture
@@ -47,4 +49,24 @@ def test_signals_reach_the_command_and_the_cluster_stops(home: dict[str, str], t
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (9, b"got it\n")
     assert b"sealane" not in err  # the shell may say "Terminated" about its own sleep
+    assert not list(tmp_path.glob("home/*"))
+
+
+def test_a_run_that_is_killed_takes_its_cluster_with_it(home: dict[str, str], tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    argv = [sys.executable, "-m", "sealane", "run", "--nodes", "1", "--dns-upstream", "none", "--"]
+    script = f"touch {told}; exec sleep 1000"
+    process = subprocess.Popen([*argv, "sh", "-c", script], env={**os.environ, **home}, stderr=subprocess.DEVNULL)
+    eventually(told.exists, seconds=30)
+    process.kill()
+    process.wait()
+    eventually(lambda: not list(tmp_path.glob("home/*")), seconds=20)
+
+
+def test_a_supervisor_that_was_stopped_is_woken_to_end(home: dict[str, str], tmp_path: Path) -> None:
+    cluster = Cluster.start("stopped", nodes=1, env=home)
+    record = json.loads((tmp_path / "home/stopped/cluster.json").read_text())
+    pid = next(one["pid"] for one in record["processes"] if one["role"] == "supervisor")
+    os.kill(pid, signal.SIGSTOP)
+    cluster.stop()
     assert not list(tmp_path.glob("home/*"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -28,11 +29,15 @@ def split(arguments: list[str], command_line: list[str]) -> tuple[list[str], lis
 def _run(arguments: list[str], options: UpOptions, name: str) -> int:
     paths, command = split(arguments, sys.argv)
     chosen = name or f"run-{os.getpid()}"
-    with terminable():
+    with terminable(), contextlib.ExitStack() as until_stopped:
         try:
             with progress(True) as say:
                 folder, code = bring_up(paths, options, chosen, say)
-            return outside(folder, command) if code == OK else code
+            if code != OK:
+                return code
+            if not name:
+                until_stopped.enter_context(lifecycle.own(folder))  # it ends with us, also when we are killed
+            return outside(folder, command)
         finally:
             if not name:
                 mine = state.folder(chosen)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sealane.cluster.state import Folder, Options, Process, Record, start_time
 from sealane.cluster.supervisor import PR_SET_NAME, Supervisor
+from sealane.dataplane.linux import libc
 from sealane.dataplane.linux.privileges import Unsupported
 
 
@@ -48,7 +49,11 @@ def _run(folder: Folder, options: Options) -> None:
     )
     folder.write(record)
     plan = roles.prepare(folder, options, api)
-    Supervisor(folder, record, plan).run()
+    supervisor = Supervisor(folder, record, plan)
+    supervisor.run()
+    if supervisor.abandoned:
+        libc.unmount(str(folder.run))
+        folder.remove()
 
 
 def _api_socket(port: int) -> socket.socket:

@@ -77,6 +77,8 @@ def _stuck(folder: Folder) -> StateError:
 
 def _end(folder: Folder, supervisor: Process) -> None:
     """Asks the supervisor to stop, by its socket or, where that is gone, by a signal; kills it when it hangs."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(supervisor.pid, signal.SIGCONT)  # who was stopped cannot hear
     if listening(folder) is not None:
         with contextlib.suppress(StartError):
             _ask(folder, "down", 8.0)
@@ -105,6 +107,18 @@ def wait(folder: Folder, seconds: float = 30.0) -> None:
     answer = _ask(folder, "wait", seconds)
     if not answer.get("ok"):
         raise StartError(str(answer.get("error") or f"the supervisor ended; see {folder.logs}"))
+
+
+def own(folder: Folder) -> socket.socket:
+    """Makes a running cluster ours: it ends when the socket is closed, however that comes about. Raises StartError."""
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.connect(bytes(folder.supervisor_socket))
+        sock.sendall(json.dumps({"op": "own"}).encode() + b"\n")
+    except OSError as error:
+        sock.close()
+        raise StartError(f"the supervisor ended ({error}); see {folder.logs / 'supervisor.log'}") from None
+    return sock
 
 
 def stop(folder: Folder, *, keep: bool = False) -> bool:

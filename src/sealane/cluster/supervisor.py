@@ -7,7 +7,8 @@ once before the first fork, so they share those pages. Children die with it (PR_
 namespace: after a `kill -9` of everything, only the state folder is left.
 
 Control socket (`supervisor.sock`, newline-delimited JSON): {"op": "wait"} answers when every process is ready,
-{"op": "down"} stops everything and answers just before the supervisor ends.
+{"op": "down"} stops everything and answers just before the supervisor ends. After {"op": "own"} the cluster lives as
+long as that connection: when it closes, also because its owner was killed, everything stops and the folder goes.
 """
 
 from __future__ import annotations
@@ -104,6 +105,7 @@ class Caller:
     sock: socket.socket
     buffer: bytes = b""
     waiting: bool = False
+    owns: bool = False
 
 
 @dataclass
@@ -114,6 +116,8 @@ class Supervisor:
     children: dict[str, Child] = field(default_factory=dict)
     callers: dict[int, Caller] = field(default_factory=dict)
     stopping: bool = False
+    abandoned: bool = False
+    """Its owner has gone: nobody will ask for its folder."""
     failure: str = ""
 
     def run(self) -> None:
@@ -347,6 +351,8 @@ class Supervisor:
         except OSError:
             data = b""
         if not data:
+            if caller.owns and not self.stopping:
+                self.stopping = self.abandoned = True
             self.callers.pop(caller.sock.fileno(), None)
             self.selector.unregister(caller.sock)
             caller.sock.close()
@@ -361,6 +367,8 @@ class Supervisor:
                 caller.waiting = True
                 self._write_record()  # whoever asks can read it, also when the last one was damaged
                 self._answer_waiting()
+            elif op == "own":
+                caller.owns = True
             elif op == "down":
                 self.stopping = True
             else:
