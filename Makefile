@@ -37,7 +37,10 @@ agree: setup ## random clusters: what the model says against what packets do
 crash: setup ## kill -9 at random moments during 10,000 writes: nothing acknowledged may be lost (SQLite, and etcd if it is here)
 	$(BIN)/python tests/cluster/crash_lab.py 10000
 
+fuzz: setup ## 10,000 mutated objects and requests: never a 5xx, never a hang, always a Status with a reason
+	$(BIN)/python tests/cluster/fuzz_lab.py 10000
+
 bench: setup ## every performance claim, measured on this machine
 	$(BIN)/python -m benchmarks
 
-.PHONY: help setup demo test test-all check crash bench
+.PHONY: help setup demo test test-all check agree crash fuzz bench

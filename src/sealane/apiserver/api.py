@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from sealane.apiserver import errors, listing, plugins
+from sealane.apiserver import errors, plugins
 from sealane.apiserver.access.rbac import Authorizer
 from sealane.apiserver.access.signing import Authority, Signing
 from sealane.apiserver.access.tokens import AccountTokens
@@ -24,18 +24,18 @@ from sealane.apiserver.contents import Contents
 from sealane.apiserver.conversion import in_version
 from sealane.apiserver.deletion import PLAIN, Deletion, check_preconditions, finished, marked
 from sealane.apiserver.gc import Collector
-from sealane.apiserver.listing import EVERYTHING, ListOptions, Page
+from sealane.apiserver.listing import EVERYTHING, ListOptions
 from sealane.apiserver.logs import LogReader
 from sealane.apiserver.metadata import check_envelope, timestamp
 from sealane.apiserver.preparing import MADE_BY_UPDATE, Preparation
 from sealane.apiserver.ranges import Ranges
+from sealane.apiserver.reading import Reader, converted, shown
 from sealane.apiserver.resources import DEFINITIONS, Resources, Served
-from sealane.apiserver.selection import Selection, select
 from sealane.apiserver.states import born, new_metadata
 from sealane.apiserver.store import Address, Event, Store, Stored, encode
 from sealane.apiserver.streams.pods import Streams
-from sealane.apiserver.subresources import bound, scale_of
-from sealane.apiserver.watch import Hub, Watch
+from sealane.apiserver.subresources import bound
+from sealane.apiserver.watch import Hub
 from sealane.apiserver.webhooks.calls import Caller, OpenSocket
 from sealane.apiserver.webhooks.dispatch import Webhooks
 from sealane.kube import kinds
@@ -74,13 +74,16 @@ class Api:
         self.authorizer = Authorizer(store)
         self.resources = Resources()
         self.hub = Hub(store)
+        reader = Reader(store, self.resources, self.hub)
+        self.get, self.list, self.page, self.watch = reader.get, reader.list, reader.page, reader.watch
+        self.check_selectors = reader.selection
         for crd in store.items(DEFINITIONS):
             self._define(crd.object, None)
         self.webhooks = Webhooks(store, Caller(store, open_socket), _completed)
         steps = Steps(plugins.steps(store, self.authorizer, self.resources), self.webhooks)
         self.admission = Admission(store, steps, self.resources.names)
         store.subscribe(self._committed)
-        self._preparation = Preparation(store, self.admission, self.converted)
+        self._preparation = Preparation(store, self.admission, converted)
         self._collector = Collector(self)
         self._contents = Contents(self)
         self._ranges = Ranges(self)
@@ -91,93 +94,6 @@ class Api:
             self._collector.wake()
             self._contents.wake()
             self._ranges.wake()
-
-    # Reading
-
-    async def get(
-        self, kind: Kind, namespace: str, name: str, *, subresource: str = "", not_older_than: int = 0
-    ) -> Stored:
-        """Raises ApiError 404, and 504 when the version `not_older_than` does not come in time."""
-        served = self.resources.of(kind)
-        await self._reached(not_older_than)
-        found = self.store.get(served.resource, namespace if kind.namespaced else "", name)
-        if found is None:
-            raise errors.not_found(kind, name)
-        return self._shown(served, found, subresource)
-
-    def list(
-        self, kind: Kind, namespace: str | None = None, *, labels: str = "", fields: str = ""
-    ) -> tuple[Sequence[Stored], int]:
-        """The objects in the order of namespace and name, and the resourceVersion of this state."""
-        served = self.resources.of(kind)
-        selection = self.selection(kind, namespace, labels, fields)
-        items = self.store.items(served.resource, selection.namespace)
-        if selection.narrow:
-            items = (item for item in items if selection.matches(item.object))
-        return self._converted(served, list(items)), self.store.version
-
-    async def page(
-        self,
-        kind: Kind,
-        namespace: str | None,
-        options: ListOptions,
-        *,
-        labels: str = "",
-        fields: str = "",
-    ) -> Page:
-        """The objects that `options` ask for. Raises ApiError 400, 410 or 504 as `listing` says."""
-        served = self.resources.of(kind)
-        selection = self.selection(kind, namespace, labels, fields)
-        version, _ = listing.wanted_version(options)
-        await self._reached(options.number if version == listing.LATEST else version)
-        found = listing.page(self.store, served.resource, selection, options)
-        return found._replace(items=self._converted(served, found.items))
-
-    async def _reached(self, version: int) -> None:
-        if version > self.store.version and not await self.store.reached(version):
-            raise listing.too_large(version, self.store.version)
-
-    def selection(self, kind: Kind, namespace: str | None, labels: str, fields: str) -> Selection:
-        """Raises ApiError 400."""
-        return select(kind, namespace, labels, fields, self.resources.of(kind).selectable)
-
-    def _converted(self, served: Served, items: Sequence[Stored]) -> Sequence[Stored]:
-        if served.kind == served.storage and not served.since:
-            return items
-        return [self.converted(served, item) for item in items]
-
-    def watch(
-        self,
-        kind: Kind,
-        namespace: str | None = None,
-        *,
-        resource_version: int,
-        labels: str = "",
-        fields: str = "",
-    ) -> Watch:
-        """Raises ApiError 410 when resource_version is too old."""
-        served = self.resources.of(kind)
-        return self.hub.watch(served.resource, self.selection(kind, namespace, labels, fields), resource_version)
-
-    @staticmethod
-    def converted(served: Served, stored: Stored) -> Stored:
-        """In the version that was asked for.
-
-        An object from before its definition changed also gets the defaults of today.
-        """
-        raw = stored.object.raw
-        raw = in_version(raw, served.kind.api_version)
-        if stored.version <= served.since:
-            from sealane.apiserver import custom
-
-            raw = custom.defaulted(served, raw)
-        return stored if raw is stored.object.raw else Stored(stored.version, Object(raw), encode(raw))
-
-    def _shown(self, served: Served, stored: Stored, subresource: str) -> Stored:
-        if subresource == "scale":
-            scale = scale_of(stored.object.raw, served.scale)
-            return Stored(stored.version, Object(scale), encode(scale))
-        return self.converted(served, stored)
 
     # Writing
 
@@ -333,9 +249,9 @@ class Api:
             raise
         if new == before:
             await self.store.flush()  # it may still wait for its commit
-            return self._shown(served, old, subresource)
+            return shown(served, old, subresource)
         stored = await self._put(served, address, old, new, options)
-        return self._shown(served, stored, subresource)
+        return shown(served, stored, subresource)
 
     async def _put(self, served: Served, address: Address, old: Stored | None, raw: Raw, options: Write) -> Stored:
         raw = in_version(raw, served.storage.api_version)
@@ -349,7 +265,7 @@ class Api:
             if old is None and served.kind == kinds.NAMESPACE:
                 self._furnish(address.name)
             await self.store.flush()
-        return self.converted(served, stored)
+        return converted(served, stored)
 
     def _furnish(self, namespace: str) -> None:
         """What every namespace holds comes with it in one commit."""
@@ -370,7 +286,7 @@ class Api:
             )
         finally:
             await self.store.flush()
-        return self.converted(served, stored), gone
+        return converted(served, stored), gone
 
     async def _delete(self, served: Served, address: Address, options: Deletion) -> tuple[Stored, bool]:
         """The same, up to the commit: it waits for webhooks only."""
@@ -395,7 +311,7 @@ class Api:
         if served.kind == kinds.NAMESPACE and address.name in _IMMORTAL:
             raise errors.forbidden(served.kind, address.name, "this namespace may not be deleted")
         check_preconditions(served.kind, old.object, options)
-        self.admission.delete(served, self.converted(served, old).object.raw, write)
+        self.admission.delete(served, converted(served, old).object.raw, write)
         return old
 
     async def delete_collection(

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from sealane.apiserver.api import Api
 from sealane.apiserver.deletion import Deletion
+from sealane.apiserver.reading import converted
 from sealane.kube.client import ObjectList, PatchType, WatchEvent, binding
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object, Raw
@@ -44,7 +45,7 @@ class LocalClient:
             async with aclosing(watch.batches()) as stream:
                 async for batches in stream:
                     yield [
-                        WatchEvent(seen.type, self._api.converted(served, seen.stored).object)
+                        WatchEvent(seen.type, converted(served, seen.stored).object)
                         for batch in batches
                         for seen in batch.seen(watch.selection)
                     ]

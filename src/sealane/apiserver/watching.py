@@ -16,6 +16,7 @@ from aiohttp import web
 from sealane.apiserver import listing, render, streaming
 from sealane.apiserver.api import Api
 from sealane.apiserver.listing import ListOptions
+from sealane.apiserver.reading import converted
 from sealane.apiserver.render import Form
 from sealane.apiserver.resources import Served
 from sealane.apiserver.watch import Encoding, Seen, Watch
@@ -42,8 +43,8 @@ async def serve(
     response.enable_chunked_encoding()
     version = options.number
     initial = options.initial_events is True or (options.initial_events is None and version == 0)
-    api.selection(served.kind, namespace, labels, fields)  # refused before anything is said
-    encoding = render.watch_line(form, served, api.converted)
+    api.check_selectors(served.kind, namespace, labels, fields)  # refused before anything is said
+    encoding = render.watch_line(form, served, converted)
     watch: Watch | None = None
     try:
         try:
