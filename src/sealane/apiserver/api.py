@@ -206,6 +206,7 @@ class Api:
 
         address = Address(served.resource, namespace if kind.namespaced else "", name)
         if self.store.head(*address) is None and not subresource:
+            self.authorizer.check_create(options.user, served.kind, address.namespace, name)
             if metadata.get("resourceVersion"):
                 raise errors.conflict(kind, name, "the object to apply to does not exist")
             return await self.create(kind, namespace, applied_to(None), options, applies=True), True

@@ -188,6 +188,30 @@ def test_a_role_allows_what_it_says_where_it_says(tmp_path: Path) -> None:
     asyncio.run(talk())
 
 
+def test_applying_what_is_not_there_is_creating_it(tmp_path: Path) -> None:
+    async def talk() -> None:
+        async with asking(tmp_path) as asker:
+            rule = {"verbs": ["patch"], "apiGroups": [""], "resources": ["configmaps"]}
+            await asker.bind("bob", [rule], "default")
+            config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}
+            arguments = (
+                "PATCH",
+                "/api/v1/namespaces/default/configmaps/c?fieldManager=m",
+                "",
+                config,
+                "application/apply-patch+yaml",
+            )
+            assert await asker.message(*arguments, Impersonate_User="bob") == (
+                403,
+                'configmaps "c" is forbidden: User "bob" cannot create resource "configmaps" in API group "" in the '
+                'namespace "default"',
+            )
+            assert (await asker.ask(*arguments))[0] == 201
+            assert (await asker.ask(*arguments, Impersonate_User="bob"))[0] == 200
+
+    asyncio.run(talk())
+
+
 def test_a_binding_to_a_role_that_is_not_there_says_so(tmp_path: Path) -> None:
     async def talk() -> None:
         async with asking(tmp_path) as asker:

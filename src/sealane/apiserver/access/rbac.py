@@ -81,6 +81,11 @@ class Authorizer:
         if not decision.allowed:
             raise not_allowed(action, decision.reason)
 
+    def check_create(self, user: User, kind: Kind, namespace: str, name: str) -> None:
+        """Raises ApiError 403 for who may patch, and not create, an object that an apply would make."""
+        if not user.is_master:
+            self.check(Action(user, "create", kind.group, kind.version, kind.plural, "", namespace, name))
+
     def rules(self, user: User, namespace: str) -> tuple[list[Rule], str]:
         """Every rule that `user` has in `namespace` ("": at the cluster's scope), and which roles are missing."""
         if user.is_master:
