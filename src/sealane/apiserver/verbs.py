@@ -22,6 +22,7 @@ from sealane.apiserver.requests import Target, body_of, object_in
 from sealane.apiserver.resources import Served
 from sealane.apiserver.store import Stored
 from sealane.apiserver.streams import commands, ports
+from sealane.kube import kinds
 from sealane.kube.client import ApiError, PatchType
 from sealane.kube.objects import Object, Raw
 
@@ -129,7 +130,7 @@ class Verbs:
     async def _delete(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         options = deletion_options(request, await body_of(request))
         stored, gone = await self._api.delete(served.kind, target.namespace or "", target.name, options)
-        if not gone:
+        if not gone or served.resource in _SHOWN_WHEN_DELETED:
             return await _object(request, PLAIN, served, stored)
         details = {"name": target.name, "kind": served.kind.plural, "uid": stored.object.uid}
         if served.kind.group:
@@ -267,6 +268,20 @@ def container_of(pod: Object, asked: str) -> str:
     if asked not in containers + every:
         raise errors.bad_request(f"container {asked} is not valid for pod {pod.name}")
     return asked
+
+
+_SHOWN_WHEN_DELETED = frozenset(
+    (kind.group, kind.plural)
+    for kind in (
+        kinds.PERSISTENTVOLUME,
+        kinds.PERSISTENTVOLUMECLAIM,
+        kinds.POD,
+        kinds.SERVICE,
+        kinds.SERVICEACCOUNT,
+    )
+) | {("", "resourcequotas"), ("storage.k8s.io", "storageclasses")}
+"""Kinds whose last state is the answer to DELETE, where others get a Status: ReturnDeletedObject in
+k8s.io/kubernetes/pkg/registry. Typed clients rely on it."""
 
 
 def _success(code: int, details: Raw | None = None) -> web.Response:

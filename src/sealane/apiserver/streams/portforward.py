@@ -108,6 +108,12 @@ class PortChannels:
     def __init__(self, subprotocol: str, ports: Sequence[int]) -> None:
         self._subprotocol = subprotocol
         self._ports = ports
+        self._ended = 0
+
+    @property
+    def is_over(self) -> bool:
+        """All its connections have ended: there is no message that says so, only the end of the conversation."""
+        return self._ended == len(self._ports)
 
     def begin(self) -> Iterator[Event]:
         for index, port in enumerate(self._ports):
@@ -125,6 +131,7 @@ class PortChannels:
         return channels.message(self._subprotocol, 2 * id_, data)
 
     def finish(self, id_: int, problem: str) -> list[bytes]:
+        self._ended += 1
         return [channels.message(self._subprotocol, 2 * id_ + 1, problem.encode())] if problem else []
 
 

@@ -25,8 +25,9 @@ async def serve(request: web.BaseRequest, streams: Streams, pod: Object) -> web.
         raise errors.bad_request(f'unable to parse "{wrong}" as a port')
     transport = await upgraded(request, [TUNNEL, *CHANNELS] if ports else [TUNNEL], SPDY_VERSIONS)
     conversation: portforward.Conversation = portforward.Pairs()
-    if isinstance(transport, WebSocket) and transport.protocol in CHANNELS:
-        conversation = portforward.PortChannels(transport.protocol, numbers)
+    if isinstance(transport, WebSocket) and transport.protocol != TUNNEL:
+        # A client that names no protocol speaks the first of the old ones, as with kube-apiserver.
+        conversation = portforward.PortChannels(transport.protocol or CHANNELS[0], numbers)
     with contextlib.suppress(ConnectionError):
         await _Forwarding(transport, conversation, streams, pod).run()
     return transport.response
@@ -100,6 +101,8 @@ class _Forwarding:
         with contextlib.suppress(ConnectionError):
             for data in self._conversation.finish(id_, problem):
                 await self._transport.send(data)
+            if isinstance(self._conversation, portforward.PortChannels) and self._conversation.is_over:
+                await self._transport.close()
 
 
 async def _deliver(connection: _Connection, data: bytes, end: bool) -> None:
