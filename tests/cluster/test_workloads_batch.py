@@ -130,3 +130,36 @@ def test_a_budget_holds_a_drain_up_until_it_allows_it(sealane: Cluster) -> None:
     assert all(pod["spec"]["nodeName"] != node for pod in web if "deletionTimestamp" not in pod["metadata"])
     sealane.kubectl("uncordon", node).check()
     assert "unschedulable" not in sealane.get("node", node, "")["spec"]
+
+
+KEEPS = """
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  serviceName: db
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+      - name: c
+        image: busybox
+        command: [sh, -c, 'echo run >> /data/runs; wc -l < /data/runs; sleep 1000']
+        volumeMounts: [{name: data, mountPath: /data}]
+  volumeClaimTemplates:
+  - metadata: {name: data}
+    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+"""
+
+
+def test_what_a_statefulset_writes_outlives_its_pod(sealane: Cluster) -> None:
+    sealane.apply(KEEPS)
+    claim = sealane.kubectl("get", "pvc", "data-db-0").check().out.splitlines()[1].split()
+    assert (claim[1], claim[3], claim[4]) == ("Bound", "1Gi", "RWO")
+    eventually(lambda: sealane.kubectl("logs", "db-0").check().out.strip() == "1")
+    before = sealane.get("pod", "db-0", "default")["metadata"]["uid"]
+    sealane.kubectl("delete", "pod", "db-0").check()
+    eventually(lambda: sealane.kubectl("get", "pod", "db-0", "-o", "jsonpath={.metadata.uid}").out not in ("", before))
+    eventually(lambda: sealane.kubectl("logs", "db-0").out.strip() == "2")

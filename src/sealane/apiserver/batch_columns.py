@@ -1,4 +1,4 @@
-"""What `kubectl get` shows of Jobs, CronJobs and HorizontalPodAutoscalers.
+"""What `kubectl get` shows of Jobs, CronJobs, HorizontalPodAutoscalers and volumes.
 
 Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go (printJob, printCronJob, formatHPAMetrics).
 """
@@ -58,3 +58,16 @@ def scaling_targets(raw: Raw) -> str:
         shown.append(f"{name}: <unknown>/{wanted}" if name else f"<unknown>/{wanted}")
     more = f" + {len(shown) - 2} more..." if len(shown) > 2 else ""
     return ", ".join(shown[:2]) + more or "<none>"
+
+
+_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
+
+
+def access_modes(modes: object) -> str:
+    given = modes if isinstance(modes, list) else []
+    return ",".join(short for mode, short in _MODES.items() if mode in given)
+
+
+def claimed_by(raw: Raw) -> str:
+    reference = (raw.get("spec") or {}).get("claimRef") or {}
+    return f"{reference.get('namespace', '')}/{reference.get('name', '')}" if reference else ""

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from sealane.apiserver.access_columns import request_condition, requested_duration, role_of, subjects
 from sealane.apiserver.batch_columns import (
+    access_modes,
+    claimed_by,
     job_completions,
     job_duration,
     job_status,
@@ -382,6 +384,30 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         number("MaxPods", "spec", "maxReplicas"),
         number("Replicas", "status", "currentReplicas"),
         AGE,
+    ),
+    kinds.PERSISTENTVOLUMECLAIM: (
+        NAME,
+        text("Status", "status", "phase", absent=""),
+        text("Volume", "spec", "volumeName", absent=""),
+        text("Capacity", "status", "capacity", "storage", absent=""),
+        shown("Access Modes", lambda raw: access_modes(_status(raw).get("accessModes"))),
+        text("StorageClass", "spec", "storageClassName", absent=""),
+        text("VolumeAttributesClass", "spec", "volumeAttributesClassName", absent="<unset>"),
+        AGE,
+        text("VolumeMode", "spec", "volumeMode", wide=True, absent="<unset>"),
+    ),
+    kinds.PERSISTENTVOLUME: (
+        NAME,
+        text("Capacity", "spec", "capacity", "storage", absent=""),
+        shown("Access Modes", lambda raw: access_modes(_spec(raw).get("accessModes"))),
+        text("Reclaim Policy", "spec", "persistentVolumeReclaimPolicy", absent=""),
+        text("Status", "status", "phase", absent=""),
+        shown("Claim", claimed_by),
+        text("StorageClass", "spec", "storageClassName", absent=""),
+        text("VolumeAttributesClass", "spec", "volumeAttributesClassName", absent="<unset>"),
+        text("Reason", "status", "reason", absent=""),
+        AGE,
+        text("VolumeMode", "spec", "volumeMode", wide=True, absent="<unset>"),
     ),
     kinds.PODDISRUPTIONBUDGET: (
         NAME,

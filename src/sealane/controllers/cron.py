@@ -6,7 +6,6 @@ github.com/robfig/cron/v3: five fields with lists, ranges, steps, names and ?, t
 
 from __future__ import annotations
 
-import calendar
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +20,9 @@ _WORDS = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_MONTHS = {calendar.month_abbr[number].lower(): number for number in range(1, 13)}
-_DAYS = {calendar.day_abbr[number - 1].lower(): number for number in range(7)}
+_YEAR = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = {name: number for number, name in enumerate(_YEAR, 1)}
+_DAYS = {name: number for number, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat"))}
 _FIELDS: Sequence[tuple[str, int, int, Mapping[str, int]]] = (
     ("minute", 0, 59, {}),
     ("hour", 0, 23, {}),

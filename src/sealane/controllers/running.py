@@ -13,11 +13,13 @@ from sealane.controllers.pods import facts_of
 from sealane.controllers.reconciler import Reconciler
 from sealane.controllers.scheduler import Scheduler
 from sealane.controllers.workloads import (
+    claim_controller,
     daemonset_controller,
     deployment_controller,
     loadbalancer_controller,
     replicaset_controller,
     statefulset_controller,
+    volume_controller,
 )
 from sealane.kube.client import Client
 from sealane.kube.kinds import (
@@ -30,6 +32,8 @@ from sealane.kube.kinds import (
     JOB,
     NAMESPACE,
     NODE,
+    PERSISTENTVOLUME,
+    PERSISTENTVOLUMECLAIM,
     POD,
     PODDISRUPTIONBUDGET,
     REPLICASET,
@@ -57,6 +61,8 @@ KINDS: tuple[Kind, ...] = (
     JOB,
     CRONJOB,
     PODDISRUPTIONBUDGET,
+    PERSISTENTVOLUMECLAIM,
+    PERSISTENTVOLUME,
 )
 """What `start` needs a source of."""
 
@@ -105,6 +111,7 @@ def start(client: Client, sources: Mapping[Kind, Source[Key, Object]]) -> Contro
             "job-controller",
             "cronjob-controller",
             "controllermanager",
+            "persistentvolume-controller",
             "default-scheduler",
         )
     }
@@ -122,6 +129,8 @@ def start(client: Client, sources: Mapping[Kind, Source[Key, Object]]) -> Contro
         stray_pod_controller(client, sources, pods, recorders["job-controller"]),
         cronjob_controller(client, sources, recorders["cronjob-controller"]),
         budget_controller(client, sources, pods, recorders["controllermanager"]),
+        claim_controller(client, sources, recorders["persistentvolume-controller"]),
+        volume_controller(client, sources, recorders["persistentvolume-controller"]),
     ]
     scheduler.start()
     for writer in writers:

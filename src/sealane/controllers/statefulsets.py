@@ -5,14 +5,14 @@ https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sealane.controllers.actions import Action, Create, Delete, claim, observed, write_status
+from sealane.controllers.actions import Action, Create, Delete, claim, observed, owner_reference, write_status
 from sealane.controllers.pods import PodFacts, pod_from_template
 from sealane.controllers.replicasets import wait_for_available
 from sealane.controllers.revisions import CONTROLLER_REVISION_HASH, forget_old, revision_template, update_revision
-from sealane.kube.kinds import POD, STATEFULSET
+from sealane.kube.kinds import PERSISTENTVOLUMECLAIM, POD, STATEFULSET
 from sealane.kube.objects import Object, Raw
 from sealane.kube.selectors import LabelSelector
 
@@ -26,8 +26,12 @@ def plan(
     orphans: Sequence[PodFacts],
     revisions: Sequence[Object],
     now: float,
+    claims: Collection[Object] = (),
 ) -> list[Action]:
-    """Pods to make and to delete, its revisions, and the status. Arguments as of `replicasets.plan`."""
+    """Pods and claims to make and to delete, its revisions, and the status. Arguments as of `replicasets.plan`.
+
+    claims: the PersistentVolumeClaims of its namespace.
+    """
     selector = LabelSelector.of(statefulset.spec.get("selector") or {})
     by_uid = {pod.uid: pod for pod in (*owned, *orphans)}
     # An orphan is adopted only under a name that is the StatefulSet's to give.
@@ -46,11 +50,45 @@ def plan(
     state = _Order(statefulset, pods, current, update, known, now)
     if not statefulset.deleting:
         actions += revise
+        actions += _claimed(statefulset, state, claims)
         actions += state.steps()
         used = {pod.labels.get(CONTROLLER_REVISION_HASH) or "" for pod in pods.values()}
         actions += forget_old(statefulset, known, {current, update, *used})
     actions += write_status(STATEFULSET, statefulset, state.status())
     return [*actions, *wait_for_available(pods.values(), now, state.min_ready)]
+
+
+def _claimed(statefulset: Object, state: _Order, claims: Collection[Object]) -> list[Action]:
+    """The claims of its pods come before them, and go as persistentVolumeClaimRetentionPolicy says (KEP-1847)."""
+    templates = [each for each in statefulset.spec.get("volumeClaimTemplates") or () if "metadata" in each]
+    if not templates:
+        return []
+    known = {each.name: each for each in claims}
+    policy = statefulset.spec.get("persistentVolumeClaimRetentionPolicy") or {}
+    own = [owner_reference(STATEFULSET, statefulset)] if policy.get("whenDeleted") == "Delete" else None
+    labels = (statefulset.spec.get("selector") or {}).get("matchLabels") or {}
+    actions: list[Action] = []
+    for template in templates:
+        given = template["metadata"]
+        for ordinal in range(state.start, state.end):
+            name = f"{given['name']}-{statefulset.name}-{ordinal}"
+            if name in known or (state.one_by_one and not state.is_next(ordinal)):
+                continue
+            metadata: Raw = {**given, "name": name, "namespace": statefulset.namespace}
+            metadata["labels"] = {**(given.get("labels") or {}), **labels}
+            if own:
+                metadata["ownerReferences"] = own
+            kind = PERSISTENTVOLUMECLAIM
+            raw = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
+            actions.append(Create(kind, {**raw, "spec": template.get("spec") or {}}))
+        if policy.get("whenScaled") == "Delete":
+            for name, claim in known.items():
+                ordinal_text = name.removeprefix(f"{given['name']}-{statefulset.name}-")
+                mine = name != ordinal_text and ordinal_text.isdecimal()
+                beyond = mine and not state.start <= int(ordinal_text) < state.end
+                if beyond and int(ordinal_text) not in state.pods and not claim.deleting:
+                    actions.append(Delete(PERSISTENTVOLUMECLAIM, claim.namespace, name, claim.uid))
+    return actions
 
 
 def ordinal_of(statefulset: Object, pod: str) -> int | None:
@@ -84,6 +122,10 @@ class _Order:
         strategy = spec.get("updateStrategy") or {}
         self.rolling = (strategy.get("type") or "RollingUpdate") == "RollingUpdate"
         self.partition = int((strategy.get("rollingUpdate") or {}).get("partition") or 0)
+
+    def is_next(self, ordinal: int) -> bool:
+        """Whether all pods before it are there: it may be made now."""
+        return all(each in self.pods for each in range(self.start, ordinal))
 
     def steps(self) -> list[Action]:
         actions: list[Action] = []

@@ -101,7 +101,8 @@ class World:
             self.carry_out(replicasets.plan(replicaset, *self.pods(replicaset), self.now))
         for statefulset in self.all("StatefulSet"):
             revisions = self.owned("ControllerRevision", statefulset)[0]
-            self.carry_out(statefulsets.plan(statefulset, *self.pods(statefulset), revisions, self.now))
+            claims = self.all("PersistentVolumeClaim")
+            self.carry_out(statefulsets.plan(statefulset, *self.pods(statefulset), revisions, self.now, claims))
         for daemonset in self.all("DaemonSet"):
             revisions = self.owned("ControllerRevision", daemonset)[0]
             nodes = self.all("Node")

@@ -191,7 +191,9 @@ class Container:
     async def _launch(self, argv: Sequence[str], variables: Mapping[str, str], *, fresh: bool = False) -> Launch:
         folder = self._around.pod_dir(self._pod.uid)
         tokens = await self._tokens()
-        mounts = volumes.prepare(self._raw, self._references(tokens), folder / "volumes")
+        mounts = volumes.prepare(
+            self._raw, self._references(tokens), folder / "volumes", self._around.run_dir / "claims"
+        )
         if tokens and self._refreshing is None:
             self._refreshing = asyncio.create_task(self._refresh(folder / "volumes"), name=f"tokens of {self._id}")
         security: Raw = self._raw.get("securityContext") or {}

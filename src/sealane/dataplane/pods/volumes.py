@@ -12,9 +12,10 @@ from sealane.dataplane.pods.tokens import sources
 from sealane.kube.objects import Raw
 
 
-def prepare(container: Raw, refs: References, folder: Path) -> list[Mount]:
+def prepare(container: Raw, refs: References, folder: Path, claims: Path) -> list[Mount]:
     """Writes the volumes that `container` mounts below `folder` (the pod's, shared by its containers); their mounts.
 
+    claims: where the directories of PersistentVolumeClaims are, which outlive their pods.
     Raises MissingReference, and OSError naming a host path that is not there.
     """
     volumes = {volume["name"]: volume for volume in refs.pod.spec.get("volumes") or ()}
@@ -23,7 +24,14 @@ def prepare(container: Raw, refs: References, folder: Path) -> list[Mount]:
         volume = volumes.get(wanted["name"])
         if volume is None:
             continue
-        source, read_only = _volume(volume, refs, folder)
+        claim = volume.get("persistentVolumeClaim")
+        if claim is not None:
+            kept = claims / refs.pod.namespace / claim["claimName"]
+            kept.mkdir(parents=True, exist_ok=True)
+            kept.chmod(0o777)
+            source, read_only = str(kept), bool(claim.get("readOnly"))
+        else:
+            source, read_only = _volume(volume, refs, folder)
         if wanted.get("subPath"):
             source = os.path.join(source, wanted["subPath"])
             if not os.path.exists(source):
