@@ -203,3 +203,24 @@ def test_kubectl_goes_over_to_server_side_apply_and_back(play: Play) -> None:
         assert "manager: kubectl" in shown
 
     play(test)
+
+
+def test_explain_tells_fields_of_built_in_and_custom_kinds(play: Play) -> None:
+    async def test(kubectl: Kubectl, api: Api) -> None:
+        told = await kubectl("explain", "service.spec.ports")
+        assert "FIELD: ports <[]ServicePort>" in told
+        assert "On the Service's addresses." in told
+        assert "port\t<integer> -required-" in told
+        whole = await kubectl("explain", "pod.spec.containers", "--recursive")
+        assert "readinessProbe\t<Probe>" in whole
+        assert "tcpSocket\t<TCPSocketAction>" in whole
+        old = await kubectl("explain", "deployment.spec", "--output=plaintext-openapiv2")  # asks for protobuf
+        assert "How many pods." in old
+        spec = "{type: object, properties: {size: {type: integer, description: Its size.}}}"
+        schema = f"{{type: object, properties: {{spec: {spec}}}}}"
+        custom = DEFINITION.replace("{type: object, x-kubernetes-preserve-unknown-fields: true}", schema)
+        await kubectl("apply", "-f", "-", stdin=custom)
+        assert "Its size." in await kubectl("explain", "widget.spec.size")
+        assert "spec\t<Object>" in await kubectl("explain", "widget", "--output=plaintext-openapiv2")
+
+    play(test)

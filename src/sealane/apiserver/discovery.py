@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from sealane.apiserver import metrics, openapi, reviews
+from sealane.apiserver import metrics, reviews
 from sealane.apiserver.resources import Resources, Served
 from sealane.kube import kinds
 from sealane.kube.kinds import version_order
@@ -33,6 +33,9 @@ VERSION: Raw = {
     "compiler": f"{platform.python_implementation()} {platform.python_version()}",
     "platform": f"linux/{platform.machine()}",
 }
+
+_PROTO_OPENAPI = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+"""With an @ before v1.0 in what old clients ask for; no media type may have one."""
 
 VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 _CHANGES = ["get", "patch", "update"]
@@ -86,17 +89,25 @@ class Documents:
             form = "v2beta1"
         if path in ("/healthz", "/livez", "/readyz"):
             return web.Response(text="ok")
-        if path == "/openapi/v2" and "json" not in accept and "*/*" not in accept:
-            return web.Response(status=406, text="only application/json is served")
+        if path == "/openapi/v2" and accept and "json" not in accept and "*/*" not in accept:
+            if _PROTO_OPENAPI not in accept.replace("@", "."):
+                return web.Response(status=406, text="application/json and protobuf are served")
+            form = "protobuf"
         made = self._made.get((path, form))
         if made is None:
             document = self._make(path, form)
             if document is None:
                 return None
             media = "application/json"
-            if form:
-                media += f";g=apidiscovery.k8s.io;v={'v2' if form == 'aggregated' else form};as=APIGroupDiscoveryList"
-            made = self._made[(path, form)] = (media, msgspec.json.encode(document))
+            if form == "protobuf":
+                from sealane.apiserver.openapi import gnostic
+
+                made = (_PROTO_OPENAPI, gnostic.encode(document))
+            else:
+                version = "v2" if form == "aggregated" else form
+                media += f";g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList" if form else ""
+                made = (media, msgspec.json.encode(document))
+            self._made[(path, form)] = made
         return web.Response(body=made[1], headers={"Content-Type": made[0], "Vary": "Accept"})
 
     def _make(self, path: str, form: str) -> Raw | None:
@@ -107,7 +118,9 @@ class Documents:
         if path == "/apis":
             return self._aggregated(core=False, form=form) if form else self._groups()
         if path.startswith("/openapi/"):
-            return openapi.document(path, self._resources)
+            from sealane.apiserver.openapi.documents import document  # few clients ask for these
+
+            return document(path, self._resources)
         if path in ("", "/index.html"):
             return {"paths": ["/api", "/api/v1", "/apis", *(f"/apis/{name}" for name in self._versions() if name)]}
         parts = path.strip("/").split("/")
