@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 
 import pytest
@@ -114,7 +115,7 @@ metadata:
   name: cloudy
   annotations:
     service.beta.kubernetes.io/azure-load-balancer-internal: "true"
-    service.beta.kubernetes.io/azure-dns-label-name: shop
+    service.beta.kubernetes.io/azure-load-balancer-tcp-idle-timeout: "9"
 spec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80}]}
 """
     )
@@ -127,7 +128,7 @@ spec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80}]}
         return [event["message"] for event in events if event["reason"] == "AnnotationIgnored"]
 
     [message] = eventually(said)
-    assert "azure-dns-label-name (Azure: a public DNS name) is not honoured" in message
+    assert "azure-load-balancer-tcp-idle-timeout (Azure: minutes until an idle connection ends) is not" in message
 
 
 def curl(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -147,6 +148,28 @@ def test_proxy(sealane: Cluster, host: str) -> None:
     proxy = sealane.status()["proxy"]
     done = curl("-x", proxy, f"http://{host}/")
     assert '"pod": "web-' in done.stdout, done
+
+
+def test_datagrams_through_the_proxy(sealane: Cluster) -> None:
+    """UDP ASSOCIATE: the cluster's DNS, asked by its address from the host."""
+    host, _, port = sealane.status()["proxy"].removeprefix("socks5h://").rpartition(":")
+    with socket.create_connection((host, int(port)), 10) as control, socket.socket(type=socket.SOCK_DGRAM) as client:
+        control.sendall(b"\x05\x01\x00")
+        assert control.recv(2) == b"\x05\x00"
+        control.sendall(b"\x05\x03\x00\x01" + bytes(6))
+        answer = control.recv(10)
+        assert answer[:4] == b"\x05\x00\x00\x01"
+        relay = socket.inet_ntoa(answer[4:8]), int.from_bytes(answer[8:], "big")
+        question = b"\x12\x34\x01\x00\x00\x01" + bytes(6) + b"\x03web\x07default\x03svc\x07cluster\x05local\x00"
+        name = b"kube-dns.kube-system.svc.cluster.local"
+        client.settimeout(10)
+        for to in (b"\x01" + socket.inet_aton("10.96.0.10"), b"\x03" + bytes([len(name)]) + name):
+            client.sendto(bytes(3) + to + b"\x00\x35" + question + b"\x00\x01\x00\x01", relay)
+            said = client.recv(2048)
+            assert said[:4] == b"\x00\x00\x00\x01"
+            assert said[10:12] == b"\x12\x34"
+            address = sealane.get("service", "web", "default")["spec"]["clusterIP"]
+            assert said.endswith(socket.inet_aton(address))
 
 
 def test_what_the_proxy_cannot_reach_is_said(sealane: Cluster) -> None:

@@ -244,6 +244,30 @@ def trace(
     )
 
 
+class Form(StrEnum):
+    table = "table"
+    csv = "csv"
+    json = "json"
+    dot = "dot"
+
+
+@app.command()
+def reach(
+    paths: Paths = None,
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="Only what starts or ends there; all without it.")
+    ] = "",
+    everything: Annotated[bool, typer.Option("--all", "-A", help="With the cluster's own pods.")] = False,
+    name: Name = DEFAULT_NAME,
+    context: Context = "",
+    output: Annotated[Form, typer.Option("--output", "-o", help="How to write it.")] = Form.table,
+) -> None:
+    """Who can reach whom: every workload's way to every other's ports, as policies have it."""
+    from sealane.cli import explain
+
+    raise typer.Exit(explain.reach(paths or [], namespace, name, context, output.value, everything=everything))
+
+
 @app.command()
 def verify(
     name: Name = DEFAULT_NAME,

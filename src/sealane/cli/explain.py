@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from sealane.cli.say import BAD_INPUT, NOT, Exit, console, guarded, progress
+from sealane.cli.say import BAD_INPUT, NOT, OK, Exit, console, guarded, progress
 from sealane.cluster.state import Folder
 from sealane.kube import kinds
 from sealane.kube.objects import Key, Object, Origin
 
 if TYPE_CHECKING:
+    from sealane.explain.world import World
     from sealane.kube.client import Client
 
 READ = (
@@ -46,14 +47,55 @@ def trace(
 def _trace(
     source: str, target: str, paths: list[str], namespace: str, port: str, name: str, context: str, *, as_json: bool
 ) -> int:
-    from sealane.explain.expect import expected
     from sealane.explain.parties import Unknown
     from sealane.explain.render import render
     from sealane.explain.trace import trace as find
+
+    try:
+        found = find(_world("trace", paths, name, context), source, target, namespace, port or None)
+    except Unknown as error:
+        raise Exit(BAD_INPUT, str(error)) from None
+    if as_json:
+        print(json.dumps(found.json(), indent=1))
+    else:
+        console().print(render(found))
+    return found.exit_code
+
+
+def reach(paths: list[str], namespace: str, name: str, context: str, form: str, *, everything: bool) -> int:
+    return guarded(lambda: _reach(paths, namespace, name, context, form, everything=everything))
+
+
+def _reach(paths: list[str], namespace: str, name: str, context: str, form: str, *, everything: bool) -> int:
+    from sealane.cli.say import table
+    from sealane.explain import reach_report
+
+    world = _world("reach", paths, name, context)
+    leave_out = () if everything or namespace in OWN else OWN
+    found = reach_report.rows(world, namespace, leave_out)
+    if form == "json":
+        print(json.dumps(reach_report.as_json(found), indent=1))
+    elif form in ("csv", "dot"):
+        print(reach_report.as_csv(found) if form == "csv" else reach_report.as_dot(found), end="")
+    else:
+        shown = table("From", "To", "Open", "Closed")
+        for row in reach_report.as_table(found):
+            shown.add_row(*row)
+        console().print(shown)
+    return OK
+
+
+OWN = ("kube-system", "sealane-system")
+"""Namespaces of the cluster itself."""
+
+
+def _world(command: str, paths: list[str], name: str, context: str) -> World:
+    """The models of manifests, of a live cluster, or of the running one. Raises Exit."""
+    from sealane.explain.expect import expected
     from sealane.explain.world import World
 
     if paths and context:
-        raise Exit(BAD_INPUT, "trace: manifests or --context, not both")
+        raise Exit(BAD_INPUT, f"{command}: manifests or --context, not both")
     if paths:
         from sealane.cluster import bootstrap
         from sealane.kube import manifests
@@ -64,26 +106,16 @@ def _trace(
         for problem in loaded.problems:
             print(problem, file=sys.stderr)
         if loaded.problems:
-            return BAD_INPUT
+            raise Exit(BAD_INPUT, "")
         # A cluster has DNS, classes and namespaces of its own, unless the manifests bring them.
         own = {item.key: item for item in (Object(raw) for _, raw in bootstrap.objects(dns_replicas=2))}
-        world = World(expected((own | {item.key: item for item in loaded.objects}).values()))
-    elif context:
-        world = World(asyncio.run(_read_live(context)))
-    else:
-        from sealane.cli.connect import running
+        return World(expected((own | {item.key: item for item in loaded.objects}).values()))
+    if context:
+        return World(asyncio.run(_read_live(context)))
+    from sealane.cli.connect import running
 
-        folder, _ = running(name)
-        world = World(asyncio.run(read(folder)), origins(folder))
-    try:
-        found = find(world, source, target, namespace, port or None)
-    except Unknown as error:
-        raise Exit(BAD_INPUT, str(error)) from None
-    if as_json:
-        print(json.dumps(found.json(), indent=1))
-    else:
-        console().print(render(found))
-    return found.exit_code
+    folder, _ = running(name)
+    return World(asyncio.run(read(folder)), origins(folder))
 
 
 async def read(folder: Folder) -> list[Object]:

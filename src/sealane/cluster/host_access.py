@@ -2,7 +2,7 @@
 
 Besides the API and the SOCKS proxy, the only way from the host into the cluster that is open without being asked for:
 for each TCP port of each LoadBalancer Service (a Gateway's is one), and for the NodePorts of each NodePort Service on
-each of the first nodes, a listening socket on 127.0.0.0/8, whose connections are made anew from the namespace
+each node, a listening socket on 127.0.0.0/8, whose connections are made anew from the namespace
 `outside`. Nothing is added to the host's own network namespace but listening sockets.
 """
 
@@ -41,10 +41,6 @@ class Mirror:
     host_port: int = 0
 
 
-MIRRORED_NODES = 5
-"""NodePorts are mirrored on so many nodes at most: a socket for each port and node."""
-
-
 def wanted(services: Iterable[Object], nodes: Sequence[str] = ()) -> set[Mirror]:
     """What should be mirrored: each address and TCP port of each LoadBalancer Service that has one (IPv4), each TCP
     NodePort of each NodePort Service at each of `nodes` (their addresses)."""
@@ -55,7 +51,7 @@ def wanted(services: Iterable[Object], nodes: Sequence[str] = ()) -> set[Mirror]
                 Mirror(service.namespace, service.name, node, port["nodePort"])
                 for port in service.spec.get("ports") or ()
                 if port.get("protocol", "TCP") == "TCP" and port.get("nodePort")
-                for node in nodes[:MIRRORED_NODES]
+                for node in nodes
             }
             continue
         if service.spec.get("type") != "LoadBalancer":

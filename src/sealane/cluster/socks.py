@@ -1,4 +1,4 @@
-"""A SOCKS5 proxy into the cluster, on the host's loopback (RFC 1928: CONNECT, no authentication).
+"""A SOCKS5 proxy into the cluster, on the host's loopback (RFC 1928: CONNECT and UDP ASSOCIATE, no authentication).
 
 Connections start on a node, so cluster addresses, pods and node ports can all be reached; names are asked of the
 cluster's DNS Service from there: `curl -x socks5h://ADDRESS http://cart-service.shop.svc.cluster.local`.
@@ -12,7 +12,9 @@ import logging
 import os
 import socket
 import struct
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
+from typing import Any, cast
 
 from sealane.dataplane.dns import wire
 from sealane.dataplane.linux.threads import NamespaceThread
@@ -27,7 +29,7 @@ PATIENCE = 10.0
 """Seconds for a connection to be made."""
 _ASK_AGAIN = 2.0
 _CHUNK = 1 << 16
-_VERSION, _CONNECT = 5, 1
+_VERSION, _CONNECT, _UDP = 5, 1, 3
 _IPV4, _NAME, _IPV6 = 1, 3, 4
 _DONE, _FAILED, _UNREACHABLE, _REFUSED, _NO_COMMAND, _NO_ADDRESS = 0, 1, 4, 5, 7, 8
 
@@ -64,7 +66,10 @@ class Proxy:
             return
         writer.write(bytes([_VERSION, 0]))
         try:
-            host, port = await _request(reader)
+            command, host, port = await _request(reader)
+            if command == _UDP:
+                await self._associate(reader, writer)
+                return
             far_reader, far_writer = await self._connect(host, port)
         except Refusal as refusal:
             log.info("%s", refusal)
@@ -76,9 +81,23 @@ class Proxy:
         finally:
             far_writer.close()
 
+    async def _associate(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Relays datagrams for as long as the client keeps its connection (RFC 1928, section 7)."""
+        relay = _Relay(self._node, self.addresses)
+        local = writer.get_extra_info("sockname")[0]
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(lambda: relay, local_addr=(local, 0))
+        try:
+            host, port = transport.get_extra_info("sockname")[:2]
+            writer.write(bytes([_VERSION, _DONE, 0]) + _written(host, port))
+            while await reader.read(_CHUNK):
+                pass
+        finally:
+            relay.close()
+
     async def _connect(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         code, why = _UNREACHABLE, f"{host}: no such name in the cluster"
-        for address in await self._addresses(host):
+        for address in await self.addresses(host):
             kind = socket.AF_INET6 if ":" in address else socket.AF_INET
             sock = await self._node.run(socket.socket, kind)
             try:
@@ -91,7 +110,8 @@ class Proxy:
                 why = f"{host} ({address}) port {port}: {error or 'no answer'}"
         raise Refusal(code, why)
 
-    async def _addresses(self, host: str) -> list[str]:
+    async def addresses(self, host: str) -> list[str]:
+        """What a name or address stands for in the cluster."""
         try:
             return [str(ip_address(host))]
         except ValueError:
@@ -133,7 +153,84 @@ class Proxy:
         return []
 
 
-async def _request(reader: asyncio.StreamReader) -> tuple[str, int]:
+class _Relay(asyncio.DatagramProtocol):
+    """Datagrams of one client, which is whoever sends the first; those that come back go to it."""
+
+    def __init__(self, node: NamespaceThread, addresses: Callable[[str], Awaitable[list[str]]]) -> None:
+        self._node = node
+        self._addresses = addresses
+        self._client: Any = None
+        self._far: dict[int, asyncio.DatagramTransport] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._near = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        if self._client is None:
+            self._client = addr
+        if addr != self._client:
+            return
+        with contextlib.suppress(ValueError, IndexError, struct.error):
+            task = asyncio.get_running_loop().create_task(self._send(*_read(data)))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def answer(self, data: bytes, source: Any) -> None:
+        """What a server sent back."""
+        if not self._near.is_closing():
+            self._near.sendto(bytes(3) + _written(*source[:2]) + data, self._client)
+
+    def close(self) -> None:
+        for transport in (self._near, *self._far.values()):
+            transport.close()
+
+    async def _send(self, host: str, port: int, data: bytes) -> None:
+        for address in (await self._addresses(host))[:1]:
+            version = ip_address(address).version
+            if version not in self._far:
+                self._far[version] = await self._open(socket.AF_INET if version == 4 else socket.AF_INET6)
+            self._far[version].sendto(data, (address, port))
+
+    async def _open(self, family: socket.AddressFamily) -> asyncio.DatagramTransport:
+        sock = await self._node.run(socket.socket, family, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        sock.bind(("", 0))
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: _Answers(self), sock=sock)
+        return transport
+
+
+class _Answers(asyncio.DatagramProtocol):
+    def __init__(self, relay: _Relay) -> None:
+        self._relay = relay
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self._relay.answer(data, addr)
+
+
+def _read(datagram: bytes) -> tuple[str, int, bytes]:
+    """Where a client's datagram is meant to go, and what is in it. Raises ValueError, also for a fragment."""
+    _reserved, fragment, kind = struct.unpack_from(">HBB", datagram)
+    if fragment:
+        raise ValueError("fragments are not put together")
+    if kind == _NAME:
+        start, end = 5, 5 + datagram[4]
+        host = datagram[start:end].decode("ascii")
+    else:
+        end = 4 + {_IPV4: 4, _IPV6: 16}[kind] if kind in (_IPV4, _IPV6) else 0
+        host = str(ip_address(datagram[4:end]))
+    (port,) = struct.unpack_from(">H", datagram, end)
+    return host, port, datagram[end + 2 :]
+
+
+def _written(host: str, port: int) -> bytes:
+    """Address type, address and port."""
+    address = ip_address(host)
+    return bytes([_IPV4 if address.version == 4 else _IPV6]) + address.packed + struct.pack(">H", port)
+
+
+async def _request(reader: asyncio.StreamReader) -> tuple[int, str, int]:
+    """Command, host and port."""
     _version, command, _, kind = await reader.readexactly(4)
     if kind == _NAME:
         (size,) = await reader.readexactly(1)
@@ -143,9 +240,9 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, int]:
     else:
         raise Refusal(_NO_ADDRESS, f"address type {kind} is not known")
     (port,) = struct.unpack(">H", await reader.readexactly(2))
-    if command != _CONNECT:
-        raise Refusal(_NO_COMMAND, f"{host}: only CONNECT is served")
-    return host, port
+    if command not in (_CONNECT, _UDP):
+        raise Refusal(_NO_COMMAND, f"{host}: only CONNECT and UDP ASSOCIATE are served")
+    return command, host, port
 
 
 def _reply(code: int) -> bytes:

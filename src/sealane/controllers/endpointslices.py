@@ -110,7 +110,7 @@ def endpoint_writers(
             ENDPOINTSLICE,
             model.mirrored,
             slices,
-            fields=(*labelled, "metadata.ownerReferences", "endpoints", "ports"),
+            fields=(*labelled, "metadata.annotations", "metadata.ownerReferences", "endpoints", "ports"),
             owns=lambda each: each.labels.get(MANAGED_BY) == MIRRORING_CONTROLLER,
             whole=True,
         ),

@@ -10,7 +10,8 @@ from sealane.kube.defaults.topology_keys import ANNOTATION as TOPOLOGY_KEYS
 from sealane.kube.defaults.topology_keys import explained as explained_keys
 from sealane.kube.objects import Key, Object, Raw
 from sealane.network.addresses import canonical
-from sealane.network.endpoints import pod_selector
+from sealane.network.endpoints import MAX_ADDRESSES, pod_selector
+from sealane.network.mirroring import is_mirrored, left_out
 from sealane.network.services.annotations import unhonoured
 from sealane.network.services.listeners import listeners
 from sealane.reactive.collections import Change, Collection, Fetch, derive
@@ -58,8 +59,14 @@ def external(service: Object) -> External | None:
     return External(service.key, service.metadata.get("creationTimestamp") or "", claims)
 
 
-def start(recorder: Recorder, services: Collection[Key, Object], endpoints: Collection[Key, Raw]) -> None:
-    """endpoints: the wanted Endpoints of every Service that has a selector. Needs a running event loop."""
+def start(
+    recorder: Recorder,
+    services: Collection[Key, Object],
+    endpoints: Collection[Key, Raw],
+    written: Collection[Key, Object],
+) -> None:
+    """endpoints: the wanted Endpoints of every Service that has a selector. written: all that there are. Needs a
+    running event loop."""
     claims = derive("external addresses", services, lambda _key, service, _fetch: external(service))
 
     def rivals(_key: Key, own: External, fetch: Fetch) -> tuple[Remark, ...] | None:
@@ -78,6 +85,19 @@ def start(recorder: Recorder, services: Collection[Key, Object], endpoints: Coll
                 if service is not None and remark not in (change.old or ()):
                     recorder.record(service, "Warning", remark.reason, remark.message)
 
+    def too_many(_key: Key, given: Object, fetch: Fetch) -> int | None:
+        service = fetch.get(services, Key("", "Service", given.namespace, given.name))
+        return (left_out(given) or None) if is_mirrored(given, service) else None
+
+    def skipped(changes: Sequence[Change[Key, int]]) -> None:
+        for change in changes:
+            about = written.get(change.key)
+            if about is not None and change.new:
+                text = f"A max of {MAX_ADDRESSES} addresses can be mirrored to EndpointSlices per Endpoints subset. "
+                text += f"{change.new} addresses were skipped"
+                recorder.record(about, "Warning", "TooManyAddressesToMirror", text)
+
+    derive("addresses not mirrored", written, too_many).subscribe(skipped)
     derive("remarks on Services", services, lambda _key, service, _fetch: remarks(service) or None).subscribe(said)
     derive("rivals for addresses", claims, rivals).subscribe(said)
     _Unselected(recorder, services, endpoints)

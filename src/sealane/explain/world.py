@@ -117,7 +117,7 @@ class World:
         origin = self._origin(cause.key)
         if origin is not None and origin.file:
             return origin.at(*cause.path)
-        owner = self._owner(cause.key)
+        owner = self.owner(cause.key)
         if owner is not None:
             origin = self._origin(owner)
             path = ("spec", "template", *cause.path) if cause.key.kind == "Pod" else ()
@@ -134,7 +134,7 @@ class World:
             return item.origin
         return self._origin_of(key) if self._origin_of is not None else None
 
-    def _owner(self, key: Key) -> Key | None:
+    def owner(self, key: Key) -> Key | None:
         """The object in a manifest that this one was made for: the last of its controllers."""
         item = self.objects.get(key)
         owner: Key | None = None

@@ -73,9 +73,9 @@ def test_every_tcp_port_of_a_load_balancer_is_wanted() -> None:
     }
 
 
-def test_node_ports_are_wanted_on_the_first_nodes() -> None:
+def test_node_ports_are_wanted_on_every_node() -> None:
     raw = {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "shop", "name": "web"}}
     ports = [{"port": 80, "nodePort": 30080}, {"port": 53, "protocol": "UDP", "nodePort": 30053}]
     service = Object({**raw, "spec": {"type": "NodePort", "ports": ports}})
     nodes = [f"172.18.1.{number}" for number in range(1, 9)]
-    assert wanted([service], nodes) == {Mirror("shop", "web", node, 30080) for node in nodes[:5]}
+    assert wanted([service], nodes) == {Mirror("shop", "web", node, 30080) for node in nodes}
