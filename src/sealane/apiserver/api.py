@@ -14,6 +14,7 @@ from typing import Any
 
 from sealane.apiserver import errors, plugins
 from sealane.apiserver.access.rbac import Authorizer
+from sealane.apiserver.access.secrets import TokenSecrets
 from sealane.apiserver.access.signing import Authority, Signing
 from sealane.apiserver.access.tokens import AccountTokens
 from sealane.apiserver.access.upkeep import Aggregation
@@ -89,6 +90,7 @@ class Api:
         self._ranges = Ranges(self)
         self._aggregation = Aggregation(self)
         self._signing = Signing(self, authority) if authority is not None else None
+        self._token_secrets = TokenSecrets(self, accounts) if accounts is not None else None
         with suppress(RuntimeError):  # made outside an event loop: the first commit wakes them
             asyncio.get_running_loop()
             self._collector.wake()

@@ -297,6 +297,40 @@ def test_tokens_that_are_not_ours_or_not_for_us(tmp_path: Path, monkeypatch: pyt
     asyncio.run(talk())
 
 
+def test_secrets_of_service_accounts_hold_a_token_without_end(tmp_path: Path) -> None:
+    async def talk() -> None:
+        async with asking(tmp_path) as asker:
+            await asker.admin.create(kinds.SERVICEACCOUNT, {"metadata": {"name": "ci", "namespace": "default"}})
+
+            async def made(name: str, account: str) -> None:
+                note = {"kubernetes.io/service-account.name": account}
+                metadata = {"name": name, "namespace": "default", "annotations": note}
+                body = {"metadata": metadata, "type": "kubernetes.io/service-account-token"}
+                await asker.admin.create(kinds.SECRET, body)
+
+            async def found(name: str) -> Raw | None:
+                code, secret = await asker.ask("GET", f"/api/v1/namespaces/default/secrets/{name}")
+                return secret if code == 200 else None
+
+            await made("s", "ci")
+            async with asyncio.timeout(10):
+                while not (secret := await found("s")) or "token" not in secret.get("data", {}):
+                    await asyncio.sleep(0.01)
+                token = base64.b64decode(secret["data"]["token"]).decode()
+                me = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+                _, answer = await asker.ask("POST", me, token, {})
+                assert answer["status"]["userInfo"]["username"] == "system:serviceaccount:default:ci"
+                await made("orphan", "nobody")
+                while await found("orphan"):
+                    await asyncio.sleep(0.01)
+                await asker.admin.delete(kinds.SERVICEACCOUNT, "default", "ci")
+                assert (await asker.ask("POST", me, token, {}))[0] == 401
+                while await found("s"):
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(talk())
+
+
 def test_token_requests_that_are_refused(tmp_path: Path) -> None:
     async def talk() -> None:
         async with asking(tmp_path) as asker:

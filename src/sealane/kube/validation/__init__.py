@@ -26,6 +26,7 @@ from sealane.kube.validation.services import (
     check_service,
     check_service_cidr,
 )
+from sealane.kube.validation.webhooks import check_webhooks
 from sealane.kube.validation.workloads import check_workload
 
 __all__ = ["Problem", "as_api_error", "validate"]
@@ -51,6 +52,8 @@ _RULES: dict[tuple[str, str], Rule] = {
     ("", "Service"): check_service,
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): check_policy,
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): check_policy_binding,
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): check_webhooks,
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): check_webhooks,
     ("apps", "DaemonSet"): check_workload,
     ("apps", "Deployment"): check_workload,
     ("apps", "ReplicaSet"): check_workload,
