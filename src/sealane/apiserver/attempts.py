@@ -6,7 +6,7 @@ Source: k8s.io/apiserver/pkg/admission (Attributes, MutationInterface, Validatio
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from sealane.apiserver.access.user import CONTROL_PLANE, User
@@ -69,7 +69,7 @@ class Attempt:
         return str(self.object["metadata"].get("namespace") or "")
 
     def having(self, new: Raw) -> Attempt:
-        return replace(self, new=new)
+        return Attempt(self.operation, self.served, new, self.old, self.subresource, self.options)
 
 
 Mutate: TypeAlias = Callable[[Attempt], Raw]

@@ -153,6 +153,7 @@ def structural(schema: Any, root: bool = False) -> Shape:
     return Shape("", atomic, "set" if list_type == "set" else "", keys, root or embedded, schema)
 
 
+@lru_cache(maxsize=1024)
 def shape_of(api_version: str, kind: str) -> Shape:
     found = schema.root(api_version, kind)
     return Shape(found.name) if found is not None else CUSTOM

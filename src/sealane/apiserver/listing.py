@@ -143,6 +143,11 @@ def page(store: Store, resource: Resource, selection: Selection, options: ListOp
     if not store.history.covers(then):
         raise _too_old(start)
     limit = max(options.limit, 0)
+    if not limit and start is None and then == store.version:
+        items = store.items(resource, selection.namespace)
+        return Page(
+            [each for each in items if selection.matches(each.object)] if selection.narrow else list(items), then
+        )
     found: list[Stored] = []
     for _, stored in _places(store, resource, selection.namespace, then, start):
         if selection.narrow and not selection.matches(stored.object):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 import re
 import time
-import uuid
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
@@ -137,8 +136,11 @@ def generated_name(prefix: str) -> str:
 
 
 def new_uid() -> str:
+    """A random UUID (RFC 9562, version 4)."""
     # Unique, not secret: without a system call each. (The generator is seeded anew in every forked process.)
-    return str(uuid.UUID(int=random.getrandbits(128), version=4))
+    digits = f"{random.getrandbits(128):032x}"
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 _clock = (0, "")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -60,6 +61,9 @@ def list_options(query: Mapping[str, str]) -> ListOptions:
 
 def write_options(request: web.BaseRequest, kind: str = "UpdateOptions", *, applies: bool = False) -> Write:
     """kind: "CreateOptions", "UpdateOptions" or "PatchOptions". applies: a server-side apply. Raises ApiError 422."""
+    agent = request.headers.get("User-Agent", "")
+    if not request.query_string and not applies:
+        return Write(False, "Warn", manager_of(agent), False, warnings=[], user=user_of(request))
     query = request.query
     wrong = _dry_run_causes(query.getall("dryRun", []))
     manager = query.get("fieldManager", "")
@@ -83,7 +87,7 @@ def write_options(request: web.BaseRequest, kind: str = "UpdateOptions", *, appl
     return Write(
         bool(query.get("dryRun")),
         validation or "Warn",
-        manager or manager_of(request.headers.get("User-Agent", "")),
+        manager or manager_of(agent),
         force,
         warnings=[],
         user=user_of(request),
@@ -107,6 +111,7 @@ async def check_duplicates(request: web.BaseRequest, kind: Kind, options: Write)
         options.warn(each)
 
 
+@lru_cache(maxsize=256)
 def manager_of(agent: str) -> str:
     """The name under which a client without a fieldManager writes: its User-Agent up to the first slash.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -34,6 +35,7 @@ class Target:
     rest: str = ""
 
 
+@lru_cache(maxsize=4096)
 def parse_path(path: str) -> Target | None:
     """None for a path that is about no resource, such as discovery."""
     parts = [unquote(part) for part in path.strip("/").split("/")]

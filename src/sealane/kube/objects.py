@@ -51,11 +51,30 @@ class Origin:
 
 
 def without_nulls(value: Any) -> Any:
-    """JSON without the fields that are null: the API reads `rules: null` as if `rules` were not written."""
+    """JSON without the fields that are null: the API reads `rules: null` as if `rules` were not written.
+
+    What has none, as nearly everything, is given back as it is.
+    """
+    return _stripped(value) if _has_nulls(value) else value
+
+
+def _has_nulls(value: Any) -> bool:
     if isinstance(value, dict):
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+        for each in value.values():
+            if each is None or (isinstance(each, dict | list) and _has_nulls(each)):
+                return True
+    elif isinstance(value, list):
+        for each in value:
+            if isinstance(each, dict | list) and _has_nulls(each):
+                return True
+    return False
+
+
+def _stripped(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _stripped(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
-        return [without_nulls(item) for item in value]
+        return [_stripped(item) for item in value]
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from sealane.kube import names
 from sealane.kube.names import Check
@@ -35,7 +36,7 @@ def check_metadata(obj: Part, namespaced: bool | None) -> Iterator[Problem]:
     if namespace and namespaced is False:
         yield metadata["namespace"].forbidden(f"a {obj.text('kind')} is not in a namespace")
     elif namespace:
-        yield from (metadata["namespace"].invalid(why) for why in names.dns_label(namespace))
+        yield from (metadata["namespace"].invalid(why) for why in _wrong_namespace(namespace))
     yield from check_labels(metadata["labels"])
     yield from check_annotations(metadata["annotations"])
     for finalizer in metadata.each("finalizers"):
@@ -43,18 +44,39 @@ def check_metadata(obj: Part, namespaced: bool | None) -> Iterator[Problem]:
             yield from (finalizer.invalid(why) for why in names.qualified_name(finalizer.value))
 
 
+# The same keys, values and namespaces come again and again.
+
+
+@lru_cache(maxsize=4096)
+def _wrong_key(text: str) -> tuple[str, ...]:
+    return tuple(names.qualified_name(text))
+
+
+@lru_cache(maxsize=4096)
+def _wrong_value(text: str) -> tuple[str, ...]:
+    return tuple(names.label_value(text))
+
+
+@lru_cache(maxsize=1024)
+def _wrong_namespace(text: str) -> tuple[str, ...]:
+    return tuple(names.dns_label(text))
+
+
 def check_labels(labels: Part) -> Iterator[Problem]:
     """A map of labels, or a selector in map form."""
     for key, value in labels.items():
-        yield from (labels.invalid(why, key) for why in names.qualified_name(key))
+        for why in _wrong_key(key):
+            yield labels.invalid(why, key)
         if isinstance(value, str):
-            yield from (labels.invalid(why, value) for why in names.label_value(value))
+            for why in _wrong_value(value):
+                yield labels.invalid(why, value)
 
 
 def check_annotations(annotations: Part) -> Iterator[Problem]:
     size = 0
     for key, value in annotations.items():
-        yield from (annotations.invalid(why, key) for why in names.qualified_name(key.lower()))
+        for why in _wrong_key(key.lower()):
+            yield annotations.invalid(why, key)
         size += len(key.encode()) + (len(value.encode()) if isinstance(value, str) else 0)
     if size > _ANNOTATION_BYTES:
         message = f"Too long: may not be more than {_ANNOTATION_BYTES} bytes"
