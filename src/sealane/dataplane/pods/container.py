@@ -18,7 +18,7 @@ from sealane.dataplane.linux import capabilities
 from sealane.dataplane.linux.topology import SocketPlan, open_sockets
 from sealane.dataplane.pods import images, volumes
 from sealane.dataplane.pods.environment import environment, expand
-from sealane.dataplane.pods.files import MissingReference, References, hostname, hosts_file, resolv_conf
+from sealane.dataplane.pods.files import MissingReference, References, hostname, hosts_file, kernel_name, resolv_conf
 from sealane.dataplane.pods.nodes import Node
 from sealane.dataplane.pods.probes import Checker
 from sealane.dataplane.pods.rootfs import RootPlan
@@ -119,8 +119,8 @@ class Container:
         self._attempt = attempt
         try:
             match self.answer:
-                case images.StandIn(ports):
-                    await self._serve(ports)
+                case images.StandIn(ports, _, role):
+                    await self._serve(ports, role)
                 case images.Run(argv):
                     await self._run(argv)
                 case images.Missing(message):
@@ -132,7 +132,7 @@ class Container:
         except (SpawnError, OSError) as error:
             raise CannotStart("RunContainerError", str(error), 10.0) from None
 
-    async def _serve(self, ports: Sequence[images.Port]) -> None:
+    async def _serve(self, ports: Sequence[images.Port], role: str = "") -> None:
         if self._raw.get("volumeMounts"):
             volumes.check(self._raw, self._references())
         variables = self._environment() if self._raw.get("env") or self._raw.get("envFrom") else {}
@@ -143,15 +143,15 @@ class Container:
                 raise OSError(98, f"port {port.port}/{port.protocol} is taken by another container of the pod")
             taken.add((port.protocol, port.port))
         plans = [(port, family) for port in ports for family in (4, 6) if family == 4 or len(self._ips) > 1]
-        if not plans:
+        if not plans and not role:
             return
         sockets = await self._node.thread.run(
             open_sockets, [SocketPlan(port.protocol, family, port.port) for port, family in plans], self._net
         )
-        by_role: dict[str, list[int]] = {}
+        by_role: dict[str, list[int]] = {role: []} if role else {}
         for index, (port, _) in enumerate(plans):
             by_role.setdefault(port.role, []).append(index)
-        for role, indexes in by_role.items():
+        for one, indexes in by_role.items():
             facts = Facts(
                 namespace=self._pod.namespace,
                 pod=self._pod.name,
@@ -164,8 +164,8 @@ class Container:
                 network=self._net.name,
                 sockets=[_described(*plans[index]) for index in indexes],
             )
-            self._given[role] = msgspec.to_builtins(facts)
-            self._around.giver.add(role, self._id, [sockets[index] for index in indexes], self._given[role])
+            self._given[one] = msgspec.to_builtins(facts)
+            self._around.giver.add(one, self._id, [sockets[index] for index in indexes], self._given[one])
 
     async def _run(self, argv: Sequence[str]) -> None:
         variables = self._environment()
@@ -207,9 +207,9 @@ class Container:
             root=RootPlan(
                 str(folder / "containers" / f"{self.name}-{self._attempt}"),
                 {
-                    "/etc/resolv.conf": resolv_conf(self._pod, self._around.dns_servers(), _host_resolv_conf()),
-                    "/etc/hosts": hosts_file(self._pod, self._ips),
-                    "/etc/hostname": hostname(self._pod) + "\n",
+                    "/etc/resolv.conf": resolv_conf(self._pod, self._around.dns_servers(), _host_file("resolv.conf")),
+                    "/etc/hosts": hosts_file(self._pod, self._ips, _host_file("hosts")),
+                    "/etc/hostname": kernel_name(self._pod) + "\n",
                 },
                 mounts,
                 list(self._around.hide),
@@ -219,7 +219,7 @@ class Container:
             fresh=fresh,
             cwd=self._raw.get("workingDir") or "/",
             terminal=fresh and bool(self._raw.get("tty")),
-            hostname=self._node.name if self._pod.spec.get("hostNetwork") else hostname(self._pod),
+            hostname=self._node.name if self._pod.spec.get("hostNetwork") else kernel_name(self._pod),
             capabilities=None
             if privileged
             else capabilities.numbers(wanted.get("add") or (), wanted.get("drop") or ()),
@@ -351,8 +351,9 @@ def _described(port: images.Port, family: int) -> Socket:
     return Socket(port.protocol, family, port.port, port.name, port.behaviour, dict(port.options))
 
 
-def _host_resolv_conf() -> str:
+def _host_file(name: str) -> str:
+    """A file of the host's /etc, "" when it has none."""
     try:
-        return Path("/etc/resolv.conf").read_text()
+        return (Path("/etc") / name).read_text()
     except OSError:
         return ""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from sealane.dataplane.pods.fields import UnknownField, pod_field, resource_field
-from sealane.dataplane.pods.files import MissingReference, References, configmap_data, hostname, secret_data
+from sealane.dataplane.pods.files import MissingReference, References, configmap_data, kernel_name, secret_data
 from sealane.kube.objects import Object, Raw
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -24,7 +24,7 @@ def environment(container: Raw, refs: References, services: Iterable[Object]) ->
 
     Raises MissingReference for a ConfigMap, Secret or key that is not there and not optional.
     """
-    found = {"PATH": PATH, "HOME": "/root", "HOSTNAME": hostname(refs.pod)}
+    found = {"PATH": PATH, "HOME": "/root", "HOSTNAME": kernel_name(refs.pod)}
     links = refs.pod.spec.get("enableServiceLinks", True)
     for service in services:
         if links or (service.namespace == "default" and service.name == "kubernetes"):

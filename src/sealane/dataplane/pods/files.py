@@ -17,6 +17,10 @@ from sealane.kube.objects import Object, Raw
 from sealane.network.addresses import CLUSTER_DOMAIN
 from sealane.network.names import Resolver, pod_resolver
 
+HOST_HOSTS = "# Kubernetes-managed hosts file (host network)."
+LONGEST_NAME = 64
+"""Of a host, in bytes (uname(2))."""
+
 Find = Callable[[str], Object | None]
 """A ConfigMap or Secret of the pod's namespace, by name."""
 
@@ -51,13 +55,30 @@ def fqdn(pod: Object) -> str:
     return f"{hostname(pod)}.{subdomain}.{pod.namespace}.svc.{CLUSTER_DOMAIN}" if subdomain else ""
 
 
+def kernel_name(pod: Object) -> str:
+    """What the pod's kernel says that its host is called: the FQDN with setHostnameAsFQDN, when there is one.
+
+    Raises OSError for one that the kernel does not take, in kubelet's words.
+    Source: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/#pod-sethostnameasfqdn-field
+    """
+    name = fqdn(pod) if pod.spec.get("setHostnameAsFQDN") else ""
+    if len(name) > LONGEST_NAME:
+        raise OSError(
+            f"Failed to construct FQDN from Pod hostname and cluster domain, FQDN {name} is too long "
+            f"({LONGEST_NAME} characters is the max, {len(name)} characters requested)"
+        )
+    return name or hostname(pod)
+
+
 def resolv_conf(pod: Object, dns_servers: Sequence[str], host: str) -> str:
     """The pod's /etc/resolv.conf. dns_servers: addresses of the cluster's DNS. host: the host's resolv.conf."""
     return pod_resolver(pod, Resolver.parse(host), dns_servers).text()
 
 
-def hosts_file(pod: Object, ips: Sequence[str]) -> str:
-    """The pod's /etc/hosts in the kubelet's layout, hostAliases last."""
+def hosts_file(pod: Object, ips: Sequence[str], host: str = "") -> str:
+    """The pod's /etc/hosts in the kubelet's layout, hostAliases last. host: the host's, for pods of its network."""
+    if pod.spec.get("hostNetwork"):
+        return "\n".join([HOST_HOSTS, host.rstrip("\n"), *_aliases(pod)]) + "\n"
     lines = [
         "# Kubernetes-managed hosts file.",
         "127.0.0.1\tlocalhost",
@@ -69,11 +90,15 @@ def hosts_file(pod: Object, ips: Sequence[str]) -> str:
     ]
     names = "\t".join(filter(None, (fqdn(pod), hostname(pod))))
     lines += [f"{ip}\t{names}" for ip in ips]
+    return "\n".join([*lines, *_aliases(pod)]) + "\n"
+
+
+def _aliases(pod: Object) -> list[str]:
     aliases = pod.spec.get("hostAliases") or ()
-    if aliases:
-        lines += ["", "# Entries added by HostAliases."]
-        lines += ["\t".join((alias["ip"], *(alias.get("hostnames") or ()))) for alias in aliases]
-    return "\n".join(lines) + "\n"
+    if not aliases:
+        return []
+    entries = ["\t".join((alias["ip"], *(alias.get("hostnames") or ()))) for alias in aliases]
+    return ["", "# Entries added by HostAliases.", *entries]
 
 
 @dataclass(frozen=True, slots=True)

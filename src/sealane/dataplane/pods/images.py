@@ -35,10 +35,14 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """Ports that a server process answers on; without any, the container only is."""
+    """Ports that a server process answers on; without any, the container only is.
+
+    role: a server process that is told of the container even when it has no ports.
+    """
 
     ports: tuple[Port, ...]
     says: str
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,8 @@ def _known(image: str, name: str, args: list[str], ports: tuple[Port, ...]) -> S
             Port("TCP", 53, "dns-tcp", "dns", role="dns"),
         )
         return StandIn(served, f"image {image} is answered by the cluster's DNS server")
+    if name == "k8s-dns-node-cache":
+        return StandIn((), f"image {image} is answered by the cluster's DNS server, on its node", "dns")
     if name in CONFORMANCE_ECHO:
         return StandIn((Port("TCP", 3000, "http", "conformance"),), f"image {image} is answered on port 3000")
     if name == "agnhost":

@@ -16,6 +16,7 @@ from sealane.dataplane.linux.topology import PodLink, has_ipv6, pod_namespace
 from sealane.dataplane.pods import images, lifecycle, states
 from sealane.dataplane.pods.addresses import Exhausted
 from sealane.dataplane.pods.container import CannotStart, Container
+from sealane.dataplane.pods.files import kernel_name
 from sealane.dataplane.pods.nodes import Node
 from sealane.dataplane.pods.probes import plan_probe, probe
 from sealane.dataplane.pods.states import Before, ContainerPlan, PodState, ProbeKind, RestartPolicy, Role
@@ -234,6 +235,7 @@ class PodShell:
             self.feed(states.Networked(self.node.ips, time.time()))
             return
         try:
+            kernel_name(self.pod)
             ips = self.node.addresses.take(self.uid, str(self.pod.status.get("podIP") or ""))
             ips = ips if has_ipv6() else ips[:1]
             link = PodLink(self.uid, tuple(ip_address(ip) for ip in ips))
