@@ -275,7 +275,17 @@ async def dns(folder: Folder, options: Options, channel: Channel) -> None:
         return
     channel.ready()
     async with HttpClient.from_kubeconfig(folder.local_kubeconfig) as client:
-        await process.serve(client, str(folder.handoff_socket), options.dns_upstream, folder.run)
+        await process.serve(client, str(folder.handoff_socket), options.dns_upstream, folder.run, _untrack)
+
+
+def _untrack(addresses: Sequence[str]) -> None:
+    from sealane.dataplane.nft.libnftables import NftError  # Only who runs a node-local cache needs it.
+    from sealane.dataplane.nft.untracked import untrack
+
+    try:
+        untrack(addresses)
+    except NftError as error:
+        raise OSError(str(error)) from error
 
 
 async def host_access(folder: Folder, plans: Sequence[NodePlan], channel: Channel) -> None:

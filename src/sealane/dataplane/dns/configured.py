@@ -47,10 +47,14 @@ Edit = Callable[[str], str]
 
 @dataclass(slots=True)
 class _Used:
-    """What is in use for one place. seen: the files that were read last, whether good or not."""
+    """What is in use for one place. seen: the files that were read last, whether good or not, the Corefile edited.
+
+    fallback: the Corefile of a place that has none.
+    """
 
     program: Program
     edit: Edit
+    fallback: str
     seen: dict[str, str] | None = None
     default: bool = True
     failed: int = 0
@@ -74,7 +78,7 @@ class Configured:
         used = self._used.get(place)
         if used is None:
             program = Program(configuration(parse(edit(fallback))), self._table)
-            used = self._used[place] = _Used(program, edit)
+            used = self._used[place] = _Used(program, edit, fallback)
             self._read(place, used)
         used.instances[instance.id] = instance
         instance.use(used.program, failed=used.failed)
@@ -90,7 +94,6 @@ class Configured:
         """What edits do may be different now."""
         for place, used in self._used.items():
             if used.edit is not str:
-                used.seen = None
                 self._read(place, used)
 
     def close(self) -> None:
@@ -107,10 +110,12 @@ class Configured:
     def _read(self, place: Place, used: _Used) -> None:
         """Takes over what the ConfigMaps say, if it is new and good."""
         try:
-            files = files_of(place, self._configmaps.get)
+            files = files_of(place, self._configmaps.get) if place.source else {place.path: used.fallback}
         except LookupError as error:  # A mounted file stays as it was, too.
             log.warning("%s", error)
             return
+        if place.path in files:
+            files[place.path] = used.edit(files[place.path])
         if used.seen == files:
             return
         used.seen = files
@@ -120,7 +125,7 @@ class Configured:
             return
         about = self._object(place)
         try:
-            made = self._configuration(place, used.edit, files)
+            made = self._configuration(place, files)
             old, used.program, used.default = used.program, Program(made, self._table, _digest(files, place)), False
         except ValueError as error:
             used.failed += 1
@@ -140,13 +145,13 @@ class Configured:
             instance.use(used.program, failed=used.failed)
         old.close()
 
-    def _configuration(self, place: Place, edit: Edit, files: dict[str, str]) -> Configuration:
+    def _configuration(self, place: Place, files: dict[str, str]) -> Configuration:
         text = files.get(place.path)
         file = place.path.rpartition("/")[2]
         if text is None:
             raise ValueError(f"there is no {file} in it")
         folder = place.path.rpartition("/")[0]
-        blocks = parse(edit(text), file, files, dict(place.environment), folder)
+        blocks = parse(text, file, files, dict(place.environment), folder)
         return configuration(blocks, {path.rpartition("/")[2]: held for path, held in files.items()})
 
     def _object(self, place: Place) -> Object | None:

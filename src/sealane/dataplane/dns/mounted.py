@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from posixpath import join
 
@@ -29,12 +29,16 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a Corefile is. path: in the container. environment: what `{$NAME}` stands for."""
+    """Where a Corefile is. path: in the container. environment: what `{$NAME}` stands for.
+
+    variant: what else tells those apart who make different things of the same Corefile.
+    """
 
     namespace: str
     mounts: tuple[Mount, ...]
     path: str = COREFILE
     environment: tuple[tuple[str, str], ...] = ()
+    variant: str = ""
 
     @property
     def keys(self) -> tuple[Key, ...]:
@@ -53,8 +57,13 @@ class Place:
 DEFAULT = Place("kube-system", (Mount("coredns", "/etc/coredns", (("Corefile", "Corefile"),)),))
 
 
-def place_of(pod: Object, environment: Mapping[str, str] | None = None, flags: Sequence[str] = CONFIG_FLAGS) -> Place:
-    """The Corefile that a pod's first container with one mounts (`-conf PATH`); kube-system's for a pod without.
+def place_of(
+    pod: Object,
+    environment: Mapping[str, str] | None = None,
+    flags: Sequence[str] = CONFIG_FLAGS,
+    default: Place = DEFAULT,
+) -> Place:
+    """The Corefile that a pod's first container with one mounts (at the path of one of `flags`), else `default`.
 
     environment: the container's variables.
     """
@@ -68,10 +77,10 @@ def place_of(pod: Object, environment: Mapping[str, str] | None = None, flags: S
             for mount in container.get("volumeMounts") or ()
             if mount["name"] in volumes
         )
-        place = Place(pod.namespace, mounts, flag(container, flags) or COREFILE, variables)
+        place = Place(pod.namespace, mounts, flag(container, flags) or default.path, variables)
         if place.source is not None:
             return place
-    return Place(DEFAULT.namespace, DEFAULT.mounts, DEFAULT.path, variables)
+    return replace(default, environment=variables)
 
 
 def flag(container: Raw, names: Sequence[str]) -> str:

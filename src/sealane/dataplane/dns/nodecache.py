@@ -19,6 +19,7 @@ from sealane.network.addresses import CLUSTER_DOMAIN, DNS_SERVICE
 IMAGE = "k8s-dns-node-cache"
 LOCAL_ADDRESS = "169.254.20.10"
 BASE_COREFILE = "/etc/coredns/Corefile.base"
+BASE_FLAGS = ("-basecorefile", "--basecorefile")
 UPSTREAM_SERVICE = "kube-dns"
 METRICS_PORT = 9253
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from sealane.dataplane.dns.configured import Configured
 from sealane.dataplane.dns.instance import Instance
 from sealane.dataplane.dns.journal import Journal
 from sealane.dataplane.dns.metrics import Metrics
-from sealane.dataplane.dns.mounted import DEFAULT, place_of
+from sealane.dataplane.dns.mounted import DEFAULT, Place, place_of
+from sealane.dataplane.dns.nodecache import BASE_COREFILE, BASE_FLAGS, NodeCache, node_cache
 from sealane.dataplane.dns.plugins.kubernetes import Kubernetes
 from sealane.dataplane.dns.public import PublicNames
-from sealane.dataplane.dns.surroundings import Surroundings
+from sealane.dataplane.dns.surroundings import Surroundings, Untrack
 from sealane.dataplane.dns.table import Table
 from sealane.dataplane.dns.upstream import parse_upstream
 from sealane.dataplane.linux.handoff import Changed, Complete, Handed, Withdrawn, take
@@ -39,11 +41,18 @@ TRIGGERED = "endpoints.kubernetes.io/last-change-trigger-time"
 """The annotation of an EndpointSlice that says when what it follows changed."""
 
 
-async def serve(client: Client, handoff: str, upstream: str = "host", run_dir: Path | None = None) -> None:
+async def serve(
+    client: Client,
+    handoff: str,
+    upstream: str = "host",
+    run_dir: Path | None = None,
+    untrack: Untrack | None = None,
+) -> None:
     """Answers until cancelled, once the names of the cluster are known: earlier questions wait in the sockets.
 
     handoff: path of the node agent's hand-over socket. upstream: see `parse_upstream`. Raises ValueError for a bad one.
     run_dir: where the network namespaces of pods are; None when there are none but this process' own.
+    untrack: lets a node answer DNS at an address that a Service has, too.
     """
     graph = Graph()
     informers = inform(client, graph, [kinds.SERVICE, kinds.ENDPOINTSLICE, kinds.NAMESPACE, kinds.CONFIGMAP])
@@ -52,8 +61,9 @@ async def serve(client: Client, handoff: str, upstream: str = "host", run_dir: P
     tables = _Tables(informers, Informer(client, kinds.POD, Source(graph, "pods")))
     configured = Configured(informers[kinds.CONFIGMAP], tables.table, recorder.record)
     public = PublicNames(informers[kinds.SERVICE])
-    surroundings = Surroundings(parse_upstream(upstream), run_dir, tables.namespace_of, public)
-    serving = _Serving(client, configured, surroundings, metrics, recorder, tables.unready)
+    surroundings = Surroundings(parse_upstream(upstream), run_dir, tables.namespace_of, public, untrack)
+    serving = _Serving(client, configured, surroundings, metrics, recorder, tables.unready, informers[kinds.SERVICE])
+    unedited = informers[kinds.SERVICE].subscribe(serving.services_changed)
     measured = informers[kinds.ENDPOINTSLICE].subscribe(_Programming(metrics, informers[kinds.SERVICE]).changed)
     informers.start()
     try:
@@ -62,6 +72,7 @@ async def serve(client: Client, handoff: str, upstream: str = "host", run_dir: P
         await serving.run(handoff)
     finally:
         measured()
+        unedited()
         await serving.release(list(serving.held))
         configured.close()
         await recorder.stop()
@@ -157,8 +168,11 @@ class _Serving:
         metrics: Metrics,
         recorder: Recorder,
         unready: Callable[[], Sequence[str]],
+        services: Source[Key, Object],
     ) -> None:
         self.held: dict[str, Instance] = {}
+        self._services = services
+        self._caches: dict[str, tuple[str, NodeCache]] = {}  # by id: the node, and what it is told
         self._client = client
         self._configured = configured
         self._surroundings = surroundings
@@ -185,6 +199,18 @@ class _Serving:
             if instance is not None:
                 self._configured.remove(instance)
                 await instance.close()
+            if id_ in self._caches:
+                node, cache_ = self._caches.pop(id_)
+                self._surroundings.detach(node, cache_.addresses)
+
+    def services_changed(self, changes: Sequence[Change[Key, Object]]) -> None:
+        """The Service that node-local caches ask may have another address now."""
+        if self._caches and any(change.key.namespace == "kube-system" for change in changes):
+            self._configured.edited()
+
+    def _address_of(self, service: str) -> str:
+        found = self._services.get(Key("", "Service", "kube-system", service))
+        return str(found.spec.get("clusterIP") or "") if found is not None else ""
 
     async def _begin(self, handed: Handed, facts: Mapping[str, Any]) -> None:
         pod = await self._pod(facts.get("namespace"), facts.get("pod"))
@@ -195,6 +221,14 @@ class _Serving:
                 self._recorder.record(pod, type_, reason, message)
 
         network = facts.get("network") or ""
+        cache_ = node_cache(pod, facts.get("container", "")) if pod is not None else None
+        if cache_ is not None:
+            network = facts["node"]
+            self._caches[handed.id] = network, cache_
+            try:
+                self._surroundings.attach(network, cache_.addresses)
+            except OSError as error:
+                tell("Warning", "FailedToListen", f"{', '.join(cache_.addresses)}: {error}")
         instance = self.held[handed.id] = Instance(
             handed.id,
             handed.sockets,
@@ -205,7 +239,12 @@ class _Serving:
             tell,
             self._unready,
         )
-        self._configured.add(instance, place_of(pod, env) if pod is not None else DEFAULT)
+        if pod is not None and cache_ is not None:
+            base = Place(pod.namespace, (), BASE_COREFILE, variant=",".join((cache_.upstream, *cache_.addresses)))
+            place = replace(place_of(pod, env, BASE_FLAGS, base), variant=base.variant)
+            self._configured.add(instance, place, lambda text: cache_.edited(text, self._address_of), cache_.corefile())
+        else:
+            self._configured.add(instance, place_of(pod, env) if pod is not None else DEFAULT)
 
     async def _pod(self, namespace: str | None, name: str | None) -> Object | None:
         if not namespace or not name:

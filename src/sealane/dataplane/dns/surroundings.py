@@ -17,25 +17,55 @@ from sealane.dataplane.dns.plugins.autopath import NamespaceOf
 from sealane.dataplane.dns.route import Outside
 from sealane.dataplane.dns.upstream import Address, Dial, here
 from sealane.dataplane.linux import namespaces
-from sealane.dataplane.linux.topology import SocketPlan, open_sockets
+from sealane.dataplane.linux.netlink import Message, Netlink, add_address, delete_address
+from sealane.dataplane.linux.topology import LOOPBACK, SocketPlan, open_sockets
 from sealane.kube.objects import Object
 from sealane.network.addresses import LOAD_BALANCERS, PODS, SERVICES, UNDERLAY
 from sealane.network.names import Record, Resolver, pod_resolver
 
 SIOCGIFADDR = 0x8915  # <linux/sockios.h>
+Untrack = Callable[[Sequence[str]], None]
+"""Packets of DNS from and to these addresses, and no others, are left alone by the calling thread's conntrack."""
 INSIDE = (*PODS, *SERVICES, *UNDERLAY, *LOAD_BALANCERS)
 """Addresses that only the cluster's own networks know."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """upstream: the servers that the cluster was told to ask, from the host. run_dir: see `process.serve`. public: as
-    `route.Outside` has it."""
+    """upstream: the servers that the cluster was told to ask, from the host. run_dir, untrack: see `process.serve`.
+    public: as `route.Outside` has it.
+    """
 
     upstream: tuple[Address, ...]
     run_dir: Path | None
     namespace_of: NamespaceOf
     public: Callable[[str], Sequence[Record] | None] = lambda name: None
+    untrack: Untrack | None = None
+
+    def attach(self, node: str, addresses: Sequence[str]) -> None:
+        """The node has these addresses, and answers DNS there itself. Raises OSError."""
+        self._change(
+            node, [add_address(LOOPBACK, ip, ip.max_prefixlen) for ip in map(ip_address, addresses)], addresses
+        )
+
+    def detach(self, node: str, addresses: Sequence[str]) -> None:
+        """Undoes `attach`; a node that is gone has nothing to undo."""
+        with contextlib.suppress(OSError):
+            self._change(
+                node, [delete_address(LOOPBACK, ip, ip.max_prefixlen) for ip in map(ip_address, addresses)], ()
+            )
+
+    def _change(self, node: str, messages: Sequence[Message], untracked: Sequence[str]) -> None:
+        def change() -> None:
+            with Netlink() as netlink:
+                netlink.apply(messages)
+            if self.untrack is not None:
+                self.untrack(untracked)
+
+        net = self._path(node)
+        if net is None:
+            raise OSError(errno.ENONET, "no network namespace is known")
+        namespaces.inside(net, change)
 
     def opener(self, network: str, ips: Sequence[str]) -> Open:
         """network: name of a namespace. ips: the pod's; it listens in the families that it has."""
