@@ -69,7 +69,9 @@ class Memory:
         if reply is not None and -reply.left(now) < cache.stale_seconds:
             if cache.verify:
                 try:
-                    return fitted(await self._shared(key, query, ask, cache), query)
+                    newer = await self._shared(key, query, ask, cache)
+                    if newer.message[3] & 0xF in (wire.NOERROR, wire.NXDOMAIN):
+                        return fitted(newer, query)
                 except Exception:  # The old answer is better than what went wrong, whatever that was.
                     pass
             else:
@@ -125,12 +127,15 @@ class Memory:
         task.add_done_callback(lambda done: self._finished(key, done, cache))
         return task
 
+    def _has(self, key: bytes) -> bool:
+        return any(key in held for held in self._held.values())
+
     def _finished(self, key: bytes, task: asyncio.Task[Reply], cache: Cache) -> None:
         del self._asking[key]
         if task.cancelled() or task.exception() is not None:
             return
         reply = task.result()
-        if not reply.sort:
+        if not reply.sort or (reply.message[3] & 0xF == wire.SERVFAIL and cache.stale_seconds and self._has(key)):
             return
         for held in self._held.values():
             held.pop(key, None)

@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 
-_NEWLINK, _NEWADDR, _NEWROUTE, _DELROUTE, _NEWNEIGH = 16, 20, 24, 25, 28
+_NEWLINK, _NEWADDR, _DELADDR, _NEWROUTE, _DELROUTE, _NEWNEIGH = 16, 20, 21, 24, 25, 28
 _REQUEST, _ACK, _REPLACE, _CREATE, _EXCL = 0x1, 0x4, 0x100, 0x400, 0x200
 _ERROR = 2
 _UP = 0x1
@@ -111,6 +111,11 @@ def add_address(index: int, address: IPAddress, length: int, *, link_scope: bool
         + _attribute(2, address.packed)
     )
     return Message(_NEWADDR, _CREATE | _REPLACE, body, f"add address {address}/{length}")
+
+
+def delete_address(index: int, address: IPAddress, length: int) -> Message:
+    body = _IFADDR.pack(_family(address), length, 0, _UNIVERSE, index) + _attribute(2, address.packed)
+    return Message(_DELADDR, 0, body, f"delete address {address}/{length}")
 
 
 def add_neighbour(index: int, address: IPAddress, mac: str) -> Message:
