@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -99,7 +100,8 @@ class Lab:
         return found
 
     def _stand(self, where: str) -> subprocess.Popen[str]:
-        name, program = self.cluster.name, [sys.executable, str(VANTAGE)]
+        # Read here: a pod has a /tmp of its own, in which neither this repository nor its interpreter may be.
+        name, program = self.cluster.name, [os.path.realpath(sys.executable), "-c", VANTAGE.read_text()]
         command = [sys.executable, "-m", "sealane", "exec", "--name", name, where, "--", *program]
         if where == "outside":
             command = [sys.executable, "-c", OUTSIDE, name, *program]

@@ -7,6 +7,7 @@ https://kubernetes.io/docs/concepts/configuration/secret/#secret-immutable
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -71,9 +72,26 @@ def check_change(served: Served, new: Raw, old: Raw) -> None:
         _without(new.get("spec"), _STATEFULSET_MAY_CHANGE) != _without(old.get("spec"), _STATEFULSET_MAY_CHANGE)
     ):
         raise _forbidden(kind, name, "spec", _STATEFULSET_SAYS)
+    elif kind == kinds.SERVICE:
+        _check_service(new, old)
     elif kind in (kinds.ROLEBINDING, kinds.CLUSTERROLEBINDING) and new.get("roleRef") != old.get("roleRef"):
         message = f"Invalid value: {_go(new.get('roleRef') or {})}: cannot change roleRef"
         raise invalid(kind, name, ("roleRef", "FieldValueInvalid", message))
+
+
+def _check_service(new: Raw, old: Raw) -> None:
+    """Source: validateLoadBalancerClassField and validateServiceExternalTrafficFieldsUpdate of Kubernetes."""
+    name, now, was = new["metadata"]["name"], new.get("spec") or {}, old.get("spec") or {}
+    if now.get("type") != "LoadBalancer" or was.get("type") != "LoadBalancer":
+        return
+    if now.get("loadBalancerClass") != was.get("loadBalancerClass"):
+        got = json.dumps(now.get("loadBalancerClass"))
+        message = f"Invalid value: {got}: may not change once set"
+        raise invalid(kinds.SERVICE, name, ("spec.loadBalancerClass", "FieldValueInvalid", message))
+    if now.get("externalTrafficPolicy") == was.get("externalTrafficPolicy") == "Local":
+        port = now.get("healthCheckNodePort")
+        if port and port != was.get("healthCheckNodePort"):
+            raise _forbidden(kinds.SERVICE, name, "spec.healthCheckNodePort", "Forbidden: field is immutable")
 
 
 def _go(reference: Raw) -> str:

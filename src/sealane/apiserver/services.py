@@ -108,9 +108,14 @@ def without_former_type(service: Raw, old: Raw) -> Raw:
     """
     spec, was = dict(service.get("spec") or {}), old.get("spec") or {}
     type_, old_type = spec.get("type", "ClusterIP"), was.get("type", "ClusterIP")
-    if type_ == old_type:
-        return service
     gone: list[str] = []
+    if _needs_check(was) and not _needs_check(spec):
+        gone.append("healthCheckNodePort")
+    if type_ == old_type:
+        if gone and spec.get(gone[0]) == was.get(gone[0]):
+            spec.pop(gone[0], None)
+            return {**service, "spec": spec}
+        return service
     if type_ == "ExternalName":
         gone += _ADDRESS_FIELDS
     if type_ in ("ClusterIP", "ExternalName"):
@@ -129,6 +134,10 @@ def without_former_type(service: Raw, old: Raw) -> Raw:
     return {**service, "spec": spec}
 
 
+def _needs_check(spec: Mapping[str, Any]) -> bool:
+    return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
+
+
 _ADDRESS_FIELDS = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort")
 
 
@@ -144,11 +153,19 @@ def _addresses_of(name: str, owner: Owner, spec: Raw, was: Mapping[str, Any], al
         if spec["clusterIP"] != was["clusterIP"] or asked[0] != was["clusterIPs"][0]:
             raise _refused(name, "spec.clusterIPs[0]", asked, "may not change once set")
         spec.setdefault("ipFamilies", list(was.get("ipFamilies") or ()))
+        spec.setdefault("ipFamilyPolicy", was.get("ipFamilyPolicy") or "SingleStack")
+        if spec["clusterIP"] != "None" and spec["ipFamilyPolicy"] != "SingleStack":
+            for what, now, before in (
+                ("cluster IP", asked, was["clusterIPs"]),
+                ("IP family", spec["ipFamilies"], was.get("ipFamilies") or ()),
+            ):
+                if len(now) < len(before):
+                    why = f"must be 'SingleStack' to release the secondary {what}"
+                    raise _refused(name, "spec.ipFamilyPolicy", spec["ipFamilyPolicy"], why)
         if spec["ipFamilies"][:1] != (was.get("ipFamilies") or [])[:1]:
             raise _refused(name, "spec.ipFamilies[0]", spec["ipFamilies"][0], "may not change once set")
         if spec["clusterIP"] != "None" and len(was["clusterIPs"]) > 1 and asked[1:] not in ([], was["clusterIPs"][1:]):
             raise _refused(name, "spec.clusterIPs[1]", asked, "may not change once set")
-        spec.setdefault("ipFamilyPolicy", was.get("ipFamilyPolicy") or "SingleStack")
     elif spec.get("clusterIP") and not asked:
         asked = [spec["clusterIP"]]
     elif asked and spec.setdefault("clusterIP", asked[0]) != asked[0]:
@@ -209,10 +226,9 @@ def _families(name: str, spec: Raw, asked: Sequence[str], headless: bool) -> Seq
         text = f'Unsupported value: "{policy}": supported values: "PreferDualStack", "RequireDualStack", "SingleStack"'
         raise invalid(SERVICE, name, ("spec.ipFamilyPolicy", "FieldValueNotSupported", text))
     if policy == "SingleStack":
-        if spec.get("ipFamilyPolicy") and len(spec.get("clusterIPs") or ()) < 2:
-            families = families[:1]
-        if len(families) > 1:
-            why = "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified"
+        what = "cluster IPs" if len(asked) > 1 else "IP families" if len(families) > 1 else ""
+        if what:
+            why = f"must be 'RequireDualStack' or 'PreferDualStack' when multiple {what} are specified"
             raise _refused(name, "spec.ipFamilyPolicy", policy, why)
         families = families or [FAMILIES[0]]
     else:

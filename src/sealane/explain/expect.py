@@ -14,7 +14,7 @@ from typing import Any
 from sealane.kube.defaults.topology_keys import without_keys
 from sealane.kube.objects import Object, Origin, Raw
 from sealane.kube.selectors import LabelSelector
-from sealane.network.addresses import INTERNAL_LOAD_BALANCERS, LOAD_BALANCERS, SERVICES, plan_node
+from sealane.network.addresses import INTERNAL_LOAD_BALANCERS, LOAD_BALANCERS, NODE_PORTS, SERVICES, plan_node
 from sealane.network.endpoints import PodEndpoint, endpoint_slices, pod_endpoint, pod_selector
 from sealane.network.hints import node_share, zone_capacity
 from sealane.network.mirroring import is_mirrored, mirrored_slices
@@ -194,11 +194,17 @@ def _with_addresses(objects: list[Object]) -> list[Object]:
         internal: map(str, network.hosts())
         for internal, network in ((False, LOAD_BALANCERS[0]), (True, INTERNAL_LOAD_BALANCERS[0]))
     }
+    held = {item.spec.get("healthCheckNodePort") for item in services}
+    held |= {port.get("nodePort") for item in services for port in item.spec.get("ports") or ()}
+    checks = (port for port in reversed(NODE_PORTS) if port not in held)
     made = []
     for item in services:
         if item.spec.get("type") != "ExternalName" and not item.spec.get("clusterIP"):
             address = next(address for address in cluster if address not in taken)
             item = _changed(item, ("spec",), {"clusterIP": address, "clusterIPs": [address]})
+        check = item.spec.get("externalTrafficPolicy") == "Local" and not item.spec.get("healthCheckNodePort")
+        if item.spec.get("type") == "LoadBalancer" and check:
+            item = _changed(item, ("spec",), {"healthCheckNodePort": next(checks)})
         if item.spec.get("type") == "LoadBalancer" and not item.status.get("loadBalancer"):
             mode = "Proxy" if listeners(item) else "VIP"
             entry = {"ip": next(balancers[wants_internal(item)]), "ipMode": mode}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 from ipaddress import ip_address, ip_network
 
 from sealane.explain.legs import Candidate, leg
@@ -11,7 +12,7 @@ from sealane.explain.parties import Place
 from sealane.explain.steps import Outcome, Step
 from sealane.explain.world import World, outside_address
 from sealane.kube.objects import Key, Object
-from sealane.kube.selectors import LabelSelector
+from sealane.kube.selectors import LabelSelector, Requirement
 from sealane.network.addresses import SERVICES, family, is_internal
 from sealane.network.endpoints import pod_endpoint, pod_selector, target_number
 from sealane.network.services import (
@@ -21,6 +22,7 @@ from sealane.network.services import (
     ServicePort,
     TrafficFrom,
     balanced_nodes,
+    local_endpoints,
     select_backends,
     source_allowed,
     source_ranges,
@@ -37,12 +39,14 @@ _ENDED = {"drop": "dropped", "reject": "refused"}
 class Served:
     """Where a connection to an address and port can end. No candidates: `steps` say why.
 
-    via: who connects in the sender's place, where a load balancer takes the connection itself.
+    via: who connects in the sender's place, where a load balancer takes the connection itself. answer: what is
+    answered by a node itself.
     """
 
     steps: tuple[Step, ...]
     candidates: tuple[Candidate, ...] = ()
     via: Place | None = None
+    answer: str = ""
 
 
 def serve(world: World, source: Place, address: str, port: int, protocol: str) -> Served:
@@ -59,6 +63,8 @@ def serve(world: World, source: Place, address: str, port: int, protocol: str) -
     if found is not None:
         return _service(world, source, *found, node)
     for service in world.services.values():
+        if node and port == service.health_check_port and protocol == "TCP":
+            return _checked(world, service, node)
         if address in service.proxied:
             return _balanced(world, source, service, address, port, protocol)
     owner = next((service for service in world.services.values() if _answers_at(service, address)), None)
@@ -137,10 +143,23 @@ def _service(
     sticky = f", each client stays with one for {service.affinity_seconds} s" if service.affinity_seconds else ""
     reason = selection.reason if selection.verdict == "forward" else "endpoints of the nodes that have one"
     if frontend.kind == "LoadBalancer" and not source.node and len(entries) < len(world.nodes):
-        what = "with a ready endpoint" if service.external_policy == "Local" else "for session affinity"
+        check = f" (healthCheckNodePort {service.health_check_port})" if service.health_check_port else ""
+        what = f"with a ready endpoint{check}" if service.external_policy == "Local" else "for session affinity"
         reason = f"the load balancer sends to nodes {what}: {', '.join(entries)}"
     passing = Step("service", "pass", f"{name}: {count}, {reason}{sticky}", where, tuple(parts))
     return Served((passing, *stops), tuple(candidates))
+
+
+def _checked(world: World, service: ServiceModel, node: str) -> Served:
+    """What a node says on the healthCheckNodePort of a Service."""
+    count = local_endpoints(service, node)
+    says = "200" if count else "503"
+    text = (
+        f"{service.key} healthCheckNodePort of {node}: {count or 'no'} ready endpoint{'s' if count != 1 else ''} "
+        f"there, so it answers {says} and the load balancer sends it {'connections' if count else 'nothing'}"
+    )
+    step = Step("service", "pass", text, world.where(service.key, "spec", "externalTrafficPolicy"))
+    return Served((step,), answer=f"{node} answers with {says}")
 
 
 def _balanced(world: World, source: Place, service: ServiceModel, address: str, port: int, protocol: str) -> Served:
@@ -223,14 +242,22 @@ def _why_not(world: World, pod: Object, port: dict[str, object]) -> Step:
 
 def _nearest_pod(selector: LabelSelector, pods: list[Object]) -> str:
     """The pod that has the most of the wanted labels, and what it lacks."""
-    best, missing = None, selector.requirements
-    for pod in sorted(pods, key=lambda pod: pod.key):
-        lacks = tuple(each for each in selector.requirements if not each.matches(pod.labels))
-        near = any(each.key in pod.labels for each in selector.requirements)
-        if near and (best is None or len(lacks) < len(missing)):
-            best, missing = pod, lacks
-    if best is None:
+
+    def lacks(pod: Object) -> tuple[Requirement, ...]:
+        return tuple(each for each in selector.requirements if not each.matches(pod.labels))
+
+    def likeness(pod: Object) -> float:
+        return sum(
+            SequenceMatcher(None, pod.labels[each.key], each.values[0]).ratio()
+            for each in lacks(pod)
+            if each.key in pod.labels and each.values
+        )
+
+    near = [pod for pod in pods if any(each.key in pod.labels for each in selector.requirements)]
+    if not near:
         return ""
+    best = min(near, key=lambda pod: (len(lacks(pod)), -likeness(pod), pod.key))
+    missing = lacks(best)
     has = ", ".join(f"{each.key}={best.labels[each.key]}" for each in missing if each.key in best.labels)
     return f"; nearest is pod {best.name}" + (f" with {has}" if has else "")
 

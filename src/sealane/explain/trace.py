@@ -67,7 +67,8 @@ def walk(world: World, source: Place, target: Target) -> Trace:
                 way.add(served.steps)
                 candidates.update(dict.fromkeys(served.candidates))
                 sender = served.via or sender
-        answered = _arrive(world, sender, target, list(candidates), way)
+                answered = served.answer or answered
+        answered = _arrive(world, sender, target, list(candidates), way) or answered
     elif foreign:
         answered = _leave(world, source, target, way)
     return _conclude(source, target, way, answered)

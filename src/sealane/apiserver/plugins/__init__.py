@@ -14,6 +14,7 @@ from sealane.apiserver.plugins import (
     default_ingress_class,
     rbac_escalation,
     service_account,
+    service_warnings,
     topology_keys,
     validating_policies,
 )
@@ -25,6 +26,7 @@ def steps(store: Store, authorizer: Authorizer, resources: Resources) -> tuple[S
     """Every plugin of one API, in the order in which they look at a request."""
     return (
         topology_keys.step(),
+        service_warnings.step(),
         service_account.step(store),
         default_ingress_class.step(store),
         certificates.step(authorizer),

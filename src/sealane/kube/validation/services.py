@@ -11,6 +11,8 @@ from sealane.kube.validation.metadata import check_labels
 
 NODE_PORTS = range(30000, 32768)
 _AFFINITY_SECONDS = 86400
+_DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
+_SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 _ENDPOINTS = 1000
 _PORTS = 20000
 
@@ -30,6 +32,7 @@ def check_service(obj: Part) -> Iterator[Problem]:
         yield spec["clusterIPs"].invalid(f"may not be set to 'None' for {kind} services", ["None"])
     yield from _check_addresses(spec)
     yield from _check_policies(spec, kind)
+    yield from _check_annotated_ranges(obj["metadata"]["annotations"], spec, kind)
 
 
 def _check_ports(ports: list[Part], kind: str) -> Iterator[Problem]:
@@ -94,6 +97,11 @@ def _check_policies(spec: Part, kind: str) -> Iterator[Problem]:
         yield spec["externalTrafficPolicy"].invalid("may only be set for externally-accessible services")
     if spec.each("loadBalancerSourceRanges") and kind != "LoadBalancer":
         yield spec["loadBalancerSourceRanges"].forbidden("may only be used when `type` is 'LoadBalancer'")
+    health = spec["healthCheckNodePort"]
+    if spec.number("healthCheckNodePort") and (kind, spec.text("externalTrafficPolicy")) != ("LoadBalancer", "Local"):
+        yield health.invalid("may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'")
+    if "trafficDistribution" in spec and spec.text("trafficDistribution") not in _DISTRIBUTIONS:
+        yield spec["trafficDistribution"].not_supported(_DISTRIBUTIONS)
     for field in ("loadBalancerClass", "allocateLoadBalancerNodePorts"):
         if field in spec and kind != "LoadBalancer":
             yield spec[field].forbidden("may only be used when `type` is 'LoadBalancer'")
@@ -105,6 +113,17 @@ def _check_policies(spec: Part, kind: str) -> Iterator[Problem]:
         yield affinity["clientIP"]["timeoutSeconds"].invalid(
             f"must be greater than 0 and less than or equal to {_AFFINITY_SECONDS}"
         )
+
+
+def _check_annotated_ranges(annotations: Part, spec: Part, kind: str) -> Iterator[Problem]:
+    """Source: validateService in pkg/apis/core/validation of Kubernetes."""
+    ranges = annotations[_SOURCE_RANGES]
+    if not ranges.present or spec.each("loadBalancerSourceRanges") or not isinstance(ranges.value, str):
+        return
+    if kind != "LoadBalancer":
+        yield ranges.forbidden("may only be used when `type` is 'LoadBalancer'")
+    for text in ranges.value.strip().split(",") if ranges.value.strip() else ():
+        yield from check_text(Part(text.strip(), ranges.path), names.cidr)
 
 
 def check_endpoint_slice(obj: Part) -> Iterator[Problem]:
