@@ -56,5 +56,4 @@ def render_report(report: Report) -> RenderableType:
 def _flat(steps: tuple[Step, ...], depth: int = 0) -> Iterator[tuple[int, Step]]:
     for step in steps:
         yield depth, step
-        if step.hop != "name" or len(step.parts) > 1:  # A name found at once has nothing to add.
-            yield from _flat(step.parts, depth + 1)
+        yield from _flat(step.parts, depth + 1)

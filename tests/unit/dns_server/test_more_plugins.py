@@ -557,7 +557,7 @@ def test_which_services_have_names() -> None:
             "forward . 192.0.2.1 {\nhealth_check 5s no_rek\n}",
             "3: unknown option of health_check 'no_rek': did you mean 'no_rec'?",
         ),
-        ("forward . 192.0.2.1 {\nnext NOSUCH\n}", "3: next: NOSUCH are no response codes"),
+        ("forward . 192.0.2.1 {\nnext NOSUCH\n}", "3: unknown response code 'NOSUCH': did you mean 'NOTAUTH'?"),
         ("health nowhere", "2: health: 'nowhere' is no address with a port, like :8080"),
         ("health {\nlameduk 5s\n}", "3: unknown option of health 'lameduk': did you mean 'lameduck'?"),
         ("prometheus 1:2:3", "2: prometheus: '1:2:3' is no address with a port, like :9153"),

@@ -52,9 +52,9 @@ class _Used:
     fallback: the Corefile of a place that has none.
     """
 
-    program: Program
     edit: Edit
     fallback: str
+    program: Program | None = None
     seen: dict[str, str] | None = None
     default: bool = True
     failed: int = 0
@@ -77,9 +77,10 @@ class Configured:
         """Runs `instance` as the Corefile at `place` says, now and from now on. edit: what is done to it first."""
         used = self._used.get(place)
         if used is None:
-            program = Program(configuration(parse(edit(fallback))), self._table)
-            used = self._used[place] = _Used(program, edit, fallback)
+            used = self._used[place] = _Used(edit, fallback)
             self._read(place, used)
+        if used.program is None:
+            used.program = Program(configuration(parse(edit(fallback))), self._table)
         used.instances[instance.id] = instance
         instance.use(used.program, failed=used.failed)
 
@@ -87,7 +88,7 @@ class Configured:
         for place, used in list(self._used.items()):
             used.instances.pop(instance.id, None)
             if not used.instances and place.mounts != DEFAULT.mounts:
-                used.program.close()
+                self._end(used.program)
                 del self._used[place]
 
     def edited(self) -> None:
@@ -99,7 +100,12 @@ class Configured:
     def close(self) -> None:
         self._unsubscribe()
         for used in self._used.values():
-            used.program.close()
+            self._end(used.program)
+
+    @staticmethod
+    def _end(program: Program | None) -> None:
+        if program is not None:
+            program.close()
 
     def _changed(self, changes: Sequence[Change[Key, Object]]) -> None:
         changed = {change.key for change in changes}
@@ -120,7 +126,7 @@ class Configured:
             return
         used.seen = files
         name = f"{place.namespace}/{place.source.configmap if place.source else ''}"
-        if not used.default and not used.program.configuration.reload:
+        if used.program is not None and not used.default and not used.program.configuration.reload:
             log.info("%s changed; without the reload plugin it is not read", name)
             return
         about = self._object(place)
@@ -143,7 +149,7 @@ class Configured:
                 self._tell(about, "Warning", "CorefilePartlyUsed", warning)
         for instance in used.instances.values():
             instance.use(used.program, failed=used.failed)
-        old.close()
+        self._end(old)
 
     def _configuration(self, place: Place, files: dict[str, str]) -> Configuration:
         text = files.get(place.path)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from fnmatch import fnmatch
 from ipaddress import IPv4Network, ip_network
 from posixpath import basename, join, normpath
@@ -45,7 +44,7 @@ class Directive:
 
     def unknown(self, what: str, name: str, known: Sequence[str]) -> CorefileError:
         """`name` is none of `known`; says which comes nearest."""
-        near = get_close_matches(name, known, 1)
+        near = _nearest(name, known)
         return self.error(f"unknown {what} {name!r}" + (f": did you mean {near[0]!r}?" if near else ""))
 
 
@@ -93,6 +92,12 @@ def parse(
     known the name counts. environment: for `{$NAME}`; what is not in it becomes nothing.
     """
     return _Reader(files or {}, environment or {}, folder).blocks(text, file)
+
+
+def _nearest(name: str, known: Sequence[str]) -> list[str]:
+    from difflib import get_close_matches  # Only for what is wrong.
+
+    return get_close_matches(name, known, 1)
 
 
 def zones_of(text: str) -> tuple[str, ...]:
@@ -261,7 +266,7 @@ class _Reader:
             if fnmatch(name, path if "/" in name else basename(pattern))
         ]
         if not found and not set(pattern) & set("*?["):
-            near = get_close_matches(line[1].text, [*self.snippets, *self.files], 1)
+            near = _nearest(line[1].text, [*self.snippets, *self.files])
             hint = f": did you mean {near[0]!r}?" if near else ""
             raise first.error(f"import: no snippet or file is named {line[1].text!r}{hint}")
         return found

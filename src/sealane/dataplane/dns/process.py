@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -68,6 +69,7 @@ async def serve(
     informers.start()
     try:
         await informers.synced()
+        gc.freeze()  # The collector need not look again and again at what stays: an answer would wait for it.
         log.info("answering for %d Services", len(informers[kinds.SERVICE]))
         await serving.run(handoff)
     finally:

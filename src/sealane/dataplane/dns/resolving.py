@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-import dns.exception
-import dns.message
-import dns.rdatatype
-
 from sealane.dataplane.dns import wire
 from sealane.dataplane.dns.journal import Journal
 from sealane.dataplane.dns.plugins.loop import LoopDetected
@@ -39,7 +35,7 @@ async def resolve(route: Route, query: wire.Query, elsewhere: Elsewhere, journal
     except Unreachable as error:
         journal.failed(route.errors, query, error)
         return _failed(query, wire.REFUSED if error.refused else wire.SERVFAIL)
-    except (dns.exception.DNSException, wire.Malformed, LoopDetected) as error:
+    except (wire.Malformed, LoopDetected) as error:
         journal.failed(route.errors, query, error)
         return _failed(query, wire.SERVFAIL)
 
@@ -93,7 +89,7 @@ async def _follow(
         if answer.outcome == "not ours":
             try:
                 found = wire.sections(await elsewhere(asked))
-            except dns.exception.DNSException as error:
+            except wire.Malformed as error:
                 # The CNAME is known, its target is not: that is what the client should see.
                 journal.failed(route.errors, asked, error)
                 return wire.Sections(wire.SERVFAIL, tuple(encoded))
@@ -140,8 +136,8 @@ def _messages(query: wire.Query, records: Iterator[Record]) -> Iterator[bytes]:
 
 def _serial(packet: bytes) -> int:
     """Of the zone that the client has, -1 when it does not say."""
-    for rrset in dns.message.from_wire(packet).authority:
-        if rrset.rdtype == dns.rdatatype.SOA:
+    for rrset in wire.read_message(packet).authority:
+        if rrset.rdtype == wire.TYPES["SOA"]:
             return int(rrset[0].serial)
     return -1
 

@@ -16,7 +16,6 @@ from sealane.dataplane.dns.plugins.forward import Forward
 from sealane.dataplane.dns.plugins.kubernetes import Kubernetes
 from sealane.dataplane.dns.plugins.log import Log
 from sealane.dataplane.dns.plugins.loop import Loop
-from sealane.dataplane.dns.plugins.rewrite import Rewrite
 from sealane.dataplane.dns.plugins.step import Step, covered, records
 from sealane.dataplane.dns.plugins.transfer import Transfer
 from sealane.dataplane.dns.table import Table
@@ -67,10 +66,10 @@ class Route:
         return f"{self.zone}."
 
     def step(self, query: wire.Query, start: int = 0) -> int | None:
-        """Which of `steps`, from `start` on, has to do with `query` first. Of a class that is not IN only `rewrite`."""
+        """Which of `steps`, from `start` on, has to do with `query` first; few have with a class that is not IN."""
         for at in range(start, len(self.steps)):
             one = self.steps[at]
-            if (not query.refusal or isinstance(one, Rewrite)) and one.concerns(query):
+            if (not query.refusal or one.every_class) and one.concerns(query):
                 return at
         return None
 

@@ -10,13 +10,13 @@ import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
-
-import dns.flags
-import dns.message
-import dns.rrset
+from typing import TYPE_CHECKING, Literal
 
 from sealane.network.names import Record
+
+if TYPE_CHECKING:  # Imported where a message of others is taken apart: it costs the start of the process some 40 ms.
+    import dns.message
+    import dns.rrset
 
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, BADVERS = 0, 1, 2, 3, 4, 5, 16
 TYPES = {
@@ -43,7 +43,21 @@ TYPES = {
 }
 TRANSFERS = (TYPES["IXFR"], TYPES["AXFR"])
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
-RCODE_NAMES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED", 16: "BADVERS"}
+RCODES = {
+    "NOERROR": 0,
+    "FORMERR": 1,
+    "SERVFAIL": 2,
+    "NXDOMAIN": 3,
+    "NOTIMP": 4,
+    "REFUSED": 5,
+    "YXDOMAIN": 6,
+    "YXRRSET": 7,
+    "NXRRSET": 8,
+    "NOTAUTH": 9,
+    "NOTZONE": 10,
+    "BADVERS": 16,
+}
+RCODE_NAMES = {number: name for name, number in RCODES.items()}
 OPT, IN = 41, 1
 QR, AA, TC, RD, RA, CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0010
 QUESTION = 12
@@ -216,8 +230,19 @@ def rrset_records(rrset: dns.rrset.RRset) -> list[bytes]:
 
 
 def sections(message: bytes) -> Sections:
-    """What a message says, its records without pointers. Raises dns.exception.DNSException."""
-    return message_sections(dns.message.from_wire(message, ignore_trailing=True))
+    """What a message says, its records without pointers. Raises Malformed."""
+    return message_sections(read_message(message))
+
+
+def read_message(message: bytes) -> dns.message.Message:
+    """Raises Malformed."""
+    import dns.exception
+    import dns.message
+
+    try:
+        return dns.message.from_wire(message, ignore_trailing=True)
+    except dns.exception.DNSException as error:
+        raise Malformed(str(error)) from error
 
 
 def message_sections(message: dns.message.Message) -> Sections:
@@ -226,7 +251,7 @@ def message_sections(message: dns.message.Message) -> Sections:
         tuple(record for rrset in part for record in rrset_records(rrset))
         for part in (message.answer, message.authority, message.additional)
     )
-    return Sections(int(message.rcode()), answer, authority, additional, bool(message.flags & dns.flags.AA))
+    return Sections(int(message.rcode()), answer, authority, additional, bool(message.flags & AA))
 
 
 def respond(query: Query, sections: Sections, limit: int | None = None, turn: int = 0) -> bytes:

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from posixpath import basename
+from typing import ClassVar
 
 from sealane.dataplane.dns import wire
 from sealane.dataplane.dns.corefile import Directive
@@ -28,6 +29,8 @@ class Autopath:
     outer: what follows them in the search path of a pod, from the server's own resolv.conf. exists: whether a question
     has an answer as it is.
     """
+
+    every_class: ClassVar[bool] = False
 
     zones: tuple[str, ...]
     domain: str = ""

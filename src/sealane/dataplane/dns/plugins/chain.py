@@ -17,9 +17,7 @@ from sealane.dataplane.dns.plugins import (
     hosts,
     kubernetes,
     log,
-    rewrite,
     server,
-    template,
     transfer,
 )
 from sealane.dataplane.dns.plugins.cache import Cache
@@ -187,9 +185,14 @@ def _chain(zones: tuple[str, ...], by_name: Mapping[str, list[Directive]], files
     names = next((kubernetes.read(one, zones) for one in by_name.get("kubernetes", ())), None)
     steps: list[Step] = []
     if "rewrite" in by_name:
+        from sealane.dataplane.dns.plugins import rewrite  # As `template`, only where used: it needs much of dnspython.
+
         steps.append(rewrite.read(by_name["rewrite"]))
     steps += [autopath.read(one, zones, names, files) for one in by_name.get("autopath", ())]
-    steps += [template.read(one, zones) for one in by_name.get("template", ())]
+    if "template" in by_name:
+        from sealane.dataplane.dns.plugins import template
+
+        steps += [template.read(one, zones) for one in by_name["template"]]
     steps += [hosts.read(one, zones, files) for one in by_name.get("hosts", ())]
     for one in by_name.get("reload", ()):
         server.check_reload(one)

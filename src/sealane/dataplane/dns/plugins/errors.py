@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from sealane.dataplane.dns.corefile import Directive
 from sealane.dataplane.dns.plugins import step
-from sealane.dataplane.dns.plugins.template import pattern
 
 LEVELS = ("warning", "error", "info", "debug")
 OPTIONS = ("consolidate", "stacktrace")
@@ -49,5 +48,7 @@ def read(directive: Directive) -> Errors:
         level = words[2] if len(words) > 2 else "error"
         if level not in LEVELS:
             raise option.unknown("level", level, LEVELS)
-        found.append(Consolidate(step.seconds(option, words[0]), pattern(option, words[1]), level.upper(), show_first))
+        found.append(
+            Consolidate(step.seconds(option, words[0]), step.pattern(option, words[1]), level.upper(), show_first)
+        )
     return Errors(tuple(found))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-import dns.exception
-import dns.rcode
-
+from sealane.dataplane.dns import wire
 from sealane.dataplane.dns.corefile import Directive
 from sealane.dataplane.dns.plugins import step
 from sealane.dataplane.dns.upstream import Asking, parse_address
@@ -130,7 +128,6 @@ def _health_check(asking: Asking, option: Directive) -> Asking:
 def _rcodes(option: Directive) -> frozenset[int]:
     if not option.args:
         raise option.error(f"{option.name} takes response codes like NXDOMAIN")
-    try:
-        return frozenset(int(dns.rcode.from_text(word)) for word in option.args)
-    except dns.exception.DNSException:
-        raise option.error(f"{option.name}: {' '.join(option.args)} are no response codes") from None
+    if unknown := [word for word in option.args if word.upper() not in wire.RCODES]:
+        raise option.unknown("response code", unknown[0], tuple(wire.RCODES))
+    return frozenset(wire.RCODES[word.upper()] for word in option.args)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from posixpath import basename
+from typing import ClassVar
 
 from sealane.dataplane.dns import wire
 from sealane.dataplane.dns.corefile import Directive
@@ -20,6 +21,8 @@ OPTIONS = ("ttl", "no_reverse", "reload", "fallthrough")
 @dataclass(frozen=True, slots=True)
 class Hosts:
     """records: by name. fallthrough: None when a name that is not here does not exist."""
+
+    every_class: ClassVar[bool] = False
 
     zones: tuple[str, ...]
     records: Mapping[str, tuple[Record, ...]] = field(default_factory=dict)

@@ -10,10 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import dns.exception
-import dns.message
 import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
@@ -22,7 +21,6 @@ from sealane.dataplane.dns import wire
 from sealane.dataplane.dns.corefile import Directive
 from sealane.dataplane.dns.plugins import edns, step
 from sealane.dataplane.dns.plugins.rewrite_answer import Change, Code, Names, Target, Ttl, Values
-from sealane.dataplane.dns.plugins.template import pattern
 
 FIELDS = ("name", "type", "class", "edns0", "ttl", "rcode", "cname")
 MATCHES = ("exact", "prefix", "suffix", "substring", "regex")
@@ -84,6 +82,8 @@ class Rule:
 class Rewrite:
     """All rules of a server block, in their order."""
 
+    every_class: ClassVar[bool] = True
+
     rules: tuple[Rule, ...]
 
     def concerns(self, query: wire.Query) -> bool:
@@ -110,7 +110,7 @@ class Rewrite:
         response = await onward(asked)
         if asked.question == query.question and not changes:
             return response
-        message = dns.message.from_wire(response, ignore_trailing=True)
+        message = wire.read_message(response)
         for change in reversed(changes):
             await change.apply(message, asked, onward)
         return wire.respond(query, wire.message_sections(message))
@@ -169,7 +169,7 @@ def _match(directive: Directive, field: str, words: Sequence[str], to: int) -> M
 
 def _of(directive: Directive, kind: str, from_: str, to: str) -> Match:
     if kind == "regex":
-        return Match(pattern(directive, from_), _python(to))
+        return Match(step.pattern(directive, from_), _python(to))
     dotted = kind in ("exact", "suffix")
     literal = re.escape(from_.rstrip(".").lower() + "." if dotted else from_.lower())
     whole = {"exact": f"^{literal}$", "prefix": f"^{literal}", "suffix": f"{literal}$", "substring": literal}[kind]
@@ -196,10 +196,10 @@ def _name(directive: Directive, words: Sequence[str], more: bool) -> Rule:
                     auto = True
             case ["name", old, new, *rest]:
                 options = rest
-                back.append(Names(pattern(directive, old), _python(new)))
+                back.append(Names(step.pattern(directive, old), _python(new)))
             case ["value", old, new, *rest]:
                 options = rest
-                back.append(Values(pattern(directive, old), _python(new)))
+                back.append(Values(step.pattern(directive, old), _python(new)))
             case _:
                 wrong = " ".join(["answer", *options])
                 raise directive.error(f"rewrite: expected 'answer auto' or 'answer name FROM TO', not {wrong!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from sealane.dataplane.dns import wire
 from sealane.dataplane.dns.corefile import Directive, zones_of
@@ -17,7 +17,12 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Step(Protocol):
-    """A plugin on a question's way to the names of the cluster and to servers upstream."""
+    """A plugin on a question's way to the names of the cluster and to servers upstream.
+
+    every_class: whether it has to do with classes of records other than IN.
+    """
+
+    every_class: ClassVar[bool]
 
     def concerns(self, query: wire.Query) -> bool:
         """False when the answer is as if the plugin were not there: then it may be one prepared before."""
@@ -64,6 +69,14 @@ def seconds(directive: Directive, text: str) -> float:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise directive.error(f"{directive.name} takes a duration like 30s, not {text!r}")
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def pattern(option: Directive, text: str) -> re.Pattern[str]:
+    """Go's syntax, which but for rare forms is Python's. Raises CorefileError."""
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise option.error(f"{text!r} is no regular expression: {error}") from None
 
 
 def only(directive: Directive, count: int) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import dns.exception
 import dns.rcode
@@ -25,6 +26,8 @@ _FIELD = re.compile(r"\{\{-?\s*(?:\.(Name|Class|Type|Zone)|\.Group\.(\w+)|index\
 @dataclass(frozen=True, slots=True)
 class Template:
     """type: None for any. patterns: the first that is found in the name, with its final dot, counts."""
+
+    every_class: ClassVar[bool] = False
 
     zones: tuple[str, ...]
     type: int | None
@@ -78,7 +81,7 @@ def read(directive: Directive, zones: Sequence[str]) -> Template:
     for option in directive.block:
         match option.name:
             case "match":
-                patterns += [pattern(option, text) for text in option.args]
+                patterns += [step.pattern(option, text) for text in option.args]
             case "answer" | "additional" | "authority":
                 for text in option.args:
                     if "{{" in _FIELD.sub("", text):
@@ -98,14 +101,6 @@ def read(directive: Directive, zones: Sequence[str]) -> Template:
     return Template(
         where, type_, tuple(patterns) or any_, texts["answer"], texts["additional"], texts["authority"], rcode, falls
     )
-
-
-def pattern(option: Directive, text: str) -> re.Pattern[str]:
-    """Go's syntax, which but for rare forms is Python's. Raises CorefileError."""
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise option.error(f"{text!r} is no regular expression: {error}") from None
 
 
 def _record(text: str, query: wire.Query, match: re.Match[str], zone: str) -> bytes:
