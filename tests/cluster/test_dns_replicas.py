@@ -54,6 +54,10 @@ print(json.dumps({"sent": sent, "answered": answered, "slowest": slowest}))
 """
 
 
+LAMEDUCK = 5.0
+"""Seconds, of kubeadm's Corefile."""
+
+
 def dns_pods(cluster: Cluster) -> list[str]:
     pods = cluster.get("pods", namespace="kube-system")["items"]
     return [pod["metadata"]["name"] for pod in pods if pod["metadata"]["labels"].get("k8s-app") == "kube-dns"]
@@ -96,9 +100,13 @@ def test_no_answer_is_lost_when_a_replica_goes(sealane: Cluster) -> None:
     sealane.apply(CLIENT)
     gone = dns_pods(sealane)[0]
 
-    def delete() -> None:
+    def delete() -> float:
+        started = time.monotonic()
         sealane.kubectl("-n", "kube-system", "delete", "pod", gone).check()
+        return time.monotonic() - started
 
-    found = while_asking(sealane, 8, delete)
+    took: list[float] = []
+    found = while_asking(sealane, 10, lambda: took.append(delete()))
     assert found["answered"] == found["sent"], found
+    assert took[0] > LAMEDUCK - 0.5  # For so long it answers those who do not know yet that it goes.
     eventually(lambda: len(dns_pods(sealane)) == 2 and gone not in dns_pods(sealane))

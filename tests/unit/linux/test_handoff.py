@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from sealane.dataplane.linux.handoff import Changed, Complete, Giver, Handed, Withdrawn, take
+from sealane.dataplane.linux.handoff import Changed, Complete, Giver, Handed, Wishes, Withdrawn, take
 
 Event = Handed | Changed | Withdrawn | Complete
 
@@ -137,5 +137,34 @@ def test_after_a_crash_of_the_giver_nothing_is_complete_until_it_says_so(tmp_pat
         again.sockets[0].close()
         await later.aclose()  # type: ignore[attr-defined]
         giver.close()
+
+    asyncio.run(play())
+
+
+def test_a_server_says_how_long_it_wants_to_go_on_also_to_the_next_giver(tmp_path: Path) -> None:
+    async def play() -> None:
+        path = str(tmp_path / "sock")
+        wishes = Wishes()
+        wishes.linger("early", 3.0)  # before anybody listens
+        for _ in range(2):
+            giver = Giver(path)
+            await giver.start()
+            giver.add("dns", "early", [listener()])
+            events = take(path, "dns", wishes)
+            handed = await next_of(events)
+            assert isinstance(handed, Handed)
+            wishes.linger("early", 5.0)
+            for _ in range(500):
+                if giver.linger("dns", "early") == 5.0:
+                    break
+                await asyncio.sleep(0.01)
+            assert giver.linger("dns", "early") == 5.0
+            assert giver.linger("dns", "other") == 0.0
+            giver.remove("dns", "early")
+            assert giver.linger("dns", "early") == 0.0
+            for made in handed.sockets:
+                made.close()
+            await events.aclose()  # type: ignore[attr-defined]
+            giver.close()
 
     asyncio.run(play())

@@ -34,7 +34,8 @@ Tell = Callable[[str, str, str], None]
 class Instance:
     """name: under which it is known. handed: sockets for port 53 of all addresses, made before a Corefile was known.
 
-    open_: makes all others. outside: where servers upstream are. ready: plugins that are not ready yet, by name.
+    open_: makes all others. outside: where servers upstream are. unready: plugins that are not ready yet, by name.
+    linger: is told for how many seconds it wants to go on once its pod ends (`health` with `lameduck`).
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Instance:
         journal: Journal,
         tell: Tell,
         unready: Callable[[], Sequence[str]] = tuple,
+        linger: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self.id = name
         self._handed = tuple(handed)
@@ -56,17 +58,13 @@ class Instance:
         self._journal = journal
         self._tell = tell
         self._unready = unready
+        self._linger = linger
         self._program: Program | None = None
         self._servers: dict[Listener, Server] = {}
         self._sockets: dict[Listener, list[socket.socket]] = {}
         self._pages: dict[Endpoint, tuple[dict[str, http.Page], list[asyncio.Server]]] = {}
         self._opening = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def lameduck(self) -> float:
-        """Seconds that it goes on answering when its pod ends."""
-        return self._program.configuration.lameduck if self._program is not None else 0.0
 
     def use(self, program: Program, failed: int = 0) -> None:
         """Answers as `program` says from now on. failed: how many Corefiles could not be used before."""
@@ -88,6 +86,7 @@ class Instance:
                 self._probe(self._servers.get(listener), one)
         if ("", DNS_PORT) not in wanted:
             _silence(self._handed)
+        self._linger(program.configuration.lameduck)
         self._say_how(program, wanted, failed, first)
         self._task(self._serve_pages(program))
 

@@ -22,7 +22,7 @@ from sealane.dataplane.dns.public import PublicNames
 from sealane.dataplane.dns.surroundings import Surroundings, Untrack
 from sealane.dataplane.dns.table import Table
 from sealane.dataplane.dns.upstream import parse_upstream
-from sealane.dataplane.linux.handoff import Changed, Complete, Handed, Withdrawn, take
+from sealane.dataplane.linux.handoff import Changed, Complete, Handed, Wishes, Withdrawn, take
 from sealane.kube import kinds
 from sealane.kube.client import ApiError, Client
 from sealane.kube.objects import Key, Object
@@ -181,9 +181,10 @@ class _Serving:
         self._metrics = metrics
         self._recorder = recorder
         self._unready = unready
+        self._wishes = Wishes()
 
     async def run(self, handoff: str) -> None:
-        async for event in take(handoff, ROLE):
+        async for event in take(handoff, ROLE, self._wishes):
             match event:
                 case Handed(id_, facts, _):
                     await self.release([id_])
@@ -197,6 +198,7 @@ class _Serving:
 
     async def release(self, ids: Iterable[str]) -> None:
         for id_ in ids:
+            self._wishes.forget(id_)
             instance = self.held.pop(id_, None)
             if instance is not None:
                 self._configured.remove(instance)
@@ -240,6 +242,7 @@ class _Serving:
             Journal(facts.get("log") or ""),
             tell,
             self._unready,
+            lambda seconds: self._wishes.linger(handed.id, seconds),
         )
         if pod is not None and cache_ is not None:
             base = Place(pod.namespace, (), BASE_COREFILE, variant=",".join((cache_.upstream, *cache_.addresses)))

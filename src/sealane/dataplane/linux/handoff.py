@@ -7,6 +7,7 @@ given all of them, so no connection that waits is lost.
 Every message of the SOCK_SEQPACKET socket is one JSON object:
 
     server → agent   {"serve": ROLE}
+    server → agent   {"linger": ID, "seconds": N}, for how long it wants to go on once its pod ends
     agent → server   {"add": ID, "facts": {…}}, with the descriptors of its sockets, in order
     agent → server   {"change": ID, "facts": {…}}, when only the facts change
     agent → server   {"remove": ID}
@@ -83,6 +84,7 @@ class Giver:
         self._complete = True
         self._held: dict[str, dict[str, Handed]] = {}
         self._takers: dict[int, _Taker] = {}
+        self._lingers: dict[tuple[str, str], float] = {}
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
 
     async def start(self, *, complete: bool = True) -> None:
@@ -137,6 +139,7 @@ class Giver:
         handed = self._held.get(role, {}).pop(id_, None)
         if handed is None:
             return
+        self._lingers.pop((role, id_), None)
         for taker in list(self._takers.values()):
             if taker.role == role:
                 # What has not left yet must not be sent with descriptors that are closed now.
@@ -144,6 +147,10 @@ class Giver:
                 self._send(taker, {"remove": id_})
         for held in handed.sockets:
             held.close()
+
+    def linger(self, role: str, id_: str) -> float:
+        """Seconds that whoever serves `id_` wants to go on once its pod ends."""
+        return self._lingers.get((role, id_), 0.0)
 
     def close(self) -> None:
         loop = asyncio.get_running_loop()
@@ -178,7 +185,11 @@ class Giver:
         if not message:
             self._drop(taker)
             return
-        taker.role = json.loads(message)["serve"]
+        said = json.loads(message)
+        if "linger" in said:
+            self._lingers[taker.role, said["linger"]] = said["seconds"]
+            return
+        taker.role = said["serve"]
         for handed in self._held.get(taker.role, {}).values():
             self._send(taker, _adding(handed), handed.sockets)
         if self._complete:
@@ -224,7 +235,36 @@ def _adding(handed: Handed) -> dict[str, Any]:
     return {"add": handed.id, "facts": handed.facts}
 
 
-async def take(path: str, role: str) -> AsyncIterator[Handed | Changed | Withdrawn | Complete]:
+class Wishes:
+    """What the taking end says about what it serves, also to a giver that comes later."""
+
+    def __init__(self) -> None:
+        self._lingers: dict[str, float] = {}
+        self._connection: socket.socket | None = None
+
+    def linger(self, id_: str, seconds: float) -> None:
+        """For how long `id_` wants to go on once its pod ends."""
+        self._lingers[id_] = seconds
+        self._say(id_)
+
+    def forget(self, id_: str) -> None:
+        self._lingers.pop(id_, None)
+
+    def speak_to(self, connection: socket.socket | None) -> None:
+        """Says all of it, and what comes, on `connection`; None: to nobody for now."""
+        self._connection = connection
+        for id_ in self._lingers:
+            self._say(id_)
+
+    def _say(self, id_: str) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(OSError):
+                self._connection.send(json.dumps({"linger": id_, "seconds": self._lingers[id_]}).encode())
+
+
+async def take(
+    path: str, role: str, wishes: Wishes | None = None
+) -> AsyncIterator[Handed | Changed | Withdrawn | Complete]:
     """The taking end: what there is to serve for `role`. Never ends; connects again whenever the giver is gone.
 
     After a reconnection every id comes again with new descriptors of the same sockets, to put in place of the old.
@@ -241,6 +281,8 @@ async def take(path: str, role: str) -> AsyncIterator[Handed | Changed | Withdra
             readable = asyncio.Event()
             loop.add_reader(connection, readable.set)
             given: set[str] = set()
+            if wishes is not None:
+                wishes.speak_to(connection)
             try:
                 while True:
                     await readable.wait()
@@ -256,6 +298,8 @@ async def take(path: str, role: str) -> AsyncIterator[Handed | Changed | Withdra
                 log.debug("%s: %s", path, error)
             finally:
                 loop.remove_reader(connection)
+                if wishes is not None:
+                    wishes.speak_to(None)
         await asyncio.sleep(RECONNECT_SECONDS)
 
 

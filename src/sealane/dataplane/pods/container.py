@@ -281,7 +281,9 @@ class Container:
             await self._process.stop(max(0.0, grace - (time.monotonic() - began)))
             return
         if linger and self._given:
-            await asyncio.sleep(min(grace, DRAIN_SECONDS))
+            giver = self._around.giver
+            wanted = max(giver.linger(role, self._id) for role in self._given)
+            await asyncio.sleep(min(grace, max(DRAIN_SECONDS, wanted)))
         for role in self._given:
             self._around.giver.remove(role, self._id)
         self._given = {}
