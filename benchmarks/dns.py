@@ -156,6 +156,10 @@ async def _api(folder: Path, control: socket.socket) -> None:
     listener = socket.create_server(("127.0.0.1", API_PORT))
     credentials = pki.ensure(folder / "pki")
     pki.write_kubeconfig(folder / "kubeconfig", f"https://127.0.0.1:{API_PORT}", credentials, "bench")
+    local = socket.socket(socket.AF_UNIX)  # As the processes of a cluster reach their API.
+    local.bind(str(folder / "api.sock"))
+    local.listen(16)
+    pki.write_kubeconfig(folder / "kubeconfig.local", f"unix:{folder / 'api.sock'}", credentials, "bench")
     store = Store.open(folder / "store.db")
     api = Api(store)
     client = LocalClient(api)
@@ -175,7 +179,7 @@ async def _api(folder: Path, control: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     control.setblocking(False)
     serving = asyncio.create_task(
-        http.serve(api, [listener], pki.server_context(credentials), frozenset({credentials.token}))
+        http.serve(api, [listener, local], pki.server_context(credentials), frozenset({credentials.token}))
     )
     (folder / "filled").touch()
     while (
@@ -191,7 +195,7 @@ async def _serve(folder: Path) -> None:
     from sealane.dataplane.dns.process import serve
     from sealane.kube.http import HttpClient
 
-    async with HttpClient.from_kubeconfig(folder / "kubeconfig") as client:
+    async with HttpClient.from_kubeconfig(folder / "kubeconfig.local") as client:
         await serve(client, str(folder / "handoff.sock"), "none")
 
 

@@ -96,6 +96,7 @@ def objects(dns_replicas: int) -> list[tuple[Kind, Raw]]:
         (kinds.ENDPOINTSLICE, _kubernetes_slice()),
         (kinds.ENDPOINTS, _kubernetes_endpoints()),
         (kinds.CONFIGMAP, _object(kinds.CONFIGMAP, "coredns", "kube-system", data={"Corefile": COREFILE})),
+        *_dns_account(),
         (kinds.SERVICE, _dns_service()),
         (kinds.DEPLOYMENT, _dns_deployment(dns_replicas)),
         (kinds.GATEWAYCLASS, _object(kinds.GATEWAYCLASS, "sealane", "", spec={"controllerName": GATEWAY_CONTROLLER})),
@@ -179,6 +180,22 @@ def _kubernetes_endpoints() -> Raw:
 _DNS_LABELS = {"k8s-app": "kube-dns"}
 
 
+def _dns_account() -> list[tuple[Kind, Raw]]:
+    """Who CoreDNS is and what it may read, as kubeadm makes it."""
+    core = {"apiGroups": [""], "resources": ["endpoints", "services", "pods", "namespaces"], "verbs": ["list", "watch"]}
+    slices = {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]}
+    role = {"apiGroup": kinds.CLUSTERROLE.group, "kind": kinds.CLUSTERROLE.kind, "name": "system:coredns"}
+    subject = {"kind": kinds.SERVICEACCOUNT.kind, "name": "coredns", "namespace": "kube-system"}
+    return [
+        (kinds.SERVICEACCOUNT, _object(kinds.SERVICEACCOUNT, "coredns", "kube-system")),
+        (kinds.CLUSTERROLE, _object(kinds.CLUSTERROLE, "system:coredns", "", rules=[core, slices])),
+        (
+            kinds.CLUSTERROLEBINDING,
+            _object(kinds.CLUSTERROLEBINDING, "system:coredns", "", roleRef=role, subjects=[subject]),
+        ),
+    ]
+
+
 def _dns_service() -> Raw:
     return _object(
         kinds.SERVICE,
@@ -248,6 +265,7 @@ def _dns_deployment(replicas: int) -> Raw:
                         }
                     ],
                     "dnsPolicy": "Default",
+                    "serviceAccountName": "coredns",
                 },
             },
         },
