@@ -54,14 +54,14 @@ def _told(world: World, source: Place, name: str, found: Resolution, path: Step)
     parts = (path, *(_part(asked, found.types) for asked in found.asked))
     cost = f"({found.queries} quer{'y' if found.queries == 1 else 'ies'})"
     last = found.answer
-    full = f"{last.name}: " if last.name != name else ""
+    full = f"{last.name}: " if last.name != name.rstrip(".").lower() else ""
     addresses = last.data
     if addresses:
         text = f"{name} is {full}{', '.join(addresses[:4])} {cost}"
         return Resolved(Step("name", "pass", text, parts=parts), addresses, last.name)
     if last.elsewhere and "." in last.elsewhere:
         alias = last.elsewhere != last.name
-        what = f"an alias of {last.elsewhere}, outside" if alias else "a server outside the cluster answers"
+        what = f"an alias of {last.elsewhere}, outside" if alias else "no name of the cluster: one outside answers"
         return Resolved(Step("name", "note", f"{name} is {full}{what} {cost}", parts=parts), (), last.elsewhere, True)
     text = f"{name} is {_why_unknown(world, source, name)} {cost}"
     return Resolved(Step("name", "stop", text, parts=parts, outcome="unresolved"))
