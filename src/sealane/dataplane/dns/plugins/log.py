@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from sealane.dataplane.dns import wire
 from sealane.dataplane.dns.corefile import Directive
@@ -43,27 +45,41 @@ class Log:
         return "all" in self.classes or class_of(response) in self.classes
 
     def line(self, query: wire.Query, response: bytes, seconds: float) -> str:
-        client = query.client
-        address = f"[{client.address}]" if ":" in client.address else client.address
-        (flags,) = struct.unpack_from("!H", response, 2)
-        values = {
-            "{remote}": address,
-            "{port}": str(client.port),
-            "{>id}": str(int.from_bytes(query.id, "big")),
-            "{type}": query.type_name,
-            "{class}": _CLASS_NAMES.get(int.from_bytes(query.question[-2:], "big"), "-"),
-            "{name}": f"{query.name}.",
-            "{proto}": client.protocol,
-            "{size}": str(client.size),
-            "{>do}": "true" if query.dnssec_ok else "false",
-            "{>bufsize}": str(65535 if client.protocol == "tcp" else query.limit),
-            "{>opcode}": str(query.flags >> 11 & 0xF),
-            "{rcode}": wire.RCODE_NAMES.get(flags & 0xF, str(flags & 0xF)),
-            "{>rflags}": ",".join(name for bit, name in _FLAGS if flags & bit),
-            "{rsize}": str(len(response)),
-            "{duration}": f"{seconds:.9f}s",
-        }
-        return _PLACEHOLDER.sub(lambda match: values.get(match[0], "-"), self.format)
+        template, fields = _compiled(self.format)
+        return template % tuple([field(query, response, seconds) for field in fields])
+
+
+@cache
+def _flags(flags: int) -> str:
+    return ",".join(name for bit, name in _FLAGS if flags & bit)
+
+
+_Field = Callable[[wire.Query, bytes, float], object]
+_FIELDS: Mapping[str, _Field] = {
+    "{remote}": lambda query, *_: f"[{query.client.address}]" if ":" in query.client.address else query.client.address,
+    "{port}": lambda query, *_: query.client.port,
+    "{>id}": lambda query, *_: query.id[0] << 8 | query.id[1],
+    "{type}": lambda query, *_: query.type_name,
+    "{class}": lambda query, *_: _CLASS_NAMES.get(query.question[-2] << 8 | query.question[-1], "-"),
+    "{name}": lambda query, *_: f"{query.name}.",
+    "{proto}": lambda query, *_: query.client.protocol,
+    "{size}": lambda query, *_: query.client.size,
+    "{>do}": lambda query, *_: "true" if query.dnssec_ok else "false",
+    "{>bufsize}": lambda query, *_: 65535 if query.client.protocol == "tcp" else query.limit,
+    "{>opcode}": lambda query, *_: query.flags >> 11 & 0xF,
+    "{rcode}": lambda _, response, *__: wire.RCODE_NAMES.get(response[3] & 0xF, response[3] & 0xF),
+    "{>rflags}": lambda _, response, *__: _flags(response[2] << 8 | response[3]),
+    "{rsize}": lambda _, response, *__: len(response),
+    "{duration}": lambda _, __, seconds: f"{seconds:.9f}s",
+}
+"""What stands in a line for each placeholder; for an unknown one a hyphen."""
+
+
+@cache
+def _compiled(format_: str) -> tuple[str, tuple[_Field, ...]]:
+    """A format as a %-template and what goes into it: many lines are made of few formats."""
+    literals = [part.replace("%", "%%") for part in _PLACEHOLDER.split(format_)]
+    return "%s".join(literals), tuple(_FIELDS.get(name, lambda *_: "-") for name in _PLACEHOLDER.findall(format_))
 
 
 def class_of(response: bytes) -> str:
