@@ -14,9 +14,10 @@ from functools import lru_cache
 import msgspec
 from aiohttp import web
 
-from sealane.apiserver import cbor, errors
+from sealane.apiserver import cbor, errors, protobuf
 from sealane.apiserver.render import PLAIN, Form, Media
 from sealane.kube.client import ApiError
+from sealane.kube.kinds import Kind
 
 _MEDIA: dict[str, Media] = {
     "application/json": "json",
@@ -32,11 +33,17 @@ _STREAMS: dict[str, Media] = {
     "*/*": "json",
     "application/*": "json",
 }
-_TYPES: dict[Media, str] = {"json": "application/json", "yaml": "application/yaml", "cbor": cbor.MEDIA_TYPE}
+_TYPES: dict[Media, str] = {
+    "json": "application/json",
+    "yaml": "application/yaml",
+    "cbor": cbor.MEDIA_TYPE,
+    "protobuf": protobuf.MEDIA_TYPE,
+}
 _SHAPES = {"Table": "Table", "PartialObjectMetadata": "PartialObjectMetadata"}
 _SHAPES["PartialObjectMetadataList"] = _SHAPES["PartialObjectMetadata"]
 _ACCEPTED = "application/json, application/yaml, application/cbor"
 _ACCEPTED_STREAMS = "application/json;stream=watch, application/cbor-seq"
+_ALSO = f", {protobuf.MEDIA_TYPE}"
 _READERS = ("curl", "Wget", "Mozilla/5.0")
 """User agents behind which a person reads."""
 
@@ -44,10 +51,10 @@ GZIP_FROM = 128 << 10  # bytes, and level 1: as kube-apiserver
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
-def form_of(request: web.BaseRequest, stream: bool = False) -> Form:
+def form_of(request: web.BaseRequest, kind: Kind, stream: bool = False) -> Form:
     """The form that the client likes best of those that this server can give. Raises ApiError 406 when there is none.
 
-    stream: the answer is a watch.
+    stream: the answer is a watch. Protobuf is only for those who take nothing else.
     """
     accept = request.headers.get("Accept", "")
     include = request.query.get("includeObject") or "Metadata"
@@ -55,9 +62,19 @@ def form_of(request: web.BaseRequest, stream: bool = False) -> Form:
         raise errors.bad_request(f"unrecognized includeObject value: {include!r}")
     form = PLAIN if not accept or accept == "application/json" else _form(accept, include, stream)
     if form is None:
-        accepted = _ACCEPTED_STREAMS if stream else _ACCEPTED
+        speaks = _speaks(kind)
+        if speaks and any(media == protobuf.MEDIA_TYPE and "as" not in each for media, each in _clauses(accept)):
+            return Form(media="protobuf")
+        accepted = (_ACCEPTED_STREAMS if stream else _ACCEPTED) + (_ALSO if speaks else "")
         raise ApiError(406, "NotAcceptable", f"only the following media types are accepted: {accepted}")
     return form
+
+
+@lru_cache(maxsize=256)
+def _speaks(kind: Kind) -> bool:
+    from sealane.apiserver import protobuf_answers
+
+    return protobuf_answers.speaks(kind.api_version, kind.kind)
 
 
 @lru_cache(maxsize=1024)
@@ -120,6 +137,10 @@ def transcoded(body: bytes, media: Media) -> bytes:
     value = msgspec.json.decode(body)
     if media == "cbor":
         return cbor.encode(value)
+    if media == "protobuf":
+        from sealane.apiserver import protobuf_answers
+
+        return protobuf_answers.encode(value)
     import yaml
 
     return yaml.dump(value, Dumper=yaml.CSafeDumper, encoding="utf-8", sort_keys=True, allow_unicode=True)
@@ -131,7 +152,9 @@ def refusal_media(request: web.BaseRequest) -> Media:
     if not accept or accept == "application/json":
         return "json"
     form = _form(accept, "Metadata", False)
-    return form.media if form is not None else "json"
+    if form is not None:
+        return form.media
+    return "protobuf" if any(media == protobuf.MEDIA_TYPE for media, _ in _clauses(accept)) else "json"
 
 
 async def refuse(request: web.BaseRequest, error: ApiError, headers: dict[str, str] | None = None) -> web.Response:

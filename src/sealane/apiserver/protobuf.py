@@ -1,6 +1,7 @@
 """Bodies in Kubernetes' protobuf encoding, which kubectl's generators and other clients written in Go send.
 
-Only reading: what the server writes is JSON, which those clients accept. protobuf.json says which number is which field
+Only reading: what the server writes is JSON, which those clients accept (`protobuf_answers` is for those that do not).
+protobuf.json says which number is which field
 (tools/protobuf.py makes it).
 Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding-idl and
 https://protobuf.dev/programming-guides/encoding/
@@ -22,7 +23,7 @@ from sealane.apiserver.wire import fields, read_varint, signed
 from sealane.kube.objects import Raw
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
-_MAGIC = b"k8s\x00"
+MAGIC = b"k8s\x00"
 
 
 class _Table(msgspec.Struct, frozen=True):
@@ -31,21 +32,20 @@ class _Table(msgspec.Struct, frozen=True):
 
 
 @cache
-def _table() -> _Table:
+def table() -> _Table:
     return msgspec.json.decode((files("sealane.apiserver") / "protobuf.json").read_bytes(), type=_Table)
 
 
 def decode(data: bytes) -> Raw:
     """The object in `data` as JSON values. Raises ApiError 400."""
-    if not data.startswith(_MAGIC):
+    if not data.startswith(MAGIC):
         raise bad_request("the body of the request is not in Kubernetes' protobuf encoding")
     try:
-        unknown = dict(fields(data[len(_MAGIC) :]))
+        unknown = dict(fields(data[len(MAGIC) :]))
         names = {number: value.decode() for number, value in fields(unknown.get(1, b""))}
         api_version, kind = names.get(1, ""), names.get(2, "")
-        table = _table()
         # Options are sent in the version of the group that they are for.
-        found = table.kinds.get(f"{api_version} {kind}") or table.kinds.get(f"meta.k8s.io/v1 {kind}")
+        found = table().kinds.get(f"{api_version} {kind}") or table().kinds.get(f"meta.k8s.io/v1 {kind}")
         if found is None:
             raise bad_request(f"{api_version} {kind} cannot be read from protobuf: send it as application/json")
         return {"apiVersion": api_version, "kind": kind, **_message(found, unknown.get(2, b""))}
@@ -55,7 +55,7 @@ def decode(data: bytes) -> Raw:
 
 def _message(type_: str, data: bytes) -> Raw:
     """As Go would write it in JSON: a zero is left out where the field is no pointer and says omitempty."""
-    facts = _table().types[type_]
+    facts = table().types[type_]
     result: Raw = {}
     for number, wire in fields(data):
         fact = facts.get(number)

@@ -19,7 +19,7 @@ from sealane.kube.objects import Raw
 
 PARTIAL = "meta.k8s.io/v1"
 
-Media: TypeAlias = Literal["json", "yaml", "cbor"]
+Media: TypeAlias = Literal["json", "yaml", "cbor", "protobuf"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,14 @@ def watch_error(form: Form, status: Raw) -> bytes:
 
 def framed(form: Form, event: bytes) -> bytes:
     """A line of JSON as one event of a stream in the form's media type."""
-    return event if form.media == "json" else cbor.encode(msgspec.json.decode(event))
+    if form.media == "json":
+        return event
+    found = msgspec.json.decode(event)
+    if form.media == "cbor":
+        return cbor.encode(found)
+    from sealane.apiserver import protobuf_answers
+
+    return protobuf_answers.event(found)
 
 
 def _partial(stored: Stored) -> Raw:

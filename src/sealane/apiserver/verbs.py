@@ -62,7 +62,7 @@ class Verbs:
     # One object
 
     async def _get(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
-        form = form_of(request)
+        form = form_of(request, served.kind)
         stored = await self._api.get(
             served.kind,
             target.namespace or "",
@@ -73,7 +73,7 @@ class Verbs:
         return await _object(request, form, served, stored)
 
     async def _update(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
-        form, raw = form_of(request), object_in(await body_of(request, nulls=served.custom))
+        form, raw = form_of(request, served.kind), object_in(await body_of(request, nulls=served.custom))
         options = write_options(request, "UpdateOptions")
         await check_duplicates(request, served.kind, options)
         stored, made = await self._api.put(
@@ -87,7 +87,7 @@ class Verbs:
         return await _object(request, form, served, stored, options, 201 if made else 200)
 
     async def _patch(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
-        form, patch = form_of(request), await body_of(request)
+        form, patch = form_of(request, served.kind), await body_of(request)
         if request.content_type in _APPLY_TYPES:
             return await self._apply(request, served, target, form, object_in(patch))
         patch_type = _PATCH_TYPES.get(request.content_type)
@@ -197,7 +197,7 @@ class Verbs:
     async def _list(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         query = request.query
         options = list_options(query)
-        form = form_of(request, stream=options.watch)
+        form = form_of(request, served.kind, options.watch)
         labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
         if options.watch:
             return await watching.serve(request, self._api, served, target.namespace, options, form, labels, fields)
@@ -205,7 +205,7 @@ class Verbs:
         return await negotiation.answer(request, render.many(form, served, page), form.media)
 
     async def _create(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
-        form, raw = form_of(request), object_in(await body_of(request, nulls=served.custom))
+        form, raw = form_of(request, served.kind), object_in(await body_of(request, nulls=served.custom))
         options = write_options(request, "CreateOptions")
         await check_duplicates(request, served.kind, options)
         stored = await self._api.create(served.kind, target.namespace or "", raw, options)

@@ -25,7 +25,11 @@ from sealane.kube.client import ApiError
 SHORTEST = 1800.0
 """Seconds; a watch that names no timeoutSeconds lasts between this and twice as long (--min-request-timeout)."""
 
-_TYPES = {"json": "application/json", "cbor": "application/cbor-seq"}
+_TYPES = {
+    "json": "application/json",
+    "cbor": "application/cbor-seq",
+    "protobuf": "application/vnd.kubernetes.protobuf;stream=watch",
+}
 
 
 async def serve(
