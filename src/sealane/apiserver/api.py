@@ -107,7 +107,7 @@ class Api:
         try:
             named = prepare.named(served, namespace, raw, applies=applies)
             new = await self.webhooks.decided(
-                options, lambda options: prepare.new(served, named, raw, options, applies=applies)
+                options, lambda options: prepare.new(served, named, options, applies=applies)
             )
         except ApiError:
             await self.store.flush()  # the state that refuses it is on disk when the client hears of it

@@ -39,7 +39,7 @@ _SERVERS = frozenset(
 _NOBODYS = frozenset({("f:apiVersion",), ("f:kind",), ("f:metadata",)}) | frozenset(
     ("f:metadata", f"f:{name}") for name in _SERVERS
 )
-_ALLOCATED = frozenset({"f:clusterIP", "f:clusterIPs", "f:nodePort", "f:healthCheckNodePort"})
+_NOT_CREATED = frozenset({"apiVersion", "kind", "metadata", "status"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,26 +115,19 @@ def _manageable(fields: FieldSet, subresource: str) -> FieldSet:
 
 
 def created(raw: Raw, sent: Raw, manager: str, shape: Shape, now: str) -> Raw:
-    """The new object `raw` with all of it recorded as the work of `manager`, but for what the server gave out itself.
+    """The new object `raw` with all that `sent` has of it recorded as the work of `manager`.
 
-    sent: what the client wrote.
+    sent: what the client wrote, with the defaults of its kind: what admission and allocation add is nobody's.
     """
+    parts = {key: value for key, value in raw.items() if key not in _NOT_CREATED}
     metadata = raw["metadata"]
-    tree: Raw = {}
-    for name, value in raw.items():
-        if name not in ("apiVersion", "kind", "metadata", "status"):
-            inner = shape.field(name)
-            if inner.divisible(value):
-                tree[f"f:{name}"] = tree_of(inner, value)
-            elif not inner.nothing(value):
-                tree[f"f:{name}"] = {}
+    if any(sent.get(key) != value for key, value in parts.items()):
+        fields = owned(shape, raw, "") & fields_of(shape, sent).keys()
+        return with_entries(raw, [Entry(manager, "Update", raw["apiVersion"], fields, "", now)])
+    tree = tree_of(shape, parts)
     kept = {name: value for name, value in metadata.items() if name not in _SERVERS}
     if kept:
         tree["f:metadata"] = tree_of(shape.field("metadata"), kept)
-    if raw["kind"] == "Service":
-        wrote = fields_of(shape, sent)
-        fields = frozenset(path for path in decode(tree) if path in wrote or path[-1] not in _ALLOCATED)
-        return with_entries(raw, [Entry(manager, "Update", raw["apiVersion"], fields, "", now)])
     if not tree:
         return raw
     entry: Raw = {"manager": manager, "operation": "Update", "apiVersion": raw["apiVersion"], "time": now}

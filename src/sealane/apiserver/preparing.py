@@ -18,6 +18,7 @@ from sealane.apiserver.states import born, counted, new_metadata, replacing
 from sealane.apiserver.store import Address, Resource, Store, Stored
 from sealane.apiserver.subresources import scale_of, scaled
 from sealane.kube import kinds
+from sealane.kube.defaults import defaulted
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Raw
 
@@ -73,8 +74,8 @@ class Preparation:
             metadata.pop("namespace", None)
         return born(served, raw, metadata)
 
-    def new(self, served: Served, named: Raw, sent: Raw, options: Write, *, applies: bool = False) -> Raw:
-        """`named` as the server keeps it; `sent` is what the client wrote. Raises ApiError."""
+    def new(self, served: Served, named: Raw, options: Write, *, applies: bool = False) -> Raw:
+        """`named` as the server keeps it. Raises ApiError."""
         metadata = named["metadata"]
         namespace, name = metadata.get("namespace") or "", metadata["name"]
         if served.kind.namespaced:
@@ -83,6 +84,7 @@ class Preparation:
             raise errors.already_exists(served.kind, name)
         made = self._admission.create(served, named, options)
         if options.manager and not applies:
+            sent = made if served.custom else defaulted(named)
             made = created(made, sent, options.manager, self.shape(served), timestamp())
         return made
 

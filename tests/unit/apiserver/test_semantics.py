@@ -291,6 +291,27 @@ def test_every_write_over_the_network_has_a_manager(cluster: Cluster) -> None:
     run(cluster, test)
 
 
+def test_what_the_server_adds_to_a_new_object_is_nobodys(cluster: Cluster) -> None:
+    async def test(ask: Asker) -> None:
+        services = "/api/v1/namespaces/default/services"
+        made = await ask(
+            services, "POST", {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}}, fieldManager="m"
+        )
+        fields = entries(made)[("m", "Update")]["f:spec"]
+        assert made["spec"]["clusterIP"]
+        assert "f:clusterIP" not in fields
+        assert {"f:type", "f:sessionAffinity"} <= fields.keys()  # defaults are the writer's
+        pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}, "junk": {"x": 1}}
+        made = await ask("/api/v1/namespaces/default/pods", "POST", pod, fieldManager="m")
+        fields = entries(made)[("m", "Update")]
+        assert "junk" not in made
+        assert fields.keys() == {"f:spec"}
+        assert "f:volumes" not in fields["f:spec"]
+        assert "f:volumeMounts" not in fields["f:spec"]["f:containers"]['k:{"name":"c"}']
+
+    run(cluster, test)
+
+
 def test_a_client_may_write_who_manages_what(cluster: Cluster) -> None:
     async def test(ask: Asker) -> None:
         made = await ask(PATH, "POST", configmap("a", x="1"), fieldManager="old")
