@@ -157,10 +157,11 @@ def _print_reachable(found: dict[str, Any], out: Console) -> None:
         host, _, port = each["host"].partition(":")
         name = each["hostnames"][0] if each["hostnames"] else ""
         suffix = "" if port == "80" else f":{port}"
-        url = f"http://{host}{suffix}/"
-        shown.add_row(
-            each["what"], each["address"], each["host"], f"curl -H 'Host: {name}' {url}" if name else f"curl {url}"
-        )
+        encrypted = each["address"].endswith(":443")
+        curl = f"curl -k https://{host}:{port}/" if encrypted else f"curl http://{host}{suffix}/"
+        if name:
+            curl = curl.replace("curl", f"curl -H 'Host: {name}'", 1)
+        shown.add_row(each["what"], each["address"], each["host"], curl)
     out.print(shown)
 
 

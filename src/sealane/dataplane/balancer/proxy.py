@@ -31,7 +31,10 @@ log = logging.getLogger(__name__)
 PATIENCE = 5.0
 """Seconds for a node to take a connection."""
 LONGEST_HEAD = 65536
+WAITING = 1024
+"""Connections that may wait for their turn."""
 _CHUNK = 1 << 16
+_IPV6_FREEBIND = 78  # linux/in6.h; the socket module does not name it
 _SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 
 Peer = tuple[str, int]
@@ -146,8 +149,10 @@ class BalancerProxy:
             made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
             try:
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if ":" in address:  # held by a route, not by a link
+                    made.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
                 made.bind((address, listener.port))
-                made.listen(1024)
+                made.listen(WAITING)
                 made.setblocking(False)
             except OSError:
                 made.close()
@@ -161,7 +166,9 @@ class BalancerProxy:
             finally:
                 writer.close()
 
-        return await asyncio.start_server(serve, sock=await self._outside.run(opened), ssl=context, limit=LONGEST_HEAD)
+        return await asyncio.start_server(
+            serve, sock=await self._outside.run(opened), ssl=context, limit=LONGEST_HEAD, backlog=WAITING
+        )
 
     async def _serve(
         self, balancer: Balancer, listener: Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
