@@ -317,6 +317,10 @@ def test_zones(lab: Lab) -> None:
             each["nodeName"]: each["hints"]["forZones"] for found in lab.slices(name) for each in found["endpoints"]
         }
         assert zones == {"node-1": [{"name": "east"}], "node-2": [{"name": "west"}]}
+    said = eventually(lambda: found if len(found := lab.events("auto-zone")) > 1 else None)
+    messages = {each["reason"]: each["message"] for each in said}
+    assert messages["TopologyAwareHintsDisabled"].startswith("Insufficient Node information: allocatable CPU or zone")
+    assert messages["TopologyAwareHintsEnabled"] == "Topology Aware Hints has been enabled, addressType: IPv4"
     lab.kubectl("label", "node", "--all", "topology.kubernetes.io/zone-")
     for name in ("near-zone", "close", "auto-zone"):
         check(lab, name, Try("client-1", "cluster"))

@@ -14,12 +14,15 @@ from sealane.network.endpoints import (
     SERVICE_NAME,
     SLICE_CONTROLLER,
     PodEndpoint,
+    address_types,
     endpoint_slices,
     endpoints_object,
+    has_family,
+    is_ready,
     pod_endpoint,
     pod_selector,
 )
-from sealane.network.hints import NodeShare, node_share, zone_capacity
+from sealane.network.hints import NodeShare, nearness, node_share, why_not_shared, zone_capacity
 from sealane.network.mirroring import MIRRORING_CONTROLLER, is_mirrored, mirrored_slices
 from sealane.reactive.collections import Collection, Derived, Fetch, derive, derive_many
 from sealane.reactive.writer import Writer
@@ -27,9 +30,13 @@ from sealane.reactive.writer import Writer
 
 @dataclass(frozen=True, slots=True)
 class EndpointModel:
+    """sharing: of Services with topology-aware routing: why there are no hints, one for each address family that has
+    none."""
+
     slices: Derived[Key, Object, Key, Raw]
     endpoints: Derived[Key, Object, Key, Raw]
     mirrored: Derived[Key, Object, Key, Raw]
+    sharing: Derived[Key, Object, Key, tuple[str, ...]]
 
 
 def derive_endpoints(
@@ -83,10 +90,25 @@ def derive_endpoints(
             Key(ENDPOINTSLICE.group, ENDPOINTSLICE.kind, written.namespace, name): raw for name, raw in made.items()
         }
 
+    def sharing(_key: Key, service: Object, fetch: Fetch) -> tuple[str, ...] | None:
+        if nearness(service) != "auto":
+            return None
+        found = selected(service, fetch) or []
+        every = {Key("", "Node", "", pod.node): None for pod in found}
+        zones = {key.name: known.zone for key in every if (known := fetch.get(shares, key)) is not None}
+        capacity = zone_capacity(fetch(shares))
+        problems = []
+        for family in address_types(service):
+            ready = [zones.get(pod.node, "") for pod in found if is_ready(service, pod) and has_family(pod, family)]
+            if why := why_not_shared(ready, capacity):
+                problems.append(f"{why}, addressType: {family}")
+        return tuple(problems)
+
     return EndpointModel(
         derive_many("endpoint-slices", services, slices_of),
         derive_many("endpoints", services, endpoints_of),
         derive_many("mirrored-slices", endpoints, mirrored),
+        derive("topology-aware routing", services, sharing),
     )
 
 

@@ -117,7 +117,7 @@ def start(client: Client, sources: Mapping[Kind, Source[Key, Object]]) -> Contro
     }
     scheduler = Scheduler(client, sources[POD], sources[NODE], sources[NAMESPACE], recorders["default-scheduler"])
     model = derive_endpoints(sources[SERVICE], sources[POD], sources[NODE], sources[ENDPOINTSLICE], sources[ENDPOINTS])
-    service_events.start(recorders["service-controller"], sources[SERVICE], model.endpoints, sources[ENDPOINTS])
+    service_events.start(recorders["service-controller"], sources[SERVICE], model, sources[ENDPOINTS])
     writers = endpoint_writers(client, model, sources[ENDPOINTSLICE], sources[ENDPOINTS])
     reconcilers = [
         deployment_controller(client, sources, pods, recorders["deployment-controller"]),

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from sealane.controllers.endpointslices import EndpointModel
 from sealane.kube.defaults.topology_keys import ANNOTATION as TOPOLOGY_KEYS
 from sealane.kube.defaults.topology_keys import explained as explained_keys
 from sealane.kube.objects import Key, Object, Raw
 from sealane.network.addresses import canonical
-from sealane.network.endpoints import MAX_ADDRESSES, pod_selector
+from sealane.network.endpoints import MAX_ADDRESSES, address_types, pod_selector
 from sealane.network.mirroring import is_mirrored, left_out
 from sealane.network.services.annotations import unhonoured
 from sealane.network.services.listeners import listeners
@@ -60,13 +61,9 @@ def external(service: Object) -> External | None:
 
 
 def start(
-    recorder: Recorder,
-    services: Collection[Key, Object],
-    endpoints: Collection[Key, Raw],
-    written: Collection[Key, Object],
+    recorder: Recorder, services: Collection[Key, Object], model: EndpointModel, written: Collection[Key, Object]
 ) -> None:
-    """endpoints: the wanted Endpoints of every Service that has a selector. written: all that there are. Needs a
-    running event loop."""
+    """written: the Endpoints that there are. Needs a running event loop."""
     claims = derive("external addresses", services, lambda _key, service, _fetch: external(service))
 
     def rivals(_key: Key, own: External, fetch: Fetch) -> tuple[Remark, ...] | None:
@@ -97,10 +94,22 @@ def start(
                 text += f"{change.new} addresses were skipped"
                 recorder.record(about, "Warning", "TooManyAddressesToMirror", text)
 
+    def shared(changes: Sequence[Change[Key, tuple[str, ...]]]) -> None:
+        for change in changes:
+            service = services.get(change.key)
+            if service is None or change.new is None or change.new == change.old:
+                continue
+            for problem in change.new:
+                recorder.record(service, "Warning", "TopologyAwareHintsDisabled", problem)
+            if not change.new:
+                text = f"Topology Aware Hints has been enabled, addressType: {', '.join(address_types(service))}"
+                recorder.record(service, "Normal", "TopologyAwareHintsEnabled", text)
+
+    model.sharing.subscribe(shared)
     derive("addresses not mirrored", written, too_many).subscribe(skipped)
     derive("remarks on Services", services, lambda _key, service, _fetch: remarks(service) or None).subscribe(said)
     derive("rivals for addresses", claims, rivals).subscribe(said)
-    _Unselected(recorder, services, endpoints)
+    _Unselected(recorder, services, model.endpoints)
 
 
 def _claims(external: External) -> tuple[tuple[str, str, int], ...]:

@@ -104,6 +104,16 @@ def address_types(service: Object) -> tuple[str, ...]:
     return tuple(found) or ("IPv4",)
 
 
+def has_family(pod: PodEndpoint, family: str) -> bool:
+    """family: "IPv4" or "IPv6"."""
+    return any(_address_type(address) == family for address in pod.addresses)
+
+
+def is_ready(service: Object, pod: PodEndpoint) -> bool:
+    """The condition of its endpoint (KEP-1672)."""
+    return bool(service.spec.get("publishNotReadyAddresses")) or (pod.ready and not pod.terminating)
+
+
 def target_number(target: int | str | None, port: Mapping[str, Any], ports: Iterable[ContainerPort]) -> int | None:
     """The number a Service port leads to on a pod with these container ports; None when it has no port of that name."""
     protocol = port.get("protocol") or "TCP"
@@ -287,11 +297,10 @@ def _slice(service: Object, name: str, family: str, ports: EndpointPorts, endpoi
 
 
 def _endpoint(service: Object, pod: PodEndpoint, addresses: list[str], zone: str) -> Raw:
-    publish = bool(service.spec.get("publishNotReadyAddresses"))
     endpoint: Raw = {
         "addresses": addresses,
         "conditions": {
-            "ready": publish or (pod.ready and not pod.terminating),
+            "ready": is_ready(service, pod),
             "serving": pod.ready,
             "terminating": pod.terminating,
         },

@@ -8,7 +8,7 @@ Service has both. A node's zone is its label topology.kubernetes.io/zone. Only r
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Literal
@@ -54,15 +54,38 @@ def add_hints(near: Nearness, slices: Iterable[Raw], capacity: Mapping[str, floa
                 endpoint["hints"] = hints
 
 
+def why_not_shared(zones: Sequence[str], capacity: Mapping[str, float]) -> str:
+    """Why endpoints in these zones cannot be shared out, in Kubernetes' own words; "" when they can.
+
+    Source: TopologyCache.getAllocations and AddHints of k8s.io/endpointslice/topologycache.
+    """
+    if not capacity:
+        return "Insufficient Node information: allocatable CPU or zone not specified on one or more nodes"
+    if len(capacity) < 2:
+        return "Nodes only ready in one zone"
+    if len(capacity) > len(zones):
+        return f"Insufficient number of endpoints ({len(zones)} endpoints, {len(capacity)} zones)"
+    if sum(_least(len(zones), capacity).values()) > len(zones):
+        return "Unable to allocate minimum required endpoints to each zone without exceeding overload threshold"
+    if any(zone not in capacity for zone in zones):
+        return "One or more endpoints do not have a zone specified"
+    return ""
+
+
+def _shares(total: int, capacity: Mapping[str, float]) -> dict[str, float]:
+    return {zone: total * cpus / sum(capacity.values()) for zone, cpus in capacity.items()}
+
+
+def _least(total: int, capacity: Mapping[str, float]) -> dict[str, int]:
+    """How many of `total` endpoints each zone needs."""
+    return {zone: ceil(share / (1 + OVERLOAD)) for zone, share in _shares(total, capacity).items()}
+
+
 def _share(endpoints: list[Raw], capacity: Mapping[str, float]) -> None:
     """Each zone gets endpoints by its share of the CPUs, its own first; no hints at all where that cannot be."""
-    total = len(endpoints)
-    if len(capacity) < 2 or any(endpoint.get("zone") not in capacity for endpoint in endpoints):
+    if why_not_shared([endpoint.get("zone") or "" for endpoint in endpoints], capacity):
         return
-    shares = {zone: total * cpus / sum(capacity.values()) for zone, cpus in capacity.items()}
-    least = {zone: ceil(share / (1 + OVERLOAD)) for zone, share in shares.items()}
-    if sum(least.values()) > total:
-        return
+    shares, least = _shares(len(endpoints), capacity), _least(len(endpoints), capacity)
     meant = {index: endpoint["zone"] for index, endpoint in enumerate(endpoints)}
     counts = Counter(meant.values())
     for zone in sorted(capacity):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealane.kube.objects import Object, Raw
-from sealane.network.hints import OVERLOAD, NodeShare, add_hints, nearness, node_share, zone_capacity
+from sealane.network.hints import OVERLOAD, NodeShare, add_hints, nearness, node_share, why_not_shared, zone_capacity
 
 
 def slice_of(*zones: str, ready: bool = True) -> Raw:
@@ -93,3 +93,21 @@ def test_capacity() -> None:
     assert zone_capacity([NodeShare("a", 2), NodeShare("", 1)]) == {}
     raw = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "1500m"}}}
     assert node_share(Object(raw)) == NodeShare("", 1.5)
+
+
+@pytest.mark.parametrize(
+    ("zones", "capacity", "why"),
+    [
+        (["a", "b"], {}, "Insufficient Node information: allocatable CPU or zone not specified on one or more nodes"),
+        (["a", "a"], {"a": 4.0}, "Nodes only ready in one zone"),
+        (["a"], {"a": 4.0, "b": 4.0}, "Insufficient number of endpoints (1 endpoints, 2 zones)"),
+        (["a", "b"], {"a": 8.0, "b": 1.0}, "Unable to allocate minimum required endpoints to each zone without"),
+        (["a", ""], {"a": 4.0, "b": 4.0}, "One or more endpoints do not have a zone specified"),
+        (["a", "b"], {"a": 4.0, "b": 4.0}, ""),
+        (["a", "a"], {"a": 4.0, "b": 4.0}, ""),
+    ],
+)
+def test_why_endpoints_are_not_shared_out(zones: list[str], capacity: dict[str, float], why: str) -> None:
+    found = why_not_shared(zones, capacity)
+    assert found.startswith(why)
+    assert bool(found) == bool(why)
