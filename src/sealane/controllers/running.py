@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sealane.controllers import service_events
-from sealane.controllers.batch import cronjob_controller, job_controller, stray_pod_controller
-from sealane.controllers.budgets import budget_controller
 from sealane.controllers.endpointslices import derive_endpoints, endpoint_writers
 from sealane.controllers.pods import facts_of
 from sealane.controllers.reconciler import Reconciler
 from sealane.controllers.scheduler import Scheduler
 from sealane.controllers.workloads import (
-    claim_controller,
     daemonset_controller,
     deployment_controller,
     loadbalancer_controller,
     replicaset_controller,
     statefulset_controller,
-    volume_controller,
 )
 from sealane.kube.client import Client
 from sealane.kube.kinds import (
@@ -42,7 +38,7 @@ from sealane.kube.kinds import (
     Kind,
 )
 from sealane.kube.objects import Key, Object
-from sealane.reactive.collections import Source
+from sealane.reactive.collections import Change, Source
 from sealane.reactive.recorder import Recorder
 from sealane.reactive.writer import Writer
 
@@ -77,10 +73,17 @@ class Controllers:
         writers: Sequence[Writer],
         recorders: Sequence[Recorder],
     ) -> None:
-        self.reconcilers = tuple(reconcilers)
+        self.reconcilers: list[Reconciler] = []
         self.scheduler = scheduler
         self.writers = tuple(writers)
         self.recorders = tuple(recorders)
+        self.add(reconcilers)
+
+    def add(self, reconcilers: Sequence[Reconciler]) -> None:
+        """Starts more of them."""
+        self.reconcilers.extend(reconcilers)
+        for reconciler in reconcilers:
+            reconciler.start()
 
     async def stop(self) -> None:
         """Lets the writes under way end; Events not written yet are given up."""
@@ -125,16 +128,50 @@ def start(client: Client, sources: Mapping[Kind, Source[Key, Object]]) -> Contro
         statefulset_controller(client, sources, pods, recorders["statefulset-controller"]),
         daemonset_controller(client, sources, pods, recorders["daemonset-controller"]),
         loadbalancer_controller(client, sources, recorders["loadbalancer-controller"]),
-        job_controller(client, sources, pods, recorders["job-controller"]),
-        stray_pod_controller(client, sources, pods, recorders["job-controller"]),
-        cronjob_controller(client, sources, recorders["cronjob-controller"]),
-        budget_controller(client, sources, pods, recorders["controllermanager"]),
-        claim_controller(client, sources, recorders["persistentvolume-controller"]),
-        volume_controller(client, sources, recorders["persistentvolume-controller"]),
     ]
     scheduler.start()
     for writer in writers:
         writer.start()
-    for reconciler in reconcilers:
-        reconciler.start()
-    return Controllers(reconcilers, scheduler, writers, list(recorders.values()))
+    controllers = Controllers(reconcilers, scheduler, writers, list(recorders.values()))
+
+    def batch() -> list[Reconciler]:
+        from sealane.controllers.batch import cronjob_controller, job_controller, stray_pod_controller
+
+        return [
+            job_controller(client, sources, pods, recorders["job-controller"]),
+            stray_pod_controller(client, sources, pods, recorders["job-controller"]),
+            cronjob_controller(client, sources, recorders["cronjob-controller"]),
+        ]
+
+    def budgets() -> list[Reconciler]:
+        from sealane.controllers.budgets import budget_controller
+
+        return [budget_controller(client, sources, pods, recorders["controllermanager"])]
+
+    def volumes() -> list[Reconciler]:
+        from sealane.controllers.binding import claim_controller, volume_controller
+
+        recorder = recorders["persistentvolume-controller"]
+        return [claim_controller(client, sources, recorder), volume_controller(client, sources, recorder)]
+
+    if any(pod.tracked for pod in pods.values()):  # Jobs of before have left pods
+        controllers.add(batch())
+    else:
+        _on_first([sources[JOB], sources[CRONJOB]], lambda: controllers.add(batch()))
+    _on_first([sources[PODDISRUPTIONBUDGET]], lambda: controllers.add(budgets()))
+    _on_first([sources[PERSISTENTVOLUMECLAIM], sources[PERSISTENTVOLUME]], lambda: controllers.add(volumes()))
+    return controllers
+
+
+def _on_first(kinds: Sequence[Source[Key, Object]], begin: Callable[[], None]) -> None:
+    """Calls `begin` soon after there is an object of these kinds: what few clusters have shall not cost each start."""
+    begun = False
+
+    def receive(changes: Sequence[Change[Key, Object]]) -> None:
+        nonlocal begun
+        if not begun and any(change.new is not None for change in changes):
+            begun = True
+            asyncio.get_running_loop().call_soon(begin)
+
+    for source in kinds:
+        source.subscribe(receive)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sealane.controllers import daemonsets, deployments, loadbalancers, replicasets, statefulsets
 from sealane.controllers.actions import Action, by_controller, orphans_of
-from sealane.controllers.claims import plan_claim, plan_volume
 from sealane.controllers.pods import PodFacts
 from sealane.controllers.pods import by_controller as pods_by_controller
 from sealane.controllers.reconciler import Reconciler
@@ -17,7 +16,6 @@ from sealane.kube.kinds import (
     DAEMONSET,
     DEPLOYMENT,
     NODE,
-    PERSISTENTVOLUME,
     PERSISTENTVOLUMECLAIM,
     REPLICASET,
     SERVICE,
@@ -100,37 +98,6 @@ def daemonset_controller(
     controller.follow(revisions, owner_of(all_))
     controller.follow(nodes, lambda node: list(all_))
     return controller
-
-
-def claim_controller(client: Client, sources: Sources, recorder: Recorder) -> Reconciler:
-    claims, volumes = sources[PERSISTENTVOLUMECLAIM], sources[PERSISTENTVOLUME]
-
-    def plan(claim: Object) -> list[Action]:
-        return plan_claim(claim, volumes.select(None))
-
-    controller = Reconciler(client, PERSISTENTVOLUMECLAIM, sources, plan, recorder)
-    controller.follow(volumes, lambda _volume: [each.key for each in claims.values() if _is_unbound(each)])
-    return controller
-
-
-def _is_unbound(claim: Object) -> bool:
-    return claim.status.get("phase") != "Bound"
-
-
-def volume_controller(client: Client, sources: Sources, recorder: Recorder) -> Reconciler:
-    claims, volumes = sources[PERSISTENTVOLUMECLAIM], sources[PERSISTENTVOLUME]
-
-    def plan(volume: Object) -> list[Action]:
-        namespace = (volume.spec.get("claimRef") or {}).get("namespace", "")
-        return plan_volume(volume, claims.select(ByIndex(namespace_of, namespace)))
-
-    controller = Reconciler(client, PERSISTENTVOLUME, sources, plan, recorder)
-    controller.follow(claims, lambda claim: [each.key for each in volumes.values() if _names(each, claim)])
-    return controller
-
-
-def _names(volume: Object, claim: Object) -> bool:
-    return (volume.spec.get("claimRef") or {}).get("uid") == claim.uid
 
 
 def loadbalancer_controller(client: Client, sources: Sources, recorder: Recorder) -> Reconciler:

@@ -6,26 +6,27 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sealane.dataplane.linux import namespaces
 from sealane.dataplane.linux.handoff import Giver
 from sealane.dataplane.linux.limits import raise_file_limit
 from sealane.dataplane.linux.threads import NamespaceThread
-from sealane.dataplane.pods.metering import AGENT, Meter
 from sealane.dataplane.pods.nodes import Node, heartbeat, open_node, register
 from sealane.dataplane.pods.shell import PodShell
 from sealane.dataplane.pods.spawning import Spawner
 from sealane.dataplane.pods.status import difference
 from sealane.dataplane.pods.surroundings import Policing, Sources, Surroundings
 from sealane.dataplane.pods.tokens import Tokens
-from sealane.dataplane.pods.usage import Used
 from sealane.kube.client import ApiError, Client
 from sealane.kube.kinds import POD
 from sealane.kube.objects import Key, Object, Raw
 from sealane.network.addresses import NodePlan
 from sealane.reactive.collections import Change
 from sealane.reactive.recorder import Recorder
+
+if TYPE_CHECKING:
+    from sealane.dataplane.pods.metering import Meter
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class PodRuntime:
         self._writing: set[str] = set()
         self._slots = asyncio.Semaphore(WRITERS)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._meter = Meter(self._pids)
+        self._meter: Meter | None = None
         self.ready = asyncio.Event()
         """Set when the nodes are registered and pods are being run."""
 
@@ -88,6 +89,10 @@ class PodRuntime:
 
         A node uses what its pods do, and its share of this agent.
         """
+        from sealane.dataplane.pods.metering import AGENT, Meter  # few clusters are asked
+        from sealane.dataplane.pods.usage import Used
+
+        self._meter = self._meter or Meter(self._pids)
         window, rates = await self._meter.rates()
         pods: dict[str, dict[str, Used]] = {}
         agent, among = rates[AGENT], len(self._nodes)
