@@ -76,7 +76,8 @@ def test_declared_ports_and_what_well_known_images_listen_on() -> None:
 def test_the_table() -> None:
     assert ports("coredns/coredns:1.12")[:2] == [("UDP", 53, "dns", "dns"), ("TCP", 53, "dns", "dns")]
     assert ports("sealane/envoy", ports=[{"containerPort": 80}]) == []
-    assert ports("gcr.io/k8s-staging-gateway-api/echo-basic:v1") == [("TCP", 3000, "conformance", "stand-ins")]
+    conformance = [("TCP", port, "conformance", "stand-ins") for port in (3000, 3001, 8443)]
+    assert ports("gcr.io/k8s-staging-gateway-api/echo-basic:v1") == conformance
     assert ports("agnhost:2.53", args=["netexec", "--http-port=80", "--udp-port", "90"]) == [
         ("TCP", 80, "netexec", "stand-ins"),
         ("UDP", 90, "netexec", "stand-ins"),

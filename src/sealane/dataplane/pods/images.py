@@ -167,7 +167,10 @@ def _known(image: str, name: str, args: list[str], ports: tuple[Port, ...]) -> S
     if name == "k8s-dns-node-cache":
         return StandIn((), f"image {image} is answered by the cluster's DNS server, on its node", "dns")
     if name in CONFORMANCE_ECHO:
-        return StandIn((Port("TCP", 3000, "http", "conformance"),), f"image {image} is answered on port 3000")
+        ports = tuple(
+            Port("TCP", port, name, "conformance") for port, name in ((3000, "http"), (3001, "h2c"), (8443, "https"))
+        )
+        return StandIn(ports, f"image {image} is answered on ports 3000, 3001 and 8443")
     if name == "agnhost":
         return _agnhost(image, args, ports)
     if name == "http-echo":

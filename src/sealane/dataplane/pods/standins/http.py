@@ -105,6 +105,10 @@ class Reader:
         self._continued = False
         return Request(request.method, request.target, request.version, request.fields, length)
 
+    def rest(self) -> bytes:
+        """What came after the request that was taken last."""
+        return bytes(self._data)
+
     def wants_continue(self) -> bool:
         """True once for a request whose sender waits for "100 Continue" before its body."""
         end = self._data.find(b"\r\n\r\n")

@@ -1,4 +1,8 @@
-"""Serves handed-over sockets: HTTP/1.1 or raw TCP on each connection, UDP, and one log line a request."""
+"""Serves handed-over sockets, and writes one log line a request.
+
+What a TCP connection speaks is seen from its first bytes: HTTP/1.1 (and WebSocket from there), HTTP/2 without TLS
+(gRPC too), TLS with any of them inside, or else anything: that is said back.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 import uvloop
@@ -16,9 +20,13 @@ import uvloop
 from sealane.dataplane.linux.handoff import Changed, Complete, Handed, Withdrawn, take
 from sealane.dataplane.linux.limits import raise_file_limit
 from sealane.dataplane.pods.logfile import encode
-from sealane.dataplane.pods.standins import behaviours
+from sealane.dataplane.pods.standins import behaviours, websocket
 from sealane.dataplane.pods.standins.behaviours import Client, Facts, Socket
 from sealane.dataplane.pods.standins.http import Malformed, Reader, Request, Response, looks_like_http
+
+if TYPE_CHECKING:
+    from sealane.dataplane.pods.standins.http2 import Http2
+    from sealane.dataplane.pods.standins.tls import Secured
 
 log = logging.getLogger(__name__)
 
@@ -121,20 +129,26 @@ class Served:
         self.logs.add(self.facts.log, f'{now} {client[0]} "{what}" {status} {size}')
 
 
+TLS_BEGINS = b"\x16\x03"
+HTTP2_BEGINS = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
 class Connection(asyncio.Protocol):
-    """One TCP connection: HTTP/1.1 when its first bytes say so, else an echo of what comes."""
+    """One TCP connection."""
 
     def __init__(self, served: Served, described: Socket) -> None:
         self._served = served
         self._socket = described
         self._reader: Reader | None = None
         self._first = b""
-        self._raw = False
+        self._tls: Secured | None = None
+        self._speak: Callable[[bytes], None] | None = None  # what is spoken when it is not HTTP/1.1
         self._busy = False
         self._client: Client = ("", 0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are of no common class
+        # uvloop's transports are of no common class
+        self._transport: asyncio.Transport | Secured = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         if peer:
             self._client = (peer[0], peer[1])
@@ -152,24 +166,110 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def data_received(self, data: bytes) -> None:
-        if self._raw:
-            self._transport.write(data)
+        if self._tls is not None:
+            self._tls.feed(data)
+        else:
+            self._received(data)
+
+    def _received(self, data: bytes) -> None:
+        if self._speak is not None:
+            self._speak(data)
             return
         if self._reader is None:
             self._first += data
-            is_http = looks_like_http(self._first)
-            if is_http is None and not self._first.endswith(b"\n"):
+            if not self._begins():
                 return
             data, self._first = self._first, b""
-            if not is_http:
-                self._raw = True
-                self._served.record(self._client, "TCP", "-", len(data))
-                self._transport.write(behaviours.greeting(self._served.facts) + data)
-                return
-            self._reader = Reader()
+        assert self._reader is not None
         self._reader.feed(data)
         if not self._busy:
             self._answer()
+
+    def _begins(self) -> bool:
+        """Sees from the first bytes what is spoken; whether that is HTTP/1.1."""
+        first = self._first
+        if first.startswith(TLS_BEGINS) and self._tls is None:
+            from sealane.dataplane.pods.standins.tls import Secured
+
+            self._first = b""
+            self._tls = self._transport = Secured(self._transport, self._received)
+            self._tls.feed(first)
+            return False
+        if first.startswith(HTTP2_BEGINS):
+            self._speak_http2(first)
+            return False
+        is_http = looks_like_http(first)
+        if is_http:
+            self._reader = Reader()
+            return True
+        if (is_http is None or HTTP2_BEGINS.startswith(first)) and not first.endswith(b"\n"):
+            return False
+        self._served.record(self._client, "TCP", "-", len(first))
+        self._speak = self._transport.write
+        self._transport.write(behaviours.greeting(self._served.facts) + first)
+        return False
+
+    def _speak_http2(self, first: bytes) -> None:
+        from sealane.dataplane.pods.standins.http2 import Broken, Http2
+
+        http2 = Http2()
+
+        def speak(data: bytes) -> None:
+            try:
+                for stream, request, body in http2.feed(data):
+                    self._answer_http2(http2, stream, request, body)
+            except Broken:
+                self._transport.write(http2.take())
+                self._transport.close()
+                return
+            self._transport.write(http2.take())
+
+        self._speak = speak
+        speak(first)
+
+    def _answer_http2(self, http2: Http2, stream: int, request: Request, body: bytes) -> None:
+        from sealane.dataplane.pods.standins import grpc
+
+        served = self._served
+        what = f"{request.method} {request.target} HTTP/2"
+        if grpc.is_grpc(request):
+            said = grpc.respond(served.facts, request, body)
+            head = [(":status", "200"), ("content-type", "application/grpc")]
+            trailers = (("grpc-status", str(said.status)), ("grpc-message", said.message))
+            served.record(self._client, what, f"grpc-status {said.status}", len(said.messages))
+            http2.answer(stream, head, said.messages, trailers if said.message else trailers[:1])
+            return
+        response = behaviours.respond(served.facts, self._socket, request, self._client)
+        served.record(self._client, what, response.status, len(response.body))
+        head = [(":status", str(response.status)), ("content-type", response.content_type)]
+        head += [("content-length", str(len(response.body)))]
+        head += [(name.lower(), value) for name, value in response.fields]
+
+        def send() -> None:
+            http2.answer(stream, head, b"" if request.method == "HEAD" else response.body)
+
+        def send_late() -> None:
+            if not self._transport.is_closing():
+                send()
+                self._transport.write(http2.take())
+
+        if response.delay:
+            asyncio.get_running_loop().call_later(response.delay, send_late)
+        else:
+            send()
+
+    def _speak_websocket(self, request: Request, rest: bytes, accepted: bytes) -> None:
+        echo = websocket.Echo()
+
+        def speak(data: bytes) -> None:
+            self._transport.write(echo.feed(data))
+            if echo.ended:
+                self._transport.close()
+
+        self._served.record(self._client, f"{request.method} {request.target} WebSocket", 101, 0)
+        self._transport.write(accepted)
+        self._speak = speak
+        speak(rest)
 
     def _answer(self) -> None:
         """Answers the requests that are complete, one after another."""
@@ -185,6 +285,9 @@ class Connection(asyncio.Protocol):
             if request is None:
                 if reader.wants_continue():
                     self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                return
+            if request.field("upgrade") and (accepted := websocket.accepted(request)) is not None:
+                self._speak_websocket(request, reader.rest(), accepted)
                 return
             served = self._served
             response = behaviours.respond(served.facts, self._socket, request, self._client)
