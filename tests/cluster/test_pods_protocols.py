@@ -19,7 +19,9 @@ spec: {containers: [{name: web, image: "web:1", ports: [{containerPort: 8080}]}]
 apiVersion: v1
 kind: Service
 metadata: {name: spoken}
-spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080, name: http}, {port: 443, targetPort: 8080, name: https}]}
+spec:
+  selector: {app: web}
+  ports: [{port: 80, targetPort: 8080, name: http}, {port: 443, targetPort: 8080, name: https}]
 """
 GRPC = """
 import grpc

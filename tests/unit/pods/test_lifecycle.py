@@ -17,6 +17,7 @@ from sealane.dataplane.pods.states import (
     EndProbes,
     Event,
     Exited,
+    Expired,
     Finish,
     MakeNetwork,
     Networked,
@@ -291,3 +292,14 @@ def test_an_ephemeral_container_does_not_wait_for_init_containers() -> None:
     play = Play(ContainerPlan("a", "init", "Always"), WEB)
     play(Added(ContainerPlan("debug", "ephemeral", "Never")))
     assert play(Networked(IPS, 1.0)) == [Start("a", 0), Start("debug", 0)]
+
+
+def test_a_pod_that_is_active_for_too_long_fails_and_is_not_run_again() -> None:
+    play = running(WEB, ContainerPlan("proxy", "main", "Always"))
+    assert play(Expired(5.0)) == [EndProbes("web"), Stop("web", 5.0), EndProbes("proxy"), Stop("proxy", 5.0)]
+    assert play.state.phase == "Failed"
+    assert play(Exited("web", 143, 15, 110.0)) == [EndProbes("web")]
+    assert play(Exited("proxy", 137, 9, 110.0)) == [EndProbes("proxy")]
+    assert play.stage("web") == "exited"
+    assert play(Waited("web")) == []
+    assert Finish() in play(Deletion(30.0))

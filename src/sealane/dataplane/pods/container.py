@@ -19,9 +19,10 @@ from sealane.dataplane.linux.topology import SocketPlan, open_sockets
 from sealane.dataplane.pods import images, volumes
 from sealane.dataplane.pods.environment import environment, expand
 from sealane.dataplane.pods.files import MissingReference, References, hostname, hosts_file, kernel_name, resolv_conf
+from sealane.dataplane.pods.logfile import Query, Shown, read, start_of_tail
 from sealane.dataplane.pods.nodes import Node
 from sealane.dataplane.pods.probes import Checker
-from sealane.dataplane.pods.rootfs import RootPlan
+from sealane.dataplane.pods.rootfs import Mount, RootPlan
 from sealane.dataplane.pods.spawner import Launch
 from sealane.dataplane.pods.spawning import Ended, Process, SpawnError
 from sealane.dataplane.pods.standins.behaviours import Facts, Socket
@@ -38,6 +39,8 @@ DRAIN_SECONDS = 2.0
 REFRESH_SECONDS = 10.0
 """Between two looks at tokens that were not to be had, and at least between two refreshments."""
 OUTPUT = 10_000  # bytes kept of what an exec probe prints
+MESSAGE, FALLBACK, FALLBACK_LINES = 4096, 2048, 80
+"""Bytes of a termination message, and bytes and lines of the log in its place."""
 
 
 class CannotStart(Exception):
@@ -194,6 +197,12 @@ class Container:
         mounts = volumes.prepare(
             self._raw, self._references(tokens), folder / "volumes", self._around.run_dir / "claims"
         )
+        if fresh:
+            self._words.parent.mkdir(parents=True, exist_ok=True)
+            self._words.write_bytes(b"")
+            self._words.chmod(0o666)
+            path = self._raw.get("terminationMessagePath") or "/dev/termination-log"
+            mounts.append(Mount(str(self._words), path))
         if tokens and self._refreshing is None:
             self._refreshing = asyncio.create_task(self._refresh(folder / "volumes"), name=f"tokens of {self._id}")
         security: Raw = self._raw.get("securityContext") or {}
@@ -250,6 +259,23 @@ class Container:
             self._refreshing = None
 
     # Life
+
+    @property
+    def _words(self) -> Path:
+        return self._around.pod_dir(self._pod.uid) / "termination" / f"{self.name}-{self._attempt}"
+
+    def last_words(self, code: int) -> str:
+        """What its program left to say about its end.
+
+        https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
+        """
+        said = read(self._words, 0)[:MESSAGE].decode("utf-8", "replace")
+        if said or not code or self._raw.get("terminationMessagePolicy") != "FallbackToLogsOnError":
+            return said
+        path = self._around.log_path(self._pod.uid, self.name)
+        return (
+            Shown(Query()).feed(read(path, start_of_tail(path, FALLBACK_LINES)))[-FALLBACK:].decode("utf-8", "replace")
+        )
 
     async def ended(self) -> Ended:
         """Returns when the program has ended; never for a stand-in; at once for what is taken as done."""

@@ -24,6 +24,7 @@ from sealane.dataplane.pods.states import (
     Event,
     Exit,
     Exited,
+    Expired,
     Finish,
     MakeNetwork,
     Networked,
@@ -86,11 +87,13 @@ def step(state: PodState, event: Event) -> Step:
             return (state, (MakeNetwork(),)) if state.problem and state.deleting is None else (state, ())
         case Waited(name):
             container = state.containers[name]
-            if state.deleting is not None or container.stage not in ("ended", "backoff", "waiting"):
+            if state.deleting is not None or state.expired or container.stage not in ("ended", "backoff", "waiting"):
                 return state, ()
             return _start(state, name)
         case Added(plan):
             return _added(state, plan)
+        case Expired(grace):
+            return _expire(state, grace)
         case Deletion(grace):
             return _delete(state, grace)
         case Vanished():
@@ -126,6 +129,8 @@ def _start(state: PodState, name: str) -> Step:
 def _advance(state: PodState) -> Step:
     """Starts what may start now: init containers one after another, then all others at once; ephemeral ones always."""
     actions: list[Action] = []
+    if state.expired:
+        return state, ()
     blocked = False
     for plan in state.plans:
         container = state.containers[plan.name]
@@ -198,6 +203,8 @@ def _exited(state: PodState, event: Exited) -> Step:
     if state.deleting is not None:
         state, more = _finished(_put(state, name, exited))
         return state, (*actions, *more)
+    if state.expired:
+        return _put(state, name, exited), tuple(actions)
     if not _restarts(plan, event.code):
         state, more = _advance(_put(state, name, exited))
         if state.phase in ("Succeeded", "Failed"):
@@ -254,6 +261,22 @@ def _probed(state: PodState, event: Probed) -> Step:
                 EndProbes(name),
                 Stop(name, grace),
             )
+
+
+DEADLINE = "Pod was active on the node longer than the specified deadline"
+
+
+def _expire(state: PodState, grace: float) -> Step:
+    if state.deleting is not None or state.phase in ("Succeeded", "Failed"):
+        return state, ()
+    actions: list[Action] = [Tell("Normal", "DeadlineExceeded", DEADLINE)]
+    containers = dict(state.containers)
+    for plan in state.plans:
+        container = containers[plan.name]
+        containers[plan.name] = replace(container, stage="stopping" if container.alive else "exited", ready=False)
+        if container.alive:
+            actions += [EndProbes(plan.name), Stop(plan.name, grace)]
+    return replace(state, containers=containers, expired=True), tuple(actions)
 
 
 def _delete(state: PodState, grace: float) -> Step:

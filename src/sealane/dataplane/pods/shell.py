@@ -132,6 +132,11 @@ class PodShell:
         for action in actions:
             self._do(action)
         self.changed(self.pod)
+        deadline = self.pod.spec.get("activeDeadlineSeconds")
+        if deadline is not None:
+            grace = float(self.pod.spec.get("terminationGracePeriodSeconds", DEFAULT_GRACE))
+            left = max(0.0, since + float(deadline) - time.time())
+            asyncio.get_running_loop().call_later(left, self.feed, states.Expired(grace))
 
     def _before(self) -> dict[str, Before]:
         """What the status that an agent before this one wrote says of the containers.
@@ -288,7 +293,8 @@ class PodShell:
 
     async def _await_end(self, name: str, container: Container) -> None:
         ended = await container.ended()
-        self.feed(states.Exited(name, ended.code, ended.signal, time.time()))
+        message = container.last_words(ended.code)
+        self.feed(states.Exited(name, ended.code, ended.signal, time.time(), message))
 
     async def _stop(self, name: str, grace: float) -> None:
         starting = self._starting.get(name)

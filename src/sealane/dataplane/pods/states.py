@@ -89,7 +89,8 @@ class PodState:
     """plans: init containers first, in order; ephemeral ones last. ips: empty until the network is there.
 
     problem: (reason, message) while the network cannot be made.
-    deleting: the grace period in seconds once deletion began. gone: nothing is left to do.
+    deleting: the grace period in seconds once deletion began. expired: its activeDeadlineSeconds have passed.
+    gone: nothing is left to do.
     """
 
     plans: tuple[ContainerPlan, ...]
@@ -99,6 +100,7 @@ class PodState:
     created: float = 0.0
     networked: float = 0.0
     deleting: float | None = None
+    expired: bool = False
     gone: bool = False
 
     @property
@@ -114,6 +116,8 @@ class PodState:
 
     @property
     def phase(self) -> Literal["Pending", "Running", "Succeeded", "Failed"]:
+        if self.expired:
+            return "Failed"
         mains = [self.containers[plan.name] for plan in self.plans if plan.role == "main"]
         if any(
             plan.role == "init" and container.stage == "exited" and container.exit and container.exit.code
@@ -199,6 +203,13 @@ class Added:
 
 
 @dataclass(frozen=True, slots=True)
+class Expired:
+    """Its activeDeadlineSeconds have passed: it ends within `grace` seconds and is not run again."""
+
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
 class Deletion:
     """The API object is being deleted, with `grace` seconds to end in."""
 
@@ -210,7 +221,9 @@ class Vanished:
     """The API object is gone."""
 
 
-Event = Networked | NetworkFailed | Started | StartFailed | Exited | Probed | Waited | Added | Deletion | Vanished
+Event = (
+    Networked | NetworkFailed | Started | StartFailed | Exited | Probed | Waited | Added | Expired | Deletion | Vanished
+)
 
 
 # Actions

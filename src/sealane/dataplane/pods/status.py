@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sealane.dataplane.pods.lifecycle import DEADLINE
 from sealane.dataplane.pods.states import Container, ContainerPlan, Exit, PodState, Role
 from sealane.kube.objects import Object, Raw
 from sealane.kube.times import timestamp
@@ -31,6 +32,8 @@ def pod_status(pod: Object, state: PodState, node_ips: Sequence[str], now: float
         "startTime": timestamp(state.created),
         "containerStatuses": statuses("main"),
     }
+    if state.expired:
+        status |= {"reason": "DeadlineExceeded", "message": DEADLINE}
     if state.ips:
         status["podIP"] = state.ips[0]
         status["podIPs"] = [{"ip": ip} for ip in state.ips]
