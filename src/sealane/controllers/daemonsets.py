@@ -53,15 +53,23 @@ def plan(
     if not daemonset.deleting:
         actions += revise
         wanted = [name for name, (run, _) in verdicts.items() if run]
+        surge = _surge(daemonset, len(wanted))
         for node, here in pods.items():
             _, stay = verdicts.get(node, (False, False))
             doomed.update((pod.uid, pod) for pod in here if pod.over and not pod.deleting)
             living = sorted((pod for pod in here if pod.active), key=lambda pod: (not pod.ready, pod.created, pod.uid))
-            doomed.update((pod.uid, pod) for pod in (living[1:] if stay else living))
-        doomed |= _outdated(daemonset, wanted, pods, hash_, now)
+            if stay and surge:  # one of each template may be there at once
+                alike = (pod for pod in living if pod.labels.get(CONTROLLER_REVISION_HASH) == hash_)
+                others = [pod for pod in living if pod.labels.get(CONTROLLER_REVISION_HASH) != hash_]
+                living = [*list(alike)[1:], *others[1:]]
+                doomed.update((pod.uid, pod) for pod in living)
+            else:
+                doomed.update((pod.uid, pod) for pod in (living[1:] if stay else living))
+        surging = _surging(daemonset, wanted, pods, hash_, surge, now) if surge else frozenset()
+        doomed |= _overtaken(daemonset, pods, hash_, now) if surge else _outdated(daemonset, wanted, pods, hash_, now)
         actions += [Delete(POD, pod.namespace, pod.key.name, pod.uid) for pod in doomed.values()]
         for node in wanted:
-            if not any(not pod.over for pod in pods.get(node, ())):
+            if node in surging or not any(not pod.over for pod in pods.get(node, ())):
                 actions.append(Create(POD, _pod(daemonset, spec, node, hash_)))
         used = {f"{daemonset.name}-{pod.labels.get(CONTROLLER_REVISION_HASH)}" for pod in by_uid.values()}
         actions += forget_old(daemonset, known, {name, *used})
@@ -139,6 +147,49 @@ def _outdated(
             candidates += [pod for pod in living if pod.labels.get(CONTROLLER_REVISION_HASH) != hash_]
     doomed.update((pod.uid, pod) for pod in candidates[: max(0, limit - missing)])
     return doomed
+
+
+def _surge(daemonset: Object, nodes: int) -> int:
+    """On how many nodes a new pod may run beside the old one; 0 when the old one goes first (KEP-1591)."""
+    strategy = daemonset.spec.get("updateStrategy") or {}
+    if (strategy.get("type") or "RollingUpdate") != "RollingUpdate":
+        return 0
+    return scaled_value((strategy.get("rollingUpdate") or {}).get("maxSurge") or 0, nodes, up=True)
+
+
+def _surging(
+    daemonset: Object, wanted: Sequence[str], pods: Mapping[str, Sequence[PodFacts]], hash_: str, surge: int, now: float
+) -> frozenset[str]:
+    """Nodes whose old pod gets a new one beside it now: at once where the old one is not available."""
+    min_ready = int(daemonset.spec.get("minReadySeconds") or 0)
+    under_way, candidates, broken = 0, [], []
+    for node in wanted:
+        living = [pod for pod in pods.get(node, ()) if pod.active]
+        new = [pod for pod in living if pod.labels.get(CONTROLLER_REVISION_HASH) == hash_]
+        old = [pod for pod in living if pod not in new]
+        if not old:
+            continue
+        if new:
+            under_way += 1
+        elif any(pod.available(now, min_ready) for pod in old):
+            candidates.append(node)
+        else:
+            broken.append(node)
+    return frozenset((*broken, *candidates[: max(0, surge - under_way - len(broken))]))
+
+
+def _overtaken(
+    daemonset: Object, pods: Mapping[str, Sequence[PodFacts]], hash_: str, now: float
+) -> dict[str, PodFacts]:
+    """Old pods beside which a new one is available."""
+    min_ready = int(daemonset.spec.get("minReadySeconds") or 0)
+    found: dict[str, PodFacts] = {}
+    for here in pods.values():
+        living = [pod for pod in here if pod.active]
+        new = [pod for pod in living if pod.labels.get(CONTROLLER_REVISION_HASH) == hash_]
+        if any(pod.available(now, min_ready) for pod in new):
+            found.update((pod.uid, pod) for pod in living if pod not in new)
+    return found
 
 
 def _status(

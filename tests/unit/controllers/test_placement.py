@@ -235,3 +235,25 @@ def test_a_daemon_update_replaces_one_at_a_time() -> None:
     settle(world)
     assert set(images(world).values()) == {"agent:2"}
     assert world.get("DaemonSet", "agent").status["updatedNumberScheduled"] == 3
+
+
+def test_a_daemon_update_with_a_surge_starts_the_new_one_first() -> None:
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    world = daemon_world(node("a"), node("b"), node("c"), updateStrategy=rolling)
+    settle(world)
+    world.change("DaemonSet", "agent", {"spec": {"template": template("agent", "agent:2")}})
+    most = 0
+    for _ in range(20):
+        world.step()
+        for each in world.all("Pod"):
+            if not each.spec.get("nodeName"):
+                required = each.spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+                where = required["nodeSelectorTerms"][0]["matchFields"][0]["values"][0]
+                world.change("Pod", each.name, {"spec": {"nodeName": where}})
+        pods = world.all("Pod")
+        most = max(most, len(pods))
+        ready = {each.spec["nodeName"] for each in pods if each.status}
+        assert ready == {"a", "b", "c"}  # no node is without at any time
+        world.run_pods()
+    assert most == 4
+    assert list(images(world).values()) == ["agent:2"] * 3
