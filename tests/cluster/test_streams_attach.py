@@ -164,3 +164,23 @@ def test_logs_that_are_not_there_in_kubernetes_words(sealane: Cluster) -> None:
     assert 'Error from server (BadRequest): previous terminated container "a" in pod "talker" not found' in said
     assert "container nope is not valid for pod talker" in refused("talker", "-c", "nope")
     sealane.kubectl("delete", "pod", "talker", "waiting", "--wait=false").check()
+
+
+def test_a_log_that_grows_is_begun_anew_and_followed_over_that(sealane: Cluster) -> None:
+    script = "sleep 1; head -c 12000000 /dev/zero | tr '\\0' x | fold -w 1000; echo; echo the end; sleep 100"
+    spec = '{"spec":{"terminationGracePeriodSeconds":0}}'
+    words = ("run", "chatty", "--image=busybox", f"--overrides={spec}", "--command", "--", "sh", "-c", script)
+    sealane.kubectl(*words).check()
+    sealane.kubectl("wait", "--for=condition=Ready", "pod/chatty", "--timeout=30s").check()
+    argv = [kubectl_path(), "logs", "-f", "chatty"]
+    env = {**os.environ, "KUBECONFIG": sealane.kubeconfig}
+    with subprocess.Popen(argv, env=env, stdout=subprocess.PIPE) as following:
+        assert following.stdout is not None
+        for line in following.stdout:
+            if line == b"the end\n":
+                break
+        else:
+            pytest.fail("the end was never seen")
+        following.kill()
+    assert len(sealane.kubectl("logs", "chatty").check().out) < 11 << 20
+    sealane.kubectl("delete", "pod", "chatty", "--wait=false").check()

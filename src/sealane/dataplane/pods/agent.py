@@ -36,7 +36,7 @@ from sealane.dataplane.linux.probe import ProbeRequest, probe, requested
 from sealane.dataplane.linux.topology import OUTSIDE_NAMESPACE
 from sealane.dataplane.pods.container import Container
 from sealane.dataplane.pods.files import MissingReference
-from sealane.dataplane.pods.logfile import Query, Shown, read, start_of_tail
+from sealane.dataplane.pods.logfile import Query, Shown, begun_anew, read, start_of_tail
 from sealane.dataplane.pods.logsource import Unavailable, log_of
 from sealane.dataplane.pods.runtime import PodRuntime
 from sealane.dataplane.pods.shell import PodShell, containers_of, default_container
@@ -308,6 +308,9 @@ class AgentSocket:
             while data := read(path, position):
                 position += len(data)
                 yield data
+            if begun_anew(path, position):
+                position = 0
+                continue
             if over or _is_closed(connection):
                 return
             over = not runs()

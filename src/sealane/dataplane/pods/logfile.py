@@ -122,9 +122,18 @@ def _tail_in(log: bytes, lines: int) -> int | None:
 
 
 def read(path: Path, position: int) -> bytes:
+    """A piece from `position` on; b"" at the end, and where there is no file."""
     try:
         with path.open("rb") as file:
             file.seek(position)
             return file.read(CHUNK)
     except FileNotFoundError:
         return b""
+
+
+def begun_anew(path: Path, position: int) -> bool:
+    """Whether the log is shorter than what was read of it: another has taken its place."""
+    try:
+        return path.stat().st_size < position
+    except FileNotFoundError:
+        return False

@@ -26,6 +26,8 @@ _PIECE = 65536
 _HELD = 1 << 18
 """Bytes that may wait for one who is attached before the program has to wait for them."""
 _END_OF_TRANSMISSION = b"\x04"
+LOG_BYTES = 10 << 20
+"""The size at which a log is begun anew, as a kubelet's containerLogMaxSize."""
 _DRAIN_SECONDS = 0.5
 """How long a terminal has to show what a program that has ended wrote to it last."""
 
@@ -37,7 +39,9 @@ class Stdio:
         self.tty = tty
         self.takes_input = stdin
         self._once = once
-        self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._path = log
+        self._log = _opened(log)
+        self._size = os.fstat(self._log).st_size
         self._loop = asyncio.get_running_loop()
         self._attached: set[Attachment] = set()
         self._reading: dict[int, Literal["stdout", "stderr"]] = {}  # our ends for output
@@ -127,7 +131,9 @@ class Stdio:
             return
         stream = self._reading[fd]
         with contextlib.suppress(OSError):  # a full disk must not end the program
-            os.write(self._log, encode(data, stream, time.time_ns()))
+            self._size += os.write(self._log, encode(data, stream, time.time_ns()))
+            if self._size > LOG_BYTES:
+                self._rotate()
         if self._early is not None:
             self._early.append((stream, data))
             if sum(len(each) for _, each in self._early) > _HELD:
@@ -137,6 +143,13 @@ class Stdio:
         if any(attachment.is_full for attachment in self._attached):
             for each in self._reading:
                 self._loop.remove_reader(each)
+
+    def _rotate(self) -> None:
+        """Begins a new log; of the former ones only the last is kept, as `NAME.1`."""
+        os.replace(self._path, self._path.with_name(f"{self._path.name}.1"))
+        os.close(self._log)
+        self._log = _opened(self._path)
+        self._size = 0
 
     def _end(self, fd: int) -> None:
         self._loop.remove_reader(fd)
@@ -195,6 +208,10 @@ class Stdio:
             await ready.wait()
         finally:
             self._loop.remove_writer(fd)
+
+
+def _opened(log: Path) -> int:
+    return os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 class Attachment:
