@@ -64,6 +64,8 @@ def test_a_copy_of_a_pod_has_another_command(sealane: Cluster) -> None:
     with terminal(sealane, {}, *argv) as shell:
         shell.type("PS1=; hostname\n")
         shell.until("worker-copy\r\n")
+        shell.type("cat /proc/1/cmdline; echo\n")
+        shell.until("sleep.infinity")  # kubectl lets the containers of a copy share their processes
         shell.type("exit\n")
         shell.end()
     sealane.kubectl("delete", "pod", "worker-copy", "--wait=false").check()

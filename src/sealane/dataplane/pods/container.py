@@ -8,7 +8,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +55,8 @@ class CannotStart(Exception):
 class Container:
     """raw: as in the pod's spec. net: path of the pod's network namespace. ips: the pod's.
 
-    ports: what the stand-ins of the pod's containers listen on, by container; shared by them. target: the container
-    among whose processes it runs, for an ephemeral one.
+    ports: what the stand-ins of the pod's containers listen on, by container; shared by them. beside(): a process whose
+    PID namespace it enters, such as another container's, 0 for one of its own.
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class Container:
         ports: dict[str, set[tuple[str, int]]],
         *,
         init: bool = False,
-        target: Container | None = None,
+        beside: Callable[[], int] = lambda: 0,
     ) -> None:
-        self._target = target
+        self._beside = beside
         self._ports = ports
         self._around = around
         self._node = node
@@ -178,8 +178,8 @@ class Container:
         if self._raw.get("tty"):
             variables = {"TERM": "xterm", **variables}
         launch = await self._launch([expand(word, variables) for word in argv], variables, fresh=True)
-        if self._target is not None:
-            launch = msgspec.structs.replace(launch, beside=self._target.pid)
+        if others := self._beside():
+            launch = msgspec.structs.replace(launch, beside=others)
         raw = self._raw
         stdio = Stdio(log, stdin=bool(raw.get("stdin")), once=bool(raw.get("stdinOnce")), tty=bool(raw.get("tty")))
         try:

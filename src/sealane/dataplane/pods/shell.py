@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 import shutil
+import signal
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from ipaddress import ip_address
@@ -16,9 +17,13 @@ from sealane.dataplane.linux.topology import PodLink, has_ipv6, pod_namespace
 from sealane.dataplane.pods import images, lifecycle, states
 from sealane.dataplane.pods.addresses import Exhausted
 from sealane.dataplane.pods.container import CannotStart, Container
+from sealane.dataplane.pods.environment import PATH
 from sealane.dataplane.pods.files import kernel_name
 from sealane.dataplane.pods.nodes import Node
 from sealane.dataplane.pods.probes import plan_probe, probe
+from sealane.dataplane.pods.rootfs import RootPlan
+from sealane.dataplane.pods.spawner import Launch
+from sealane.dataplane.pods.spawning import Process, SpawnError
 from sealane.dataplane.pods.states import Before, ContainerPlan, PodState, ProbeKind, RestartPolicy, Role
 from sealane.dataplane.pods.status import pod_status
 from sealane.dataplane.pods.surroundings import Surroundings, on_machine
@@ -28,6 +33,7 @@ from sealane.kube.times import seconds
 log = logging.getLogger(__name__)
 
 DEFAULT_GRACE = 30.0
+PAUSE = ["sleep", "infinity"]
 PROBES: tuple[ProbeKind, ...] = ("startup", "readiness", "liveness")
 
 
@@ -80,6 +86,7 @@ class PodShell:
         self._ephemeral: set[str] = set()  # those that it knows of
         self._containers: dict[str, Container] = {}
         self._ports: dict[str, set[tuple[str, int]]] = {}
+        self._sandbox: asyncio.Future[Process] | None = None  # holds the PID namespace that all share
         self._starting: dict[str, asyncio.Task[None]] = {}
         self._probes: dict[tuple[str, ProbeKind], asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -269,6 +276,8 @@ class PodShell:
             if says:
                 self.tell("Normal", "Answered", f"Container {name}: {says}")
         try:
+            if self.pod.spec.get("shareProcessNamespace") and not container.is_stand_in:
+                await self._share_processes()
             await container.start(attempt)
         except CannotStart as error:
             self.feed(states.StartFailed(name, error.reason, str(error), error.retry, time.time()))
@@ -287,9 +296,29 @@ class PodShell:
         role = next(plan.role for plan in self.state.plans if plan.name == name)
         net = namespaces.path_of(self._around.run_dir, self.network)
         target = self._containers.get(raw.get("targetContainerName") or "")
+
+        def beside() -> int:
+            shared = self._sandbox.result().pid if self._sandbox is not None else 0
+            return target.pid if target is not None else shared
+
         return Container(
-            self._around, self.node, self.pod, raw, net, self.state.ips, self._ports, init=role == "init", target=target
+            self._around, self.node, self.pod, raw, net, self.state.ips, self._ports, init=role == "init", beside=beside
         )
+
+    async def _share_processes(self) -> None:
+        """Begins the process that holds the PID namespace of the pod's containers. Raises CannotStart.
+
+        https://kubernetes.io/docs/tasks/configure-pod-container/share-process-namespace/
+        """
+        if self._sandbox is None:
+            root = RootPlan(str(self._around.pod_dir(self.uid) / "sandbox"))
+            net = namespaces.path_of(self._around.run_dir, self.network)
+            launch = Launch(0, PAUSE, {"PATH": PATH}, str(net), root=root, container=f"{self.uid}/.sandbox", fresh=True)
+            self._sandbox = asyncio.ensure_future(self._around.spawner.launch(launch, ()))
+        try:
+            await asyncio.shield(self._sandbox)
+        except SpawnError as error:
+            raise CannotStart("CreatePodSandboxError", str(error), None) from None
 
     async def _await_end(self, name: str, container: Container) -> None:
         ended = await container.ended()
@@ -322,7 +351,9 @@ class PodShell:
     async def _finish(self) -> None:
         for task in self._probes.values():
             task.cancel()
-        for name in self._containers:
+        if self._sandbox is not None and self._sandbox.done() and self._sandbox.exception() is None:
+            self._sandbox.result().send_signal(signal.SIGKILL)
+        for name in (*self._containers, *([".sandbox"] if self._sandbox else ())):
             self._around.spawner.forget(f"{self.uid}/{name}")
         if not self.on_host_network:
             await self.node.thread.run(self.node.links.delete_pod, self.uid)
