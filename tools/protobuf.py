@@ -26,7 +26,7 @@ KINDS = (
         "core/v1",
         "v1",
         "Binding ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolume PersistentVolumeClaim Pod "
-        "ResourceQuota Secret Service ServiceAccount",
+        "ReplicationController ResourceQuota Secret Service ServiceAccount",
     ),
     ("apps/v1", "apps/v1", "ControllerRevision DaemonSet Deployment ReplicaSet StatefulSet"),
     ("autoscaling/v1", "autoscaling/v1", "HorizontalPodAutoscaler Scale"),

@@ -106,6 +106,16 @@ _WORKLOAD = (
 )
 _SELECTOR = shown("Selector", lambda raw: selector(_spec(raw).get("selector")), wide=True)
 
+_REPLICAS = (
+    NAME,
+    number("Desired", "spec", "replicas", absent=1),
+    number("Current", "status", "replicas"),
+    number("Ready", "status", "readyReplicas"),
+    AGE,
+    *_WORKLOAD,
+    _SELECTOR,
+)
+
 
 def _of_replicas(raw: Raw) -> str:
     return f"{_status(raw).get('readyReplicas', 0)}/{_spec(raw).get('replicas', 1)}"
@@ -333,14 +343,10 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         *_WORKLOAD,
         _SELECTOR,
     ),
-    kinds.REPLICASET: (
-        NAME,
-        number("Desired", "spec", "replicas", absent=1),
-        number("Current", "status", "replicas"),
-        number("Ready", "status", "readyReplicas"),
-        AGE,
-        *_WORKLOAD,
-        _SELECTOR,
+    kinds.REPLICASET: _REPLICAS,
+    kinds.REPLICATIONCONTROLLER: (
+        *_REPLICAS[:-1],
+        shown("Selector", lambda raw: _labels(_spec(raw).get("selector")), wide=True),
     ),
     kinds.STATEFULSET: (NAME, shown("Ready", _of_replicas), AGE, *_WORKLOAD),
     kinds.DAEMONSET: (

@@ -19,11 +19,12 @@ WORKLOAD = ScalePaths(("spec", "replicas"), ("status", "replicas"))
 
 
 def scale_of(raw: Raw, paths: ScalePaths | None = None) -> Raw:
-    """The autoscaling/v1 Scale of an object. paths None: of a workload, whose selector is a LabelSelector."""
+    """The autoscaling/v1 Scale of an object. paths None: of a workload."""
     metadata = raw["metadata"]
     shown = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     if paths is None:
-        requirements = LabelSelector.of((raw.get("spec") or {}).get("selector") or {})
+        read = LabelSelector.of_labels if raw.get("kind") == "ReplicationController" else LabelSelector.of
+        requirements = read((raw.get("spec") or {}).get("selector") or {})
         selector = str(requirements) if requirements.requirements else ""
     else:
         selector = str(_at(raw, paths.selector) or "") if paths.selector else ""

@@ -1,6 +1,7 @@
-"""ReplicaSets: so many pods of one template, whatever happens to them.
+"""ReplicaSets, and ReplicationControllers before them: so many pods of one template, whatever happens to them.
 
 https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/
+https://kubernetes.io/docs/concepts/workloads/controllers/replicationcontroller/
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import cmp_to_key
 
 from sealane.controllers.actions import Action, Again, Create, Delete, claim, observed, write_status
 from sealane.controllers.pods import PodFacts, pod_from_template
-from sealane.kube.kinds import POD, REPLICASET
+from sealane.kube.kinds import POD, REPLICASET, REPLICATIONCONTROLLER
 from sealane.kube.objects import Object, Raw
 from sealane.kube.selectors import LabelSelector
 
@@ -24,21 +25,23 @@ def plan(replicaset: Object, owned: Sequence[PodFacts], orphans: Sequence[PodFac
     the epoch.
     """
     spec = replicaset.spec
-    selector = LabelSelector.of(spec.get("selector") or {})
+    kind = REPLICASET if replicaset.kind == REPLICASET.kind else REPLICATIONCONTROLLER
+    read = LabelSelector.of if kind is REPLICASET else LabelSelector.of_labels
+    selector = read(spec.get("selector") or {})
     by_uid = {pod.uid: pod for pod in (*owned, *orphans)}
     alive = [pod.object for pod in orphans if pod.active]
-    claimed, actions = claim(POD, REPLICASET, replicaset, (p.object for p in owned), alive, selector.matches)
+    claimed, actions = claim(POD, kind, replicaset, (p.object for p in owned), alive, selector.matches)
     active = [pod for each in claimed if (pod := by_uid[each.uid]).active]
     if not replicaset.deleting:
         missing = int(spec.get("replicas", 1)) - len(active)
         if missing > 0:
-            raw = pod_from_template(REPLICASET, replicaset, spec.get("template") or {})
+            raw = pod_from_template(kind, replicaset, spec.get("template") or {})
             actions += [Create(POD, raw) for _ in range(missing)]
         elif missing < 0:
             order = deletion_order(active, now)
             actions += [Delete(POD, pod.namespace, pod.key.name, pod.uid) for pod in order[:-missing]]
             active = order[-missing:]  # the status must not count on pods that go now: a rollout relies on it
-    actions += write_status(REPLICASET, replicaset, _status(replicaset, active, now))
+    actions += write_status(kind, replicaset, _status(replicaset, active, now))
     return [*actions, *wait_for_available(active, now, int(spec.get("minReadySeconds") or 0))]
 
 

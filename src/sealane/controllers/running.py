@@ -33,6 +33,7 @@ from sealane.kube.kinds import (
     POD,
     PODDISRUPTIONBUDGET,
     REPLICASET,
+    REPLICATIONCONTROLLER,
     SERVICE,
     STATEFULSET,
     Kind,
@@ -49,6 +50,7 @@ KINDS: tuple[Kind, ...] = (
     SERVICE,
     DEPLOYMENT,
     REPLICASET,
+    REPLICATIONCONTROLLER,
     STATEFULSET,
     DAEMONSET,
     CONTROLLERREVISION,
@@ -107,6 +109,7 @@ def start(client: Client, sources: Mapping[Kind, Source[Key, Object]]) -> Contro
         for name in (
             "deployment-controller",
             "replicaset-controller",
+            "replication-controller",
             "statefulset-controller",
             "daemonset-controller",
             "loadbalancer-controller",
@@ -125,6 +128,7 @@ def start(client: Client, sources: Mapping[Kind, Source[Key, Object]]) -> Contro
     reconcilers = [
         deployment_controller(client, sources, pods, recorders["deployment-controller"]),
         replicaset_controller(client, sources, pods, recorders["replicaset-controller"]),
+        replicaset_controller(client, sources, pods, recorders["replication-controller"], kind=REPLICATIONCONTROLLER),
         statefulset_controller(client, sources, pods, recorders["statefulset-controller"]),
         daemonset_controller(client, sources, pods, recorders["daemonset-controller"]),
         loadbalancer_controller(client, sources, recorders["loadbalancer-controller"]),

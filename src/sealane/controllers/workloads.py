@@ -31,13 +31,20 @@ Now = Callable[[], float]
 
 
 def replicaset_controller(
-    client: Client, sources: Sources, pods: Collection[Key, PodFacts], recorder: Recorder, now: Now = time.time
+    client: Client,
+    sources: Sources,
+    pods: Collection[Key, PodFacts],
+    recorder: Recorder,
+    now: Now = time.time,
+    kind: Kind = REPLICASET,
 ) -> Reconciler:
+    """kind: ReplicaSet or ReplicationController."""
+
     def plan(replicaset: Object) -> list[Action]:
         return replicasets.plan(replicaset, *pods_of(pods, replicaset), now())
 
-    controller = Reconciler(client, REPLICASET, sources, plan, recorder)
-    controller.follow(pods, owner_of_pod(sources[REPLICASET]))
+    controller = Reconciler(client, kind, sources, plan, recorder)
+    controller.follow(pods, owner_of_pod(sources[kind]))
     return controller
 
 

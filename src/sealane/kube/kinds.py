@@ -63,6 +63,9 @@ CONFIGMAP = Kind("", "v1", "ConfigMap", "configmaps", True, ("cm",), subresource
 SECRET = Kind("", "v1", "Secret", "secrets", True, subresources=())
 SERVICEACCOUNT = Kind("", "v1", "ServiceAccount", "serviceaccounts", True, ("sa",), subresources=())
 EVENT = Kind("", "v1", "Event", "events", True, ("ev",), subresources=())
+REPLICATIONCONTROLLER = Kind(
+    "", "v1", "ReplicationController", "replicationcontrollers", True, ("rc",), ("all",), ("status", "scale")
+)
 DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments", True, ("deploy",), ("all",), ("status", "scale"))
 REPLICASET = Kind("apps", "v1", "ReplicaSet", "replicasets", True, ("rs",), ("all",), ("status", "scale"))
 STATEFULSET = Kind("apps", "v1", "StatefulSet", "statefulsets", True, ("sts",), ("all",), ("status", "scale"))

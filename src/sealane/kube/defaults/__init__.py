@@ -142,6 +142,22 @@ def _replica_set(raw: Raw) -> Raw:
     return inside(raw, "spec", lambda spec: inside(filled(spec, {"replicas": 1}), "template", pod_template))
 
 
+def _replication_controller(raw: Raw) -> Raw:
+    """Labels and selector are those of the template, unless they are said."""
+
+    def spec(found: Raw) -> Raw:
+        labels = ((found.get("template") or {}).get("metadata") or {}).get("labels") or {}
+        if labels and not found.get("selector"):
+            found = {**found, "selector": labels}
+        return inside(filled(found, {"replicas": 1}), "template", pod_template)
+
+    raw = inside(raw, "spec", spec)
+    labels = ((raw["spec"].get("template") or {}).get("metadata") or {}).get("labels") if raw.get("spec") else None
+    if labels and not (raw.get("metadata") or {}).get("labels"):
+        raw = {**raw, "metadata": {**raw["metadata"], "labels": labels}}
+    return raw
+
+
 def _stateful_set(raw: Raw) -> Raw:
     def rolling(strategy: Raw) -> Raw:
         strategy = filled(strategy, {"type": "RollingUpdate"})
@@ -277,6 +293,7 @@ _RULES: dict[tuple[str, str], Callable[[Raw], Raw]] = {
     ("apps", "DaemonSet"): _daemon_set,
     ("apps", "Deployment"): _deployment,
     ("apps", "ReplicaSet"): _replica_set,
+    ("", "ReplicationController"): _replication_controller,
     ("apps", "StatefulSet"): _stateful_set,
     ("batch", "CronJob"): _cron_job,
     ("batch", "Job"): _job,

@@ -27,7 +27,7 @@ from sealane.kube.validation.services import (
     check_service_cidr,
 )
 from sealane.kube.validation.webhooks import check_webhooks
-from sealane.kube.validation.workloads import check_workload
+from sealane.kube.validation.workloads import check_replication_controller, check_workload
 
 __all__ = ["Problem", "as_api_error", "validate"]
 
@@ -57,6 +57,7 @@ _RULES: dict[tuple[str, str], Rule] = {
     ("apps", "DaemonSet"): check_workload,
     ("apps", "Deployment"): check_workload,
     ("apps", "ReplicaSet"): check_workload,
+    ("", "ReplicationController"): check_replication_controller,
     ("apps", "StatefulSet"): check_workload,
     ("certificates.k8s.io", "CertificateSigningRequest"): check_signing_request,
     ("discovery.k8s.io", "EndpointSlice"): check_endpoint_slice,

@@ -30,6 +30,27 @@ def check_workload(obj: Part) -> Iterator[Problem]:
     yield from _check_strategy(strategy)
 
 
+def check_replication_controller(obj: Part) -> Iterator[Problem]:
+    """Its selector is a map of labels: ValidateReplicationControllerSpec."""
+    spec = obj["spec"]
+    yield from check_not_negative(spec, "replicas", "minReadySeconds")
+    template = spec["template"]
+    selector, labels = spec["selector"], template["metadata"]["labels"]
+    if not template.present:
+        yield template.required()
+        return
+    if isinstance(selector.value, dict) and not selector.empty:
+        if not _selects({"matchLabels": selector.value}, labels.value):
+            yield labels.invalid("`selector` does not match template `labels`", labels.value or {})
+    elif labels.empty:
+        yield selector.required()
+    yield from check_labels(labels)
+    yield from check_annotations(template["metadata"]["annotations"])
+    yield from check_pod_spec(template["spec"])
+    if template["spec"].text("restartPolicy", "Always") != "Always":
+        yield template["spec"]["restartPolicy"].not_supported(["Always"])
+
+
 def _check_template_selector(spec: Part, kind: str) -> Iterator[Problem]:
     selector = spec["selector"]
     if not selector.present:
