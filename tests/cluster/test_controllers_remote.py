@@ -34,7 +34,7 @@ from sealane.apiserver.store import Store
 async def main():
     made = pki.ensure(Path(sys.argv[2]))
     api = Api(Store.open(sys.argv[1]))
-    await upkeep.furnish(api)
+    upkeep.furnish(api)
     sock = socket.socket(fileno=int(sys.argv[3]))
     await http.serve(api, [sock], pki.server_context(made), frozenset({made.token}))
 

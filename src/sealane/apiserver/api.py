@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sealane.apiserver import errors, plugins
 from sealane.apiserver.access.rbac import Authorizer
@@ -37,8 +37,7 @@ from sealane.apiserver.store import Address, Event, Store, Stored, encode
 from sealane.apiserver.streams.pods import Streams
 from sealane.apiserver.subresources import bound
 from sealane.apiserver.watch import Hub
-from sealane.apiserver.webhooks.calls import Caller, OpenSocket
-from sealane.apiserver.webhooks.dispatch import Webhooks
+from sealane.apiserver.webhooks.gate import Webhooks
 from sealane.kube import kinds
 from sealane.kube.client import ApiError, PatchType
 from sealane.kube.defaults import defaulted
@@ -47,6 +46,9 @@ from sealane.kube.objects import Object, Raw
 from sealane.kube.patches import apply_patch
 
 _AT_ONCE = 250  # deletions in one turn of the event loop
+
+if TYPE_CHECKING:
+    from sealane.apiserver.webhooks.calls import OpenSocket
 
 
 class Api:
@@ -80,7 +82,7 @@ class Api:
         self.check_selectors = reader.selection
         for crd in store.items(DEFINITIONS):
             self._define(crd.object, None)
-        self.webhooks = Webhooks(store, Caller(store, open_socket), _completed)
+        self.webhooks = Webhooks(store, open_socket, _completed)
         steps = Steps(plugins.steps(store, self.authorizer, self.resources), self.webhooks)
         self.admission = Admission(store, steps, self.resources.names)
         store.subscribe(self._committed)

@@ -175,7 +175,7 @@ async def control_plane(folder: Folder, options: Options, sockets: list[socket.s
             open_socket=_sockets_of(folder.netns("node-1")),
         )
         client = LocalClient(api)
-        await upkeep.furnish(api)
+        upkeep.furnish(api)
         await bootstrap(client, options.nodes, dns_replicas=min(2, options.nodes))
         serving = asyncio.create_task(
             http.serve(api, sockets, pki.server_context(credentials), frozenset({credentials.token}))

@@ -87,7 +87,7 @@ async def asking(folder: Path) -> AsyncIterator[Asker]:
     accounts = AccountTokens(store, SigningKey(made.account_key))
     api = Api(store, accounts=accounts, authority=Authority(made.ca, made.ca_key))
     try:
-        await upkeep.furnish(api)
+        upkeep.furnish(api)
         await LocalClient(api).create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
         async with serving(api) as server:
             context = server.access.ssl_context()
@@ -449,12 +449,14 @@ def test_the_default_roles_come_once_and_stay_as_they_were_changed(tmp_path: Pat
     async def talk() -> None:
         store = Store.open(tmp_path / "store.db")
         api = Api(store)
-        await upkeep.furnish(api)
+        upkeep.furnish(api)
+        await store.flush()
         version, client = store.version, LocalClient(api)
-        await upkeep.furnish(api)
+        upkeep.furnish(api)
         assert store.version == version
         await client.delete(kinds.CLUSTERROLE, "", "view")
-        await upkeep.furnish(api)
+        upkeep.furnish(api)
+        await store.flush()
         assert (await client.get(kinds.CLUSTERROLE, "", "view")).raw["rules"]
         store.close()
 

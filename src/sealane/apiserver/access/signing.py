@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sealane.apiserver.access import requests
 from sealane.apiserver.attempts import Write
 from sealane.apiserver.metadata import timestamp
 from sealane.apiserver.store import Event, Resource, StorageError
@@ -24,6 +23,11 @@ from sealane.kube.objects import Raw
 
 if TYPE_CHECKING:
     from sealane.apiserver.api import Api
+
+SIGNERS = tuple(
+    f"kubernetes.io/{name}" for name in ("kube-apiserver-client", "kube-apiserver-client-kubelet", "kubelet-serving")
+)
+"""Those that `requests` knows."""
 
 log = logging.getLogger("sealane.certificates")
 
@@ -73,6 +77,8 @@ class Signing:
             self._task = None
 
     async def _sign(self, raw: Raw) -> None:
+        from sealane.apiserver.access import requests  # few clusters see one
+
         spec, name = raw["spec"], raw["metadata"]["name"]
         signer = requests.SIGNERS[spec["signerName"]]
         try:
@@ -112,7 +118,7 @@ def _waits(raw: Raw) -> bool:
     status = raw.get("status") or {}
     types = {condition.get("type") for condition in status.get("conditions") or ()}
     return (
-        raw["spec"].get("signerName") in requests.SIGNERS
+        raw["spec"].get("signerName") in SIGNERS
         and "Approved" in types
         and not types & {"Denied", "Failed"}
         and not status.get("certificate")

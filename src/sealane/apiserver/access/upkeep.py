@@ -29,14 +29,13 @@ _CLUSTERROLES: Resource = (kinds.CLUSTERROLE.group, kinds.CLUSTERROLE.plural)
 _WRITE = Write(manager="clusterrole-aggregation-controller")
 
 
-async def furnish(api: Api) -> None:
-    """The default roles and bindings that are missing, in one commit. What somebody has changed stays."""
+def furnish(api: Api) -> None:
+    """Queues the default roles and bindings that are missing for the next commit. What somebody has changed stays."""
     for kind, raw in defaults():
         served = api.resources.of(kind)
         address = Address(served.resource, "", raw["metadata"]["name"])
         if api.store.head(*address) is None:
             api.store.enqueue(address, api.store.stamped(born(served, raw, new_metadata(raw))))
-    await api.store.flush()
 
 
 class Aggregation:

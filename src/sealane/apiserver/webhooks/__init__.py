@@ -1,5 +1,6 @@
 """Admission webhooks: servers, mostly in pods, that are asked before an object is stored.
 
+    gate            what `api` knows of them: nothing is imported before the first is configured
     configuration   which webhooks there are, and which of them a request concerns (pure)
     review          AdmissionReview: the question and the answer (pure)
     calls           asking, over HTTPS, through the cluster's own network

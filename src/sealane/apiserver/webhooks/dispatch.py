@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sealane.apiserver.attempts import Attempt, Question, Unanswered, Write
 from sealane.apiserver.errors import forbidden
-from sealane.apiserver.store import Event, Resource, Store, encode
+from sealane.apiserver.store import Resource, Store, encode
 from sealane.apiserver.webhooks import review
 from sealane.apiserver.webhooks.calls import Caller
 from sealane.apiserver.webhooks.conditions import ConditionError, hold
@@ -58,17 +58,15 @@ class _Asking(Question):
             return error
 
 
-class Webhooks:
-    """Of one API; follows the configurations as they are committed."""
+class Dispatch:
+    """The webhooks that `store` has configured when it is told to `read`."""
 
     def __init__(self, store: Store, caller: Caller, complete: Complete) -> None:
         self._store = store
         self._caller = caller
         self._complete = complete
         self._hooks: dict[bool, list[Hook]] = {}
-        for mutating in _RESOURCES:
-            self._read(mutating)
-        store.subscribe(self._committed)
+        self.read()
 
     @property
     def active(self) -> bool:
@@ -77,22 +75,14 @@ class Webhooks:
     async def close(self) -> None:
         await self._caller.close()
 
-    def _committed(self, events: Sequence[Event]) -> None:
+    def read(self) -> None:
+        """Takes the configurations as they are now."""
         for mutating, resource in _RESOURCES.items():
-            if any(event.address.resource == resource for event in events):
-                self._read(mutating)
-
-    def _read(self, mutating: bool) -> None:
-        stored = self._store.items(_RESOURCES[mutating])
-        self._hooks[mutating] = hooks(mutating, [each.object.raw for each in stored])
+            configurations = [stored.object.raw for stored in self._store.items(resource)]
+            self._hooks[mutating] = hooks(mutating, configurations)
 
     async def decided(self, options: Write, decide: Callable[[Write], T]) -> T:
-        """What `decide` gives, decided anew each time that webhooks have answered what it asked. Raises ApiError.
-
-        Nothing comes between the last time and the return.
-        """
-        if not self.active:
-            return decide(options)
+        """See `gate.Webhooks`."""
         answers: dict[object, object] = {}
         options = replace(options, answers=answers)
         while True:
