@@ -12,6 +12,7 @@ from sealane.apiserver.attempts import Step
 from sealane.apiserver.plugins import (
     certificates,
     default_ingress_class,
+    pod_security,
     rbac_escalation,
     service_account,
     service_warnings,
@@ -29,6 +30,7 @@ def steps(store: Store, authorizer: Authorizer, resources: Resources) -> tuple[S
         service_warnings.step(),
         service_account.step(store),
         default_ingress_class.step(store),
+        pod_security.step(store),
         certificates.step(authorizer),
         rbac_escalation.step(authorizer),
         validating_policies.step(store, resources, authorizer),
