@@ -29,6 +29,7 @@ from sealane.apiserver.listing import EVERYTHING, ListOptions
 from sealane.apiserver.logs import LogReader
 from sealane.apiserver.metadata import check_envelope, timestamp
 from sealane.apiserver.preparing import MADE_BY_UPDATE, Preparation
+from sealane.apiserver.quotas import Quotas
 from sealane.apiserver.ranges import Ranges
 from sealane.apiserver.reading import Reader, converted, shown
 from sealane.apiserver.resources import DEFINITIONS, Resources, Served
@@ -91,6 +92,7 @@ class Api:
         self._contents = Contents(self)
         self._ranges = Ranges(self)
         self._aggregation = Aggregation(self)
+        self._quotas = Quotas(self)
         self._signing = Signing(self, authority) if authority is not None else None
         self._token_secrets = TokenSecrets(self, accounts) if accounts is not None else None
         with suppress(RuntimeError):  # made outside an event loop: the first commit wakes them

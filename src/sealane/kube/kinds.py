@@ -102,6 +102,7 @@ REFERENCEGRANT = Kind(
 CRD = Kind(
     "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", False, ("crd", "crds")
 )
+RESOURCEQUOTA = Kind("", "v1", "ResourceQuota", "resourcequotas", True, ("quota",))
 _RBAC = "rbac.authorization.k8s.io"
 ROLE = Kind(_RBAC, "v1", "Role", "roles", subresources=())
 ROLEBINDING = Kind(_RBAC, "v1", "RoleBinding", "rolebindings", subresources=())
@@ -156,7 +157,6 @@ LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases", subresources=())
 # Kinds that are checked, stored and served, so that manifests which hold them apply; nothing here acts on them.
 _STORED: tuple[Kind, ...] = (
     Kind("", "v1", "LimitRange", "limitranges", True, ("limits",), subresources=()),
-    Kind("", "v1", "ResourceQuota", "resourcequotas", True, ("quota",)),
     Kind("autoscaling", "v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True, ("hpa",), ("all",)),
     Kind("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", False, subresources=()),
     Kind("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False, ("pc",), subresources=()),

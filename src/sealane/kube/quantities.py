@@ -29,3 +29,23 @@ def thousandths(text: str) -> int:
     up, down = (int(f"1{'0' * max(0, each)}") for each in (exponent, -exponent))
     amount: int = int(whole + decimals) * _UNITS.get(unit, 1) * up
     return -(-amount // (_PARTS.get(unit, 1) * down))
+
+
+def text(amount: int, like: str = "") -> str:
+    """Thousandths as a manifest would write them, with the sort of unit that `like` has: "1536Mi", "1500m", "2k", "3".
+
+    Source: Quantity.String of k8s.io/apimachinery/pkg/api/resource (the largest unit without a fraction)
+    """
+    if amount % 1000:
+        return f"{amount}m"
+    whole, base = amount // 1000, 1024 if like.endswith("i") else 1000
+    unit = ""
+    for each in _BINARY if base == 1024 else _DECIMAL:
+        if not whole or whole % base:
+            break
+        whole, unit = whole // base, each
+    return f"{whole}{unit}"
+
+
+_DECIMAL = tuple("kMGTPE")
+_BINARY = tuple(f"{letter}i" for letter in "KMGTPE")

@@ -12,8 +12,10 @@ from sealane.apiserver.attempts import Step
 from sealane.apiserver.plugins import (
     certificates,
     default_ingress_class,
+    limit_ranger,
     pod_security,
     rbac_escalation,
+    resource_quota,
     service_account,
     service_warnings,
     topology_keys,
@@ -28,10 +30,12 @@ def steps(store: Store, authorizer: Authorizer, resources: Resources) -> tuple[S
     return (
         topology_keys.step(),
         service_warnings.step(),
+        limit_ranger.step(store),
         service_account.step(store),
         default_ingress_class.step(store),
         pod_security.step(store),
         certificates.step(authorizer),
         rbac_escalation.step(authorizer),
         validating_policies.step(store, resources, authorizer),
+        resource_quota.step(store),
     )
