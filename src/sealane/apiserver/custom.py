@@ -23,6 +23,7 @@ from sealane.kube.validation.metadata import check_metadata
 
 _ANYTHING = Node.of({"type": "object", "x-kubernetes-preserve-unknown-fields": True})
 _MOST_REPLICAS = 2**31 - 1
+_GO_TYPES = {str: "string", float: "float64", bool: "bool", dict: "map[string]interface {}", list: "[]interface {}"}
 
 
 def node_of(served: Served) -> Node:
@@ -114,7 +115,9 @@ def _scale_causes(paths: ScalePaths | None, raw: Raw) -> list[Cause]:
         if found is None:
             continue
         if isinstance(found, bool) or not isinstance(found, int):
-            why = f"{name} accessor error: {found} is of the type {type(found).__name__}, expected int64"
+            why = (
+                f"{name} accessor error: {found} is of the type {_GO_TYPES.get(type(found), 'object')}, expected int64"
+            )
             causes.append((name, "FieldValueInvalid", f"Invalid value: 0: {why}"))
         elif found < 0:
             causes.append((name, "FieldValueInvalid", f"Invalid value: {found}: should be a non-negative integer"))
