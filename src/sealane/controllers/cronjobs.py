@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from sealane.controllers import cron, jobs
+from sealane.controllers import jobs
 from sealane.controllers.actions import Action, Again, Create, Delete, Say, owner_reference, write_status
+from sealane.kube import cron
 from sealane.kube.kinds import CRONJOB, JOB
 from sealane.kube.objects import Object, Raw
 from sealane.kube.times import seconds, timestamp

@@ -5,13 +5,23 @@ Source of the wording: k8s.io/apimachinery/pkg/util/validation/field.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sealane.kube.words import shown as quoted
+
+__all__ = ["FieldPath", "MapKey", "Part", "Problem", "Reason", "path_text", "quoted"]
+
 FieldPath = tuple[str | int, ...]
+
+
+class MapKey(str):
+    """A part of a path that is the key of a map, not the name of a field: it stands in brackets."""
+
+    __slots__ = ()
+
 
 Reason = Literal[
     "UnknownField",
@@ -64,7 +74,7 @@ def path_text(path: FieldPath) -> str:
     for part in path:
         if isinstance(part, int):
             text += f"[{part}]"
-        elif _PLAIN_NAME.fullmatch(part):
+        elif not isinstance(part, MapKey) and _PLAIN_NAME.fullmatch(part):
             text += f".{part}" if text else part
         else:
             text += f"[{part if part.isprintable() else quoted(part)}]"
@@ -85,6 +95,10 @@ class Part:
 
     def __getitem__(self, key: str) -> Part:
         return Part(self.value.get(key) if isinstance(self.value, dict) else None, (*self.path, key))
+
+    def at(self, key: str) -> Part:
+        """The value of a map at `key`."""
+        return Part(self.value.get(key) if isinstance(self.value, dict) else None, (*self.path, MapKey(key)))
 
     def __contains__(self, key: str) -> bool:
         return isinstance(self.value, dict) and self.value.get(key) is not None
@@ -138,9 +152,3 @@ class Part:
         hint = f"; did you mean {quoted(nearest)}?" if nearest else ""
         message = f"Unsupported value: {quoted(self.value)}: supported values: {words}{hint}"
         return Problem(self.path, message, "FieldValueNotSupported", words, self.value, nearest)
-
-
-def quoted(value: Any) -> str:
-    """A value as Kubernetes shows it in messages: JSON, shortened when long."""
-    text = json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":"))
-    return text if len(text) <= 200 else text[:197] + "…"

@@ -111,7 +111,7 @@ def deployment(**spec: Any) -> Raw:
         (
             pod({"resources": {"limits": {"cpu": "1 core"}}}),
             [
-                'spec.containers[0].resources.limits.cpu: Invalid value: "1 core": quantities must match the regular '
+                'spec.containers[0].resources.limits[cpu]: Invalid value: "1 core": quantities must match the regular '
                 "expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
             ],
         ),
@@ -129,7 +129,7 @@ def deployment(**spec: Any) -> Raw:
         (
             {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a b": "YQ==", "c": "?"}},
             [
-                'data.c: Invalid value: "?": illegal base64 data (plain text goes into stringData)',
+                'data[c]: Invalid value: "?": illegal base64 data (plain text goes into stringData)',
                 'data[a b]: Invalid value: "a b": a valid config key must consist of alphanumeric characters, '
                 "'-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is "
                 "'[-._a-zA-Z0-9]+')",

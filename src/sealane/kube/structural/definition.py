@@ -22,7 +22,7 @@ from sealane.kube.structural.prune import pruned
 from sealane.kube.structural.rules import rule_causes
 from sealane.kube.structural.structure import forbidden, invalid, required, structure_causes
 from sealane.kube.structural.validate import checked
-from sealane.kube.structural.words import shown
+from sealane.kube.words import shown
 
 APPROVED = "api-approved.kubernetes.io"
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")

@@ -13,8 +13,8 @@ from sealane.kube.problems import Part
 from sealane.kube.structural.limits import Cause
 from sealane.kube.structural.node import Node
 from sealane.kube.structural.paths import at, field
-from sealane.kube.structural.words import shown
 from sealane.kube.validation.metadata import check_annotations, check_labels
+from sealane.kube.words import shown
 
 
 def embedded_causes(node: Node, value: Any, path: str = "") -> Iterator[Cause]:

@@ -16,7 +16,7 @@ from sealane.kube.structural.node import Node, Rule
 from sealane.kube.structural.paths import at
 from sealane.kube.structural.rules import checker, type_of
 from sealane.kube.structural.structure import forbidden, invalid, required
-from sealane.kube.structural.words import shown
+from sealane.kube.words import shown
 
 Schema = Mapping[str, Any]
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")

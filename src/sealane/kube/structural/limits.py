@@ -11,7 +11,7 @@ from typing import Any
 
 from sealane.kube.structural import formats
 from sealane.kube.structural.regex import pattern
-from sealane.kube.structural.words import number, quoted, shown
+from sealane.kube.words import number, quoted, shown
 
 Cause = tuple[str, str, str]
 """Field path ("" for the object itself), reason such as "FieldValueInvalid", message such as "Invalid value: …"."""

@@ -18,7 +18,7 @@ from sealane.kube.objects import Raw
 from sealane.kube.structural.limits import Cause
 from sealane.kube.structural.node import MISSING, Node, Rule
 from sealane.kube.structural.paths import at, field
-from sealane.kube.structural.words import quoted
+from sealane.kube.words import quoted
 
 _LONGEST_MESSAGE = 5 * 1024
 _TYPES = {"integer": "int", "number": "double", "boolean": "bool", "array": "list<dyn>", "object": "map<string,dyn>"}

@@ -12,7 +12,7 @@ from typing import Any
 from sealane.kube.structural.limits import Cause
 from sealane.kube.structural.paths import at
 from sealane.kube.structural.regex import pattern
-from sealane.kube.structural.words import shown
+from sealane.kube.words import shown
 
 Schema = Mapping[str, Any]
 

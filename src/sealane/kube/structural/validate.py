@@ -15,7 +15,7 @@ from sealane.kube.structural.limits import Cause, mistyped, required
 from sealane.kube.structural.lists import list_causes
 from sealane.kube.structural.node import MISSING, Node
 from sealane.kube.structural.rules import rule_causes
-from sealane.kube.structural.words import quoted
+from sealane.kube.words import quoted
 
 __all__ = ["Cause", "status_causes", "update_causes", "validation_causes"]
 

@@ -8,13 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from sealane.kube import kinds, names, schema
+from sealane.kube import kinds, schema
 from sealane.kube.client import ApiError
 from sealane.kube.objects import Raw
 from sealane.kube.problems import Part, Problem
 from sealane.kube.validation.access import check_role, check_role_binding, check_signing_request
+from sealane.kube.validation.batch import check_cron_job, check_job
+from sealane.kube.validation.configuration import check_config_map, check_secret
+from sealane.kube.validation.decoding import mistyped
 from sealane.kube.validation.fields import check_fields
 from sealane.kube.validation.gateways import check_gateway, check_route
+from sealane.kube.validation.limits import (
+    check_autoscaler,
+    check_disruption_budget,
+    check_limit_range,
+    check_priority_class,
+    check_resource_quota,
+)
 from sealane.kube.validation.metadata import check_metadata
 from sealane.kube.validation.networking import check_ingress, check_ingress_class, check_network_policy
 from sealane.kube.validation.pods import check_pod
@@ -26,6 +36,13 @@ from sealane.kube.validation.services import (
     check_service,
     check_service_cidr,
 )
+from sealane.kube.validation.storage import (
+    check_claim,
+    check_lease,
+    check_runtime_class,
+    check_storage_class,
+    check_volume,
+)
 from sealane.kube.validation.webhooks import check_webhooks
 from sealane.kube.validation.workloads import check_replication_controller, check_workload
 
@@ -34,21 +51,15 @@ __all__ = ["Problem", "as_api_error", "validate"]
 Rule = Callable[[Part], Iterator[Problem]]
 
 
-def _check_config(obj: Part) -> Iterator[Problem]:
-    for field in ("data", "binaryData", "stringData"):
-        for key, _ in obj[field].items():
-            yield from (Part(None, (field, key)).invalid(why, key) for why in names.config_key(key))
-    if obj.text("kind") == "Secret" and obj.text("type") == "kubernetes.io/tls":
-        for key in ("tls.crt", "tls.key"):
-            if key not in obj["data"] and key not in obj["stringData"]:
-                yield obj["data"][key].required()
-
-
 _RULES: dict[tuple[str, str], Rule] = {
-    ("", "ConfigMap"): _check_config,
+    ("", "ConfigMap"): check_config_map,
     ("", "Endpoints"): check_endpoints,
     ("", "Pod"): check_pod,
-    ("", "Secret"): _check_config,
+    ("", "LimitRange"): check_limit_range,
+    ("", "PersistentVolume"): check_volume,
+    ("", "PersistentVolumeClaim"): check_claim,
+    ("", "ResourceQuota"): check_resource_quota,
+    ("", "Secret"): check_secret,
     ("", "Service"): check_service,
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): check_policy,
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): check_policy_binding,
@@ -59,6 +70,14 @@ _RULES: dict[tuple[str, str], Rule] = {
     ("apps", "ReplicaSet"): check_workload,
     ("", "ReplicationController"): check_replication_controller,
     ("apps", "StatefulSet"): check_workload,
+    ("autoscaling", "HorizontalPodAutoscaler"): check_autoscaler,
+    ("batch", "CronJob"): check_cron_job,
+    ("batch", "Job"): check_job,
+    ("coordination.k8s.io", "Lease"): check_lease,
+    ("node.k8s.io", "RuntimeClass"): check_runtime_class,
+    ("policy", "PodDisruptionBudget"): check_disruption_budget,
+    ("scheduling.k8s.io", "PriorityClass"): check_priority_class,
+    ("storage.k8s.io", "StorageClass"): check_storage_class,
     ("certificates.k8s.io", "CertificateSigningRequest"): check_signing_request,
     ("discovery.k8s.io", "EndpointSlice"): check_endpoint_slice,
     ("gateway.networking.k8s.io", "Gateway"): check_gateway,
@@ -107,10 +126,13 @@ def as_api_error(raw: Raw, problems: Sequence[Problem]) -> ApiError:
     api_version, kind, name = obj.text("apiVersion"), obj.text("kind"), obj["metadata"].text("name")
     undecodable = [each for each in problems if each.undecodable]
     if undecodable:
-        reasons = ", ".join(_decoding(each) for each in undecodable)
-        group, _, version = api_version.rpartition("/")
-        message = f'{kind} in version "{version}" cannot be handled as a {kind}: strict decoding error: {reasons}'
-        return ApiError(400, "BadRequest", message)
+        version = api_version.rpartition("/")[2]
+        wrong = next((each for each in undecodable if each.reason == "FieldTypeInvalid"), None)
+        if wrong is not None:  # decoding ends with the first
+            why = mistyped(api_version, kind, wrong)
+        else:
+            why = "strict decoding error: " + ", ".join(f'unknown field "{each.field}"' for each in undecodable)
+        return ApiError(400, "BadRequest", f'{kind} in version "{version}" cannot be handled as a {kind}: {why}')
     group = api_version.rpartition("/")[0]
     texts = [str(each) for each in problems]
     listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
@@ -122,12 +144,6 @@ def as_api_error(raw: Raw, problems: Sequence[Problem]) -> ApiError:
     }
     title = f"{kind}.{group}" if group else kind
     return ApiError(422, "Invalid", f'{title} "{name}" is invalid: {listed}', details)
-
-
-def _decoding(problem: Problem) -> str:
-    if problem.reason == "UnknownField":
-        return f'unknown field "{problem.field}"'
-    return f"{problem.field}: {problem.message}"
 
 
 def _check_custom(obj: Part) -> Iterator[Problem]:

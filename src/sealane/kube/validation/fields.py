@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from sealane.kube import schema
-from sealane.kube.problems import Part, Problem, path_text, quoted
+from sealane.kube.problems import MapKey, Part, Problem, path_text, quoted
 from sealane.kube.schema import Field, Type
 
 _QUANTITY = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+|[KMGTPE]i|[numkMGTPE])?")
@@ -99,7 +99,7 @@ def _check(part: Part, field: Field, above: tuple[Type, ...]) -> Iterator[Proble
         for key, value in part.value.items():
             if type(value) is str and type(key) is str and field.type == "{}string":
                 continue
-            at = Part(value, (*part.path, str(key)))
+            at = Part(value, (*part.path, MapKey(str(key))))
             if not isinstance(key, str):
                 yield Problem(at.path, f"expected a string as key, got {_got(key)}", "FieldTypeInvalid", "string", key)
             elif value is not None:

@@ -1,0 +1,54 @@
+"""Values of the wrong type are refused in the words of Go's JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sealane.kube.validation import as_api_error, validate
+
+SAID = 'Deployment in version "v1" cannot be handled as a Deployment: '
+
+
+def container(**fields: Any) -> dict[str, Any]:
+    return {"template": {"spec": {"containers": [fields]}}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        (
+            {"replicas": "x"},
+            "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32",
+        ),
+        (
+            {"replicas": 1.5},
+            "json: cannot unmarshal number 1.5 into Go struct field DeploymentSpec.spec.replicas of type",
+        ),
+        (
+            {"paused": "yes"},
+            "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.paused of type bool",
+        ),
+        (
+            {"template": []},
+            "cannot unmarshal array into Go struct field DeploymentSpec.spec.template of type v1.PodTemplate",
+        ),
+        (container(name=1), "Go struct field Container.spec.template.spec.containers.name of type string"),
+        (
+            container(ports={}),
+            "unmarshal object into Go struct field Container.spec.template.spec.containers.ports of type []",
+        ),
+        (
+            {"selector": {"matchLabels": {"a": True}}},
+            "bool into Go struct field LabelSelector.spec.selector.matchLabels of",
+        ),
+        ({"replcas": 1, "x": 2}, 'strict decoding error: unknown field "spec.replcas", unknown field "spec.x"'),
+    ],
+)
+def test_refused(spec: dict[str, Any], why: str) -> None:
+    raw = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": spec}
+    error = as_api_error(raw, validate(raw))
+    assert (error.code, error.reason) == (400, "BadRequest")
+    assert error.message.startswith(SAID)
+    assert why in error.message
