@@ -145,6 +145,7 @@ def deployment(**spec: Any) -> Raw:
             ],
         ),
         (make("example.com/v1", "Lamp", {"anything": 1}), []),
+        ({"apiVersion": "example.com/v1", "kind": "Service", "metadata": {"name": "1.a"}}, []),
         (
             {"apiVersion": "example.com/v1", "kind": "Lamp", "metadata": {"name": "a", "lables": {}}},
             [

@@ -17,7 +17,7 @@ _NAMES: dict[str, Check] = {
     "ClusterRole": names.path_segment,
     "ClusterRoleBinding": names.path_segment,
 }
-"""Kinds whose names are not RFC 1123 subdomains."""
+"""Kinds of Kubernetes itself whose names are not RFC 1123 subdomains."""
 
 _ANNOTATION_BYTES = 256 * 1024
 
@@ -25,7 +25,9 @@ _ANNOTATION_BYTES = 256 * 1024
 def check_metadata(obj: Part, namespaced: bool | None) -> Iterator[Problem]:
     """metadata of a whole object. namespaced None: the kind's scope is not known."""
     metadata = obj["metadata"]
-    check = _NAMES.get(obj.text("kind"), names.dns_subdomain)
+    group = obj.text("apiVersion").rpartition("/")[0]
+    own = group in ("", "rbac.authorization.k8s.io")  # others may have kinds of the same names
+    check = _NAMES.get(obj.text("kind"), names.dns_subdomain) if own else names.dns_subdomain
     name, prefix = metadata["name"], metadata["generateName"]
     if name.empty and prefix.empty:
         yield name.required("name or generateName is required")
