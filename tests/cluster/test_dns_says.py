@@ -159,6 +159,8 @@ def test_metrics_count_what_each_replica_answered(cluster: Cluster) -> None:
         assert total(after, "coredns_plugin_enabled", name=one, server="dns://:53", zone=".") == 1
     assert total(after, "coredns_build_info") == 1
     assert after["coredns_panics_total"] == 0
+    assert total(after, "coredns_kubernetes_rest_client_requests_total", code="200", method="GET") >= 8
+    assert total(after, "coredns_kubernetes_rest_client_request_duration_seconds_count", verb="GET") >= 4
     assert after["coredns_reload_failed_total"] == 0
     assert after["coredns_health_request_failures_total"] == 0
     assert after["coredns_health_request_duration_seconds_count"] >= 1

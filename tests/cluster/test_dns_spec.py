@@ -111,6 +111,7 @@ data:
         }}
         hosts {{
           192.0.2.80 api.example.com
+          192.0.2.81 fresh.example.com
 {MANY}
         }}
         loadbalance
@@ -171,6 +172,18 @@ example.com:53 {
 
 DOMAIN = "svc.cluster.local"
 SOA = ("cluster.local. 30 IN SOA ns.dns.cluster.local. hostmaster.cluster.local. SERIAL 7200 1800 86400 30",)
+
+
+AUTOPATH = """.:53 {
+    errors
+    autopath @kubernetes
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+        pods MODE
+    }
+    forward . UPSTREAM
+    reload
+}
+"""
 
 
 @dataclass(frozen=True)
@@ -275,7 +288,7 @@ ROWS = [
         (f"gone.default.{DOMAIN}. 30 IN CNAME gone.example.com.",),
         rcode="NXDOMAIN",
     ),
-    Row("a name upstream", "api.example.com A", ("api.example.com. 10 IN A 192.0.2.80",), flags="qr rd ra"),
+    Row("a name upstream", "fresh.example.com A", ("fresh.example.com. 10 IN A 192.0.2.81",), flags="qr rd ra"),
     Row("no such Service", f"nothing.default.{DOMAIN} A", rcode="NXDOMAIN", authority=SOA),
     Row("no such namespace", f"front.nowhere.{DOMAIN} A", rcode="NXDOMAIN", authority=SOA),
     Row("a name without such records", f"front.default.{DOMAIN} MX", authority=SOA),
@@ -386,8 +399,8 @@ class Lab:
     cluster: Cluster
     values: Mapping[str, str]
 
-    def configure(self, mode: str) -> None:
-        corefile = COREFILE.replace("MODE", mode)
+    def configure(self, mode: str, corefile: str = COREFILE) -> None:
+        corefile = corefile.replace("MODE", mode)
         for name, key in (("CLIENT", "client"), ("UPSTREAM", "upstream")):
             corefile = corefile.replace(name, self.values[key])
         raw = self.cluster.get("configmap", "coredns", "kube-system")
@@ -496,3 +509,18 @@ def test_a_transfer_is_for_those_who_are_allowed(lab: Lab) -> None:
     assert "Transfer failed" in refused
     by_udp = lab.cluster.exec("client", "dig", "+notcp", "cluster.local", f"IXFR={serial}").out
     assert "SOA" not in by_udp
+
+
+def test_the_server_walks_the_search_path_of_the_pod_that_asks(lab: Lab) -> None:
+    lab.configure("verified", AUTOPATH)
+    name = "api.example.com.default.svc.cluster.local"
+    row = Row("autopath", name)
+
+    def walked() -> bool:
+        records = lab.dig(row)["autopath"].answer
+        return [record.split()[3:] for record in records] == [["CNAME", "api.example.com."], ["A", "192.0.2.80"]]
+
+    eventually(walked)
+    # Not for a pod of another namespace, whose search path does not begin so.
+    stranger = lab.dig(row, pod="stranger", namespace="upstream")["autopath"]
+    assert stranger.rcode == "NXDOMAIN"

@@ -22,6 +22,7 @@ ROUNDED = 64
 
 TIME = tuple(0.00025 * 2**power for power in range(16))
 SLIM_TIME = tuple(0.00025 * 10**power for power in range(5))
+REST_TIME = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 PROGRAMMING_TIME = tuple(0.001 * 2**power for power in range(20))
 SIZE = (0.0, 100.0, 200.0, 300.0, 400.0, 511.0, 1023.0, 2047.0, 4095.0, 8291.0, 16e3, 32e3, 48e3, 64e3)
 
@@ -117,6 +118,14 @@ FAMILIES: Mapping[str, Family] = {
         "Histogram of the time (in seconds) it took to program a dns instance.",
         ("service_kind",),
         PROGRAMMING_TIME,
+    ),
+    "coredns_kubernetes_rest_client_requests_total": Family(
+        "counter",
+        "Number of HTTP requests, partitioned by status code, method, and host.",
+        ("code", "method", "host"),
+    ),
+    "coredns_kubernetes_rest_client_request_duration_seconds": Family(
+        "histogram", "Request latency in seconds. Broken down by verb and host.", ("verb", "host"), REST_TIME
     ),
     "process_cpu_seconds_total": Family("counter", "Total user and system CPU time spent in seconds."),
     "process_resident_memory_bytes": Family("gauge", "Resident memory size in bytes."),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sealane.dataplane.dns.configured import Configured
+from sealane.dataplane.dns.counted import counted
 from sealane.dataplane.dns.instance import Instance
 from sealane.dataplane.dns.journal import Journal
 from sealane.dataplane.dns.metrics import Metrics
@@ -56,9 +57,10 @@ async def serve(
     untrack: lets a node answer DNS at an address that a Service has, too.
     """
     graph = Graph()
+    metrics = Metrics()
+    client = counted(client, metrics)
     informers = inform(client, graph, [kinds.SERVICE, kinds.ENDPOINTSLICE, kinds.NAMESPACE, kinds.CONFIGMAP])
     recorder = Recorder(client, "coredns")
-    metrics = Metrics()
     tables = _Tables(informers, Informer(client, kinds.POD, Source(graph, "pods")))
     configured = Configured(informers[kinds.CONFIGMAP], tables.table, recorder.record)
     public = PublicNames(informers[kinds.SERVICE])
