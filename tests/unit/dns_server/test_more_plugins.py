@@ -23,6 +23,7 @@ from sealane.dataplane.dns.program import Program
 from sealane.dataplane.dns.route import Outside, route
 from sealane.dataplane.dns.server import Server
 from sealane.dataplane.dns.table import Table
+from sealane.dataplane.dns.wire import parse as parse_query
 from sealane.network.names import Record, Zone, ZoneData
 
 from .conftest import DATA, WEB
@@ -299,6 +300,39 @@ def test_too_many_questions_at_a_time_are_refused() -> None:
         waiting.cancel()
 
     play("forward . UP0 {\nmax_concurrent 1\n}", [upstream], scene)
+
+
+@pytest.mark.parametrize(("name", "rcode"), [("localhost", "NOERROR"), ("other.example", "SERVFAIL")])
+def test_servers_asked_by_tls(tmp_path: Path, name: str, rcode: str) -> None:
+    """Only one whose certificate is for the name that is asked for is believed."""
+    from sealane.apiserver import pki
+
+    credentials = pki.ensure(tmp_path)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        query = dns.message.from_wire(await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big")))
+        response = dns.message.make_response(query)
+        address()(response)
+        wire = response.to_wire()
+        writer.write(len(wire).to_bytes(2, "big") + wire)
+        await writer.drain()
+        writer.close()
+
+    async def run() -> None:
+        listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=pki.server_context(credentials))
+        port = listening.sockets[0].getsockname()[1]
+        text = f"forward . tls://127.0.0.1:{port} {{\ntls /etc/coredns/ca.crt\ntls_servername {name}\nmax_fails 0\n}}"
+        files = {"ca.crt": credentials.ca}
+        (chain,) = configuration(parse(f".:53 {{\n{text}\n}}\n"), files).chains
+        server = Server(route(chain, None, Outside(), Metrics(), "dns://:53"))
+        question = dns.message.make_query("a.example.com", "A").to_wire()
+        response = dns.message.from_wire(await server.answer(parse_query(question)))
+        assert dns.rcode.to_text(response.rcode()) == rcode
+        assert [str(rrset[0]) for rrset in response.answer] == ["192.0.2.1"] * (rcode == "NOERROR")
+        await server.close()
+        listening.close()
+
+    asyncio.run(run())
 
 
 # rewrite

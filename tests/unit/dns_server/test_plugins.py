@@ -256,7 +256,18 @@ def test_a_new_configuration_forgets_what_was_prepared() -> None:
             "3: unknown option of kubernetes 'falthrough': did you mean 'fallthrough'?",
         ),
         ("forward .", "2: forward takes a zone and the servers to ask, like 'forward . 192.0.2.53'"),
-        ("forward . tls://192.0.2.1", "2: forward: tls:// is not spoken to servers upstream, only dns://"),
+        (
+            "forward . https://192.0.2.1",
+            "2: forward: https:// is not spoken to servers upstream, only dns:// and tls://",
+        ),
+        (
+            "forward . tls://dns.example",
+            "2: 'tls://dns.example' is no DNS server: expected an address with an optional port",
+        ),
+        (
+            "forward . tls://192.0.2.1 {\n tls a b\n}",
+            "3: tls takes the file of an authority at most: certificates of clients are not presented",
+        ),
         ("forward . 192.0.2.1 {\n policy rand\n}", "3: unknown policy 'rand': did you mean 'random'?"),
         ("forward . dns.example", "2: 'dns.example' is no DNS server: expected an address with an optional port"),
         ("hosts {\n 192.0.2 a\n}", "3: unknown option of hosts or address '192.0.2'"),

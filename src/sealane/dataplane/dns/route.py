@@ -23,6 +23,8 @@ from sealane.dataplane.dns.upstream import Address, Dial, Unreachable, Upstream,
 from sealane.network.names import Answer, Record
 from sealane.network.names.zone import NO_DATA, NO_SUCH_NAME, NOT_OURS
 
+TLS = "tls://"
+
 
 @dataclass(frozen=True, slots=True)
 class Outside:
@@ -136,13 +138,15 @@ def route(chain: Chain, table: Table | None, outside: Outside, metrics: Metrics,
     """`chain` put to work. server: how metrics call the server that it is of. Raises ValueError for a bad address."""
     upstreams = []
     for forward in chain.forwards:
+        by_tls = [parse_address(to.removeprefix(TLS), 853) for to in forward.to if to.startswith(TLS)]
         servers = [
             server
             for to in forward.to
+            if not to.startswith(TLS)
             for server in (outside.servers(to) if to.startswith("/") else [parse_address(to)])
         ]
-        dialled = [(server, outside.dial(server)) for server in servers]
-        upstreams.append((forward, Upstream(dialled, forward.asking, metrics)))
+        dialled = [(server, outside.dial(server)) for server in (*servers, *by_tls)]
+        upstreams.append((forward, Upstream(dialled, forward.asking, metrics, by_tls)))
     zone = f"{chain.zone}."
     return Route(
         chain.zone,

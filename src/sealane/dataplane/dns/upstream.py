@@ -12,14 +12,17 @@ import random
 import socket
 import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sealane.dataplane.dns import wire
 from sealane.dataplane.dns.metrics import Metrics, rcode_label
 from sealane.network.names import Resolver
+
+if TYPE_CHECKING:
+    import ssl
 
 TRY_SECONDS = 2.0
 DEADLINE_SECONDS = 5.0
@@ -45,7 +48,9 @@ class Asking:
     max_fails: checks that have to fail until a server counts as down, 0 for never. check_seconds: between checks,
     which are questions for the name servers of `check_domain`. max_concurrent: questions at a time, 0 for any number.
     failfast: whether questions fail at once while all servers are down, in place of being tried with any.
-    failover: response codes with which the next server is asked.
+    failover: response codes with which the next server is asked. server_name: what the certificates of servers asked
+    by TLS (RFC 7858) have to be for, "" for their address; authority: who vouches for them, in PEM, "" for those whom
+    the host trusts.
     """
 
     policy: Literal["random", "round_robin", "sequential"] = "random"
@@ -58,6 +63,8 @@ class Asking:
     max_concurrent: int = 0
     failfast: bool = False
     failover: frozenset[int] = frozenset()
+    server_name: str = ""
+    authority: str = ""
 
 
 def parse_upstream(text: str, resolv_conf: str = "/etc/resolv.conf") -> tuple[Address, ...]:
@@ -77,12 +84,12 @@ def parse_upstream(text: str, resolv_conf: str = "/etc/resolv.conf") -> tuple[Ad
     return tuple(parse_address(part.strip()) for part in text.split(","))
 
 
-def parse_address(text: str) -> Address:
-    """ "192.0.2.53:5353"; the port is 53 if not given. Raises ValueError."""
-    host, port = text, "53"
+def parse_address(text: str, default: int = 53) -> Address:
+    """ "192.0.2.53:5353"; the port is `default` if not given. Raises ValueError."""
+    host, port = text, str(default)
     if text.startswith("["):
         host, _, rest = text[1:].partition("]")
-        port = rest.removeprefix(":") or "53"
+        port = rest.removeprefix(":") or str(default)
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
     try:
@@ -100,17 +107,22 @@ def here(family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket
 
 
 class Upstream:
-    """Asks one of `servers`, and another when it does not answer."""
+    """Asks one of `servers`, and another when it does not answer. by_tls: those that are asked by TLS."""
 
     def __init__(
         self,
         servers: Sequence[tuple[Address, Dial]],
         asking: Asking = Asking(),
         metrics: Metrics | None = None,
+        by_tls: Collection[Address] = (),
     ) -> None:
         self._asking = asking
         self._metrics = metrics or Metrics()
-        self._servers = [_Server(address, dial, asking, self._metrics) for address, dial in servers]
+        context = _tls_context(asking.authority) if by_tls else None
+        self._servers = [
+            _Server(address, dial, asking, self._metrics, context if address in by_tls else None)
+            for address, dial in servers
+        ]
         self._turn = 0
         self._waiting = 0
 
@@ -184,6 +196,7 @@ class _Server:
     dial: Dial
     asking: Asking
     metrics: Metrics
+    tls: ssl.SSLContext | None = None
     fails: int = 0
     _socket: socket.socket | None = None
     _checking: asyncio.Task[None] | None = None
@@ -229,6 +242,7 @@ class _Server:
             await asyncio.sleep(self.asking.check_seconds)
 
     async def _ask(self, message: bytes, question: bytes, tcp: bool) -> bytes:
+        tcp = tcp or self.tls is not None
         answer = b"" if tcp else await self._ask_udp(message, question)
         if tcp or struct.unpack_from("!H", answer, 2)[0] & wire.TC:
             answer = await self._ask_tcp(message, question)
@@ -279,7 +293,8 @@ class _Server:
         except BaseException:
             sock.close()
             raise
-        reader, writer = await asyncio.open_connection(sock=sock)
+        name = (self.asking.server_name or self.address[0]) if self.tls is not None else None
+        reader, writer = await asyncio.open_connection(sock=sock, ssl=self.tls, server_hostname=name)
         try:
             id_ = os.urandom(2)
             writer.write(struct.pack("!H", len(message) + 2) + id_ + message)
@@ -302,6 +317,12 @@ class _Server:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
             self._socket = None
+
+
+def _tls_context(authority: str) -> ssl.SSLContext:
+    import ssl  # Only who asks so needs it.
+
+    return ssl.create_default_context(cadata=authority or None)
 
 
 def _answers(message: bytes, question: bytes) -> bool:

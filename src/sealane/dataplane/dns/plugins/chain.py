@@ -201,7 +201,7 @@ def _chain(zones: tuple[str, ...], by_name: Mapping[str, list[Directive]], files
         bind=tuple(address for one in by_name.get("bind", ()) for address in server.bind(one)),
         steps=tuple(steps),
         kubernetes=names,
-        forwards=tuple(forward.read(one) for one in by_name.get("forward", ())),
+        forwards=tuple(forward.read(one, files) for one in by_name.get("forward", ())),
         cache=next((cache.read(one, zones) for one in by_name.get("cache", ())), None),
         transfers=tuple(transfer.read(one, zones) for one in by_name.get("transfer", ())),
         logs=tuple(rule for one in by_name.get("log", ()) for rule in log.read(one)),

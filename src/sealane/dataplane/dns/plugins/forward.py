@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from posixpath import basename
 
 from sealane.dataplane.dns import wire
 from sealane.dataplane.dns.corefile import Directive
@@ -35,7 +37,8 @@ MAX_SERVERS = 15
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """to: addresses with an optional port, or a path ("/etc/resolv.conf": what the pod's own file says).
+    """to: addresses with an optional port, after tls:// those of servers that are asked so, or a path
+    ("/etc/resolv.conf": what the pod's own file says).
 
     onward: response codes with which the next `forward` is asked.
     """
@@ -50,20 +53,20 @@ class Forward:
         return step.covers(self.zone, name) and not (self.except_ and step.covered(self.except_, name))
 
 
-def read(directive: Directive) -> Forward:
-    """Raises CorefileError."""
+def read(directive: Directive, files: Mapping[str, str] | None = None) -> Forward:
+    """files: what is mounted beside the Corefile, by name. Raises CorefileError."""
     if len(directive.args) < 2:
         raise directive.error("forward takes a zone and the servers to ask, like 'forward . 192.0.2.53'")
     (zone, *_), to = step.zones(directive, directive.args[:1]), directive.args[1:]
     if len(to) > MAX_SERVERS:
         raise directive.error(f"more than {MAX_SERVERS} TOs configured: {len(to)}")
     for server in to:
-        scheme, separator, _ = server.partition("://")
-        if separator and scheme != "dns":
-            raise directive.error(f"forward: {scheme}:// is not spoken to servers upstream, only dns://")
-        if "/" not in server.removeprefix("dns://"):
+        scheme, separator, rest = server.rpartition("://")
+        if separator and scheme not in ("dns", "tls"):
+            raise directive.error(f"forward: {scheme}:// is not spoken to servers upstream, only dns:// and tls://")
+        if "/" not in rest:
             try:
-                parse_address(server.removeprefix("dns://"))
+                parse_address(rest)
             except ValueError:
                 what = f"{server!r} is no DNS server: expected an address with an optional port"
                 raise directive.error(what) from None
@@ -73,6 +76,8 @@ def read(directive: Directive) -> Forward:
             found = replace(found, except_=found.except_ + step.zones(option, option.args))
         elif option.name == "next":
             found = replace(found, onward=_rcodes(option))
+        elif option.name == "tls":
+            found = replace(found, asking=replace(found.asking, authority=_authority(option, files or {})))
         else:
             found = replace(found, asking=_with(found.asking, option))
     return found
@@ -102,11 +107,23 @@ def _with(asking: Asking, option: Directive) -> Asking:
             return replace(asking, failover=_rcodes(option))
         case "health_check":
             return _health_check(asking, option)
-        case "tls" | "tls_servername":
-            raise option.error("forward: TLS is not spoken to servers upstream")
+        case "tls_servername":
+            return replace(asking, server_name=step.only(option, 1)[0].rstrip("."))
         case name if name in WITHOUT_EFFECT:
             return asking
     raise option.unknown("option of forward", option.name, OPTIONS)
+
+
+def _authority(option: Directive, files: Mapping[str, str]) -> str:
+    """`tls [CA]`: the certificate of who vouches for the servers, in PEM; "" for those that the host trusts."""
+    if len(option.args) > 1:
+        raise option.error("tls takes the file of an authority at most: certificates of clients are not presented")
+    if not option.args:
+        return ""
+    name = basename(option.args[0])
+    if name not in files:
+        raise option.error(f"tls: there is no file {option.args[0]} in the ConfigMaps that are mounted")
+    return files[name]
 
 
 def _health_check(asking: Asking, option: Directive) -> Asking:
