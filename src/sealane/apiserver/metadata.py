@@ -74,6 +74,11 @@ def check_envelope(kind: Kind, raw: Any) -> None:
             f"the object provided is a {envelope.apiVersion} {envelope.kind}, "
             f"which is not the {kind.api_version} {kind.kind} that is served here"
         )
+    if envelope.apiVersion and envelope.apiVersion != kind.api_version:
+        raise bad_request(
+            f"the API version in the data ({envelope.apiVersion}) does not match the expected API version "
+            f"({kind.api_version})"
+        )
     if not kind.group.count("."):  # kinds of Kubernetes itself: these are structures
         for field in ("spec", "status"):
             if not isinstance(raw.get(field), Mapping | None):

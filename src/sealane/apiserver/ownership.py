@@ -86,16 +86,23 @@ def entries_of(raw: Raw) -> list[Entry]:
     return found
 
 
-def with_entries(raw: Raw, entries: Iterable[Entry]) -> Raw:
-    """`raw` with those of `entries` that manage anything, in the order in which the API shows them."""
+def with_entries(raw: Raw, entries: Iterable[Entry], others: Iterable[Raw] = ()) -> Raw:
+    """`raw` with those of `entries` that manage anything, in the order in which the API shows them.
+
+    others: elements of managedFields that stay as they are.
+    """
     metadata = {key: value for key, value in raw["metadata"].items() if key != "managedFields"}
-    kept = sorted(
-        (each for each in entries if each.fields),
-        key=lambda each: (each.operation, each.time, each.manager, each.api_version, each.subresource),
-    )
+    kept = [each.raw() for each in entries if each.fields]
+    kept.extend(others)
     if kept:
-        metadata["managedFields"] = [each.raw() for each in kept]
+        if len(kept) > 1:
+            kept.sort(key=_order)
+        metadata["managedFields"] = kept
     return {**raw, "metadata": metadata}
+
+
+def _order(entry: Raw) -> tuple[str, ...]:
+    return tuple(str(entry.get(key) or "") for key in ("operation", "time", "manager", "apiVersion", "subresource"))
 
 
 def owned(shape: Shape, raw: Raw, subresource: str) -> FieldSet:
@@ -145,24 +152,37 @@ def updated(old: Raw, new: Raw, manager: str, shape: Shape, *, subresource: str 
     sent = new["metadata"].get("managedFields")
     if sent == [{}]:
         return with_entries(new, [])
-    had = entries_of(old) if managed else []
+    had: list[Raw] = managed or []
     if sent and sent != managed:
         with suppress(ApiError):
-            had = entries_of(new) or had
+            entries_of(new)
+            had = sent
     if not had:
         return new if sent is None else with_entries(new, [])
     written, gone = compared(shape, old, new)
     changed = frozenset(written) - _NOBODYS
     lost = changed.union(gone)
-    entries = [replace(each, fields=each.fields - lost) if each.fields & lost else each for each in had]
     mine = _manageable(changed, subresource)
-    if mine:
-        me = Entry(manager, "Update", new["apiVersion"], mine, subresource, now)
-        for each in entries:
-            if each.who == me.who:
-                me = replace(me, fields=each.fields | mine)
-        entries = [each for each in entries if each.who != me.who] + [me]
-    return with_entries(new, _capped([each for each in entries if each.fields]))
+    me = Entry(manager, "Update", new["apiVersion"], mine, subresource, now)
+    # Entries that have nothing where something changed need not be read.
+    tops = {path[0] for path in lost}
+    near = [each for each in had if len(had) >= UPDATERS or _concerned(each, me, tops)]
+    far = [each for each in had if each not in near]
+    entries = []
+    for each in entries_of({"metadata": {"managedFields": near}}):
+        left = each.fields - lost
+        if mine and each.who == me.who:
+            me = replace(me, fields=left | mine)
+        elif left:
+            entries.append(replace(each, fields=left))
+    return with_entries(new, _capped([*entries, me] if mine else entries), far)
+
+
+def _concerned(entry: Raw, me: Entry, tops: set[str]) -> bool:
+    fields = entry.get("fieldsV1")
+    if not isinstance(fields, dict) or not fields or not tops.isdisjoint(fields):
+        return True
+    return entry.get("manager") == me.manager
 
 
 def _capped(entries: list[Entry]) -> list[Entry]:

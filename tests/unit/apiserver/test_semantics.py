@@ -123,6 +123,10 @@ def test_the_body_of_an_update_is_for_its_place(cluster: Cluster) -> None:
         ):
             refused = await ask(f"{PATH}/a", "PUT", body)
             assert (refused["http"], refused["message"]) == (400, said)
+        body = {**DEPLOYMENT, "apiVersion": "apps/v1beta1"}
+        refused = await ask(DEPLOYMENTS, "POST", body)
+        said = "the API version in the data (apps/v1beta1) does not match the expected API version (apps/v1)"
+        assert (refused["http"], refused["message"]) == (400, said)
         other = {"metadata": {"name": "b", "namespace": "other"}}
         refused = await ask(PATH, "POST", other)
         said = "the namespace of the provided object does not match the namespace sent on the request"
