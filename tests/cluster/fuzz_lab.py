@@ -33,7 +33,7 @@ from hypothesis import strategies as st  # noqa: E402
 from tests.unit.apiserver.serving import credentials  # noqa: E402
 from tests.unit.apiserver.test_bad_input import JUNK, VALID, broken, complete  # noqa: E402
 
-from sealane.apiserver import cbor  # noqa: E402
+from sealane.apiserver import cbor, protobuf, wire  # noqa: E402
 from sealane.kube.kinds import Kind  # noqa: E402
 
 SECONDS = 10.0
@@ -71,18 +71,25 @@ class Answer:
             return True
         if self.code >= 500 and self.code != 504:
             return False
-        with contextlib.suppress(ValueError, yaml.YAMLError, Exception):
-            status = (
-                json.loads(self.body)
-                if self.media == "application/json"
-                else cbor.decode(self.body)
-                if self.media == "application/cbor"
-                else yaml.safe_load(self.body)
-            )
+        try:
+            status = self._status()
             return bool(
                 status["kind"] == "Status" and status["reason"] and status["message"] and status["code"] == self.code
             )
-        return False
+        except Exception:  # whatever is no Status is wrong
+            return False
+
+    def _status(self) -> Any:
+        if self.media == "application/json":
+            return json.loads(self.body)
+        if self.media == "application/cbor":
+            return cbor.decode(self.body)
+        if self.media == protobuf.MEDIA_TYPE:
+            unknown = dict(wire.fields(self.body[len(protobuf.MAGIC) :]))
+            found = dict(wire.fields(unknown[2]))
+            kind = dict(wire.fields(unknown[1]))[2].decode()
+            return {"kind": kind, "message": found[3], "reason": found[4], "code": found[6]}
+        return yaml.safe_load(self.body)
 
 
 class Target:
