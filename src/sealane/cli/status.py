@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+NODES_SHOWN = 3
+"""A NodePort is shown on so many nodes one by one."""
+
+
 def status(name: str, *, as_json: bool) -> int:
     return guarded(lambda: _status(name, as_json=as_json))
 
@@ -153,7 +157,7 @@ def _print_reachable(found: dict[str, Any], out: Console) -> None:
     if not found["reachable"]:
         return
     shown = table("What", "In the cluster network", "On this machine", "Try", title="Reachable from outside")
-    for each in found["reachable"]:
+    for each, further in _grouped(found["reachable"]):
         host, _, port = each["host"].partition(":")
         name = each["hostnames"][0] if each["hostnames"] else ""
         suffix = "" if port == "80" else f":{port}"
@@ -161,8 +165,21 @@ def _print_reachable(found: dict[str, Any], out: Console) -> None:
         curl = f"curl -k https://{host}:{port}/" if encrypted else f"curl http://{host}{suffix}/"
         if name:
             curl = curl.replace("curl", f"curl -H 'Host: {name}'", 1)
-        shown.add_row(each["what"], each["address"], each["host"], curl)
+        more = f" (and on {further} more nodes)" if further else ""
+        shown.add_row(each["what"], each["address"] + more, each["host"], curl)
     out.print(shown)
+
+
+def _grouped(reachable: list[dict[str, Any]]) -> list[tuple[dict[str, Any], int]]:
+    """A NodePort of many nodes is one line for people, with how many nodes are not shown."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for each in reachable:
+        groups.setdefault((each["what"], each["address"].rpartition(":")[2]), []).append(each)
+    found = []
+    for several in groups.values():
+        shown = several if len(several) <= NODES_SHOWN else several[:1]
+        found += [(each, len(several) - len(shown)) for each in shown]
+    return found
 
 
 def _print(found: dict[str, Any], out: Console) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,3 +35,18 @@ def test_one_line(
     assert (ended.value.code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"sealane: {said.partition(';')[0][:60]}")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_node_port_of_many_nodes_is_one_line() -> None:
+    from sealane.cli.status import _grouped
+
+    def rows(count: int, port: int) -> list[dict[str, Any]]:
+        return [{"what": "Service shop/web", "address": f"172.18.1.{node}:{port}"} for node in range(count)]
+
+    shown = _grouped([*rows(3, 30080), *rows(7, 30443)])
+    assert [(each["address"], further) for each, further in shown] == [
+        ("172.18.1.0:30080", 0),
+        ("172.18.1.1:30080", 0),
+        ("172.18.1.2:30080", 0),
+        ("172.18.1.0:30443", 6),
+    ]
