@@ -155,5 +155,23 @@ def test_names_of_load_balancers(lab: Lab) -> None:
         assert {each["who"] for each in said} == BOTH
         predicted = predict(lab.model(), "client-1", name, 80)
         assert (predicted.outcomes, predicted.who) == (("answered",), BOTH)
+    spec = {
+        "type": "NodePort",
+        "selector": {"app": "web"},
+        "ports": [{"port": 80, "targetPort": 8080, "nodePort": 31000}],
+    }
+    metadata = {
+        "name": "named-ports",
+        "namespace": "default",
+        "annotations": {"external-dns.alpha.kubernetes.io/hostname": "ports.example.com"},
+    }
+    lab.create(kinds.SERVICE, {"metadata": metadata, "spec": spec})
+    said = eventually(
+        lambda: (
+            found if (found := lab.ask("client-1", "ports.example.com", 31000))[0]["outcome"] == "answered" else None
+        )
+    )
+    assert set(said[0]["resolved"]) == set(NODE.values())
+    assert predict(lab.model(), "client-1", "ports.example.com", 31000).who == BOTH
     lab.delete(kinds.SERVICE, "named")
     eventually(lambda: lab.ask("client-1", "www.example.com", 80)[0]["outcome"] == "unresolved")

@@ -212,8 +212,10 @@ async def nodes(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socke
     from sealane.dataplane.pods.spawning import Spawner
     from sealane.dataplane.pods.surroundings import Sources
     from sealane.kube.http import HttpClient
+    from sealane.kube.objects import Key
     from sealane.reactive.collections import Graph
     from sealane.reactive.informer import inform
+    from sealane.reactive.recorder import Recorder
 
     for plan in plans:
         topology.create_node(folder.run, plan, plans)
@@ -237,7 +239,14 @@ async def nodes(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socke
             {plan.name: plan for plan in plans},
             lambda: NamespaceThread(str(folder.netns(topology.OUTSIDE_NAMESPACE)), "outside"),
         )
-        checks = HealthChecks(programmer.models, threads, programmer.healthy)
+        recorder = Recorder(client, "kube-proxy")
+
+        def unserved(key: Key, why: str) -> None:
+            service = sources[kinds.SERVICE].get(key)
+            if service is not None:
+                recorder.record(service, "Warning", "FailedToStartServiceHealthcheck", why)
+
+        checks = HealthChecks(programmer.models, threads, programmer.healthy, unserved)
         runtime = PodRuntime(
             client,
             {plan.name: plan for plan in plans},

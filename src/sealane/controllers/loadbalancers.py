@@ -15,6 +15,7 @@ from sealane.kube.kinds import SERVICE
 from sealane.kube.objects import Key, Object, Raw
 from sealane.network.addresses import INTERNAL_LOAD_BALANCERS, LOAD_BALANCERS, IPAddress, IPNetwork
 from sealane.network.endpoints import address_types
+from sealane.network.services import is_ours
 from sealane.network.services.annotations import ADDRESSES, wants_internal
 from sealane.network.services.listeners import listeners
 
@@ -69,16 +70,6 @@ def assigned(service: Object) -> tuple[IPAddress, ...]:
     """The addresses in the status of a Service."""
     ingress: Sequence[Mapping[str, str]] = (service.status.get("loadBalancer") or {}).get("ingress") or ()
     return tuple(_addresses(each.get("ip", "") for each in ingress))
-
-
-def is_ours(service: Object) -> bool:
-    """A Service of type LoadBalancer of no other class than ours."""
-    spec = service.spec
-    return spec.get("type") == "LoadBalancer" and spec.get("loadBalancerClass") in (
-        None,
-        "",
-        "sealane.dev/loadbalancer",
-    )
 
 
 def plan(service: Object, pool: Pool) -> list[Action]:

@@ -23,6 +23,7 @@ from sealane.kube.kinds import (
     Kind,
 )
 from sealane.kube.objects import Key, Object
+from sealane.network.services import is_ours
 from sealane.reactive.collections import ByIndex, Change, Collection
 from sealane.reactive.recorder import Recorder
 
@@ -112,7 +113,7 @@ def loadbalancer_controller(client: Client, sources: Sources, recorder: Recorder
     services = sources[SERVICE]
     by_age = sorted(services.values(), key=lambda each: (each.metadata.get("creationTimestamp") or "", each.key))
     for service in by_age:
-        if loadbalancers.is_ours(service):
+        if is_ours(service):
             pool.hold(service.key, loadbalancers.assigned(service))
 
     def gone(changes: Sequence[Change[Key, Object]]) -> None:

@@ -17,13 +17,14 @@ from sealane.explain.serving import serve, service_addresses, why_no_endpoint
 from sealane.explain.steps import Endpoint, Outcome, Step, Trace, Verdict
 from sealane.explain.world import World
 from sealane.kube.objects import Key, Object
+from sealane.network.endpoints import address_types
 from sealane.network.routes.backends import BackendKey
 from sealane.network.routes.evaluate import Request, evaluate
 from sealane.network.routes.hosts import candidates as host_candidates
 from sealane.network.routes.hosts import strip_port
 from sealane.network.routes.model import HostKey
 from sealane.network.routes.proxies import proxy_of
-from sealane.network.services.annotations import public_names
+from sealane.network.services.annotations import node_addresses, public_names
 
 
 def trace(world: World, source: str, target: str, namespace: str = "default", port: str | None = None) -> Trace:
@@ -122,6 +123,8 @@ def _public(world: World, service: Object, name: str, way: _Way) -> tuple[str, .
     """The load balancer's addresses behind a name that a Service asked for by annotation."""
     ingress = (service.status.get("loadBalancer") or {}).get("ingress") or ()
     found = tuple(each["ip"] for each in ingress if each.get("ip"))
+    if service.spec.get("type") == "NodePort":
+        found = tuple(node_addresses(world.nodes.values(), address_types(service)))
     where = world.where(service.key, "metadata", "annotations")
     text = f"{name} is asked for by Service {service.namespace}/{service.name}: {', '.join(found) or 'no address yet'}"
     way.add([Step("name", "pass" if found else "stop", text, where, outcome="unresolved")])

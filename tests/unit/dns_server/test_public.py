@@ -20,9 +20,23 @@ def service(name: str, hostnames: str, *addresses: str) -> Object:
     )
 
 
+class Nodes:
+    """What an informer is to `PublicNames`: a source, followed once it is asked to."""
+
+    started = 0
+
+    def __init__(self, source: Source[Key, Object]) -> None:
+        self.source = source
+
+    def start(self) -> None:
+        Nodes.started += 1
+
+
 def test_names_come_change_and_go() -> None:
-    services: Source[Key, Object] = Source(Graph(), "services")
-    names = PublicNames(services)
+    graph = Graph()
+    services: Source[Key, Object] = Source(graph, "services")
+    nodes: Source[Key, Object] = Source(graph, "nodes")
+    names = PublicNames(services, Nodes(nodes))  # type: ignore[arg-type]
 
     def told(name: str) -> list[tuple[str, str]] | None:
         found = names(name)
@@ -40,6 +54,13 @@ def test_names_come_change_and_go() -> None:
     put(service("web", "shop.example.com", "172.18.255.1"))
     assert told("www.example.com") == [("A", "172.18.255.2")]
     assert told("shop.example.com") == [("A", "172.18.255.1")]
+    ports = service("ports", "ports.example.com")
+    addresses = [{"type": "InternalIP", "address": "172.18.1.1"}, {"type": "Hostname", "address": "node-1"}]
+    node = {"kind": "Node", "metadata": {"name": "node-1"}, "status": {"addresses": addresses}}
+    nodes.set(Object(node).key, Object(node))
+    put(Object({**ports.raw, "spec": {"type": "NodePort"}}))
+    assert told("ports.example.com") == [("A", "172.18.1.1")]
+    assert Nodes.started == 1
     services.remove(service("web", "").key)
     services.remove(service("other", "").key)
     assert told("www.example.com") is None

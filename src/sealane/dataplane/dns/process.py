@@ -63,7 +63,8 @@ async def serve(
     recorder = Recorder(client, "coredns")
     tables = _Tables(informers, Informer(client, kinds.POD, Source(graph, "pods")))
     configured = Configured(informers[kinds.CONFIGMAP], tables.table, recorder.record)
-    public = PublicNames(informers[kinds.SERVICE])
+    named_nodes = Informer(client, kinds.NODE, Source(graph, "nodes"))
+    public = PublicNames(informers[kinds.SERVICE], named_nodes)
     surroundings = Surroundings(parse_upstream(upstream), run_dir, tables.namespace_of, public, untrack)
     serving = _Serving(client, configured, surroundings, metrics, recorder, tables.unready, informers[kinds.SERVICE])
     unedited = informers[kinds.SERVICE].subscribe(serving.services_changed)
@@ -82,6 +83,7 @@ async def serve(
         await recorder.stop()
         await informers.stop()
         await tables.pods.stop()
+        await named_nodes.stop()
 
 
 class _Tables:

@@ -4,7 +4,7 @@
 is the one place that says which endpoints a packet can be given to. Both nft/ and explain/ read the values of `model`.
 """
 
-from sealane.network.services.balancer import balanced_nodes, local_endpoints
+from sealane.network.services.balancer import balanced_nodes, is_ours, local_endpoints
 from sealane.network.services.compile import derive_services, service_model
 from sealane.network.services.model import (
     Backend,
@@ -48,6 +48,7 @@ __all__ = [
     "find_frontend",
     "frontend_index",
     "has_node_ports",
+    "is_ours",
     "local_backends",
     "local_endpoints",
     "node_port_addresses",

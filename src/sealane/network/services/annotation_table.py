@@ -38,7 +38,7 @@ _RANGES = "as spec.loadBalancerSourceRanges, if that is empty"
 _ENCRYPTED = "TLS ends at the load balancer, which then connects to node ports (ipMode Proxy)"
 _IDLE = "connections do not end by idleness"
 _ADDRESS = "as spec.loadBalancerIP, where it is in the pool"
-_NAME = "a name that the cluster's DNS answers with the load balancer's addresses"
+_NAME = "a name that the cluster's DNS answers with the load balancer's addresses, or those of the nodes (NodePort)"
 
 
 def _aws(name: str, asks: str, outcome: Outcome, here: str) -> tuple[str, Annotation]:

@@ -5,7 +5,7 @@ Nothing is silently ignored: what is recognised and not honoured is said in an E
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from ipaddress import ip_network
 
 from sealane.kube.objects import Object
@@ -58,6 +58,16 @@ def public_names(service: Object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip().rstrip(".").lower() for name in given if name.strip()))
 
 
+def node_addresses(nodes: Iterable[Object], families: Collection[str]) -> list[str]:
+    """What ExternalDNS publishes for a Service of type NodePort. families: its own, "IPv4" and "IPv6"."""
+    return [
+        entry["address"]
+        for node in sorted(nodes, key=lambda node: node.name)
+        for entry in node.status.get("addresses") or ()
+        if entry.get("type") == "InternalIP" and ("IPv6" if ":" in entry["address"] else "IPv4") in families
+    ]
+
+
 def unhonoured(service: Object) -> tuple[str, ...]:
     """A sentence for each annotation that is recognised and has no effect here."""
     found = []
@@ -68,6 +78,8 @@ def unhonoured(service: Object) -> tuple[str, ...]:
             found.append(f"{name} ({known.cloud}: {known.asks}) {verb} {known.outcome}: {known.here}")
         elif known is None and name.startswith(_FAMILIES):
             found.append(f"{name} is not known")
+    if public_names(service) and service.spec.get("type") not in ("LoadBalancer", "NodePort"):
+        found.append("a public name is answered for Services of type LoadBalancer and NodePort only")
     return tuple(found)
 
 

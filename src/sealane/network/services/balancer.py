@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from zlib import crc32
 
+from sealane.kube.objects import Object
 from sealane.network.services.model import ServiceModel
+
+CLASS = "sealane.dev/loadbalancer"
+
+
+def is_ours(service: Object) -> bool:
+    """A Service of type LoadBalancer of no other class than ours."""
+    return service.spec.get("type") == "LoadBalancer" and service.spec.get("loadBalancerClass") in (None, "", CLASS)
 
 
 def local_endpoints(service: ServiceModel, node: str) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from sealane.kube.objects import Object
 from sealane.network.services.annotation_table import AWS
+from sealane.network.services.balancer import is_ours
 
 TLS_SECRET = "sealane.dev/load-balancer-tls-secret"
 """The name of the Secret with the certificate, for those who would rather not write an ARN."""
@@ -42,7 +43,7 @@ class Listener:
 
 def listeners(service: Object) -> tuple[Listener, ...]:
     """One for each TCP port; none when the Service asks for nothing that packet filters could not do."""
-    if service.spec.get("type") != "LoadBalancer":
+    if not is_ours(service):
         return ()
     annotations = service.annotations
     given = str(annotations.get(f"{AWS}backend-protocol") or "tcp").lower()
