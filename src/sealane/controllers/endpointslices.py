@@ -11,8 +11,10 @@ from sealane.network.endpoints import (
     ENDPOINTS_CONTROLLER,
     ENDPOINTS_MANAGED_BY,
     MANAGED_BY,
+    OVER_CAPACITY,
     SERVICE_NAME,
     SLICE_CONTROLLER,
+    TRIGGER_TIME,
     PodEndpoint,
     address_types,
     endpoint_slices,
@@ -84,6 +86,8 @@ def derive_endpoints(
         return {key: endpoints_object(service, found)}
 
     def mirrored(_key: Key, written: Object, fetch: Fetch) -> dict[Key, Raw]:
+        if written.labels.get(ENDPOINTS_MANAGED_BY) == ENDPOINTS_CONTROLLER:
+            return {}  # ours, as nearly all are: no need to remember that their Service was asked for
         service = fetch.get(services, Key(SERVICE.group, SERVICE.kind, written.namespace, written.name))
         made = mirrored_slices(written) if is_mirrored(written, service) else {}
         return {
@@ -123,7 +127,7 @@ def endpoint_writers(
             ENDPOINTSLICE,
             model.slices,
             slices,
-            fields=(*labelled, "metadata.ownerReferences", "endpoints", "ports"),
+            fields=(*labelled, _annotation(TRIGGER_TIME), "metadata.ownerReferences", "endpoints", "ports"),
             owns=lambda each: each.labels.get(MANAGED_BY) == SLICE_CONTROLLER,
             whole=True,
         ),
@@ -141,11 +145,16 @@ def endpoint_writers(
             ENDPOINTS,
             model.endpoints,
             endpoints,
-            fields=(*labelled, "subsets"),
+            fields=(*labelled, _annotation(OVER_CAPACITY), "subsets"),
             owns=lambda each: each.labels.get(ENDPOINTS_MANAGED_BY) == ENDPOINTS_CONTROLLER,
             whole=True,
         ),
     ]
+
+
+def _annotation(name: str) -> tuple[str, ...]:
+    """One annotation: the others may be anybody's."""
+    return ("metadata", "annotations", name)
 
 
 def _made_for(slice_: Object) -> tuple[tuple[str, str], ...]:

@@ -83,8 +83,11 @@ def start(
                     recorder.record(service, "Warning", remark.reason, remark.message)
 
     def too_many(_key: Key, given: Object, fetch: Fetch) -> int | None:
+        skipped = left_out(given)
+        if not skipped:  # nearly always; what is fetched is remembered, and that costs
+            return None
         service = fetch.get(services, Key("", "Service", given.namespace, given.name))
-        return (left_out(given) or None) if is_mirrored(given, service) else None
+        return skipped if is_mirrored(given, service) else None
 
     def skipped(changes: Sequence[Change[Key, int]]) -> None:
         for change in changes:

@@ -24,6 +24,7 @@ ENDPOINTS_MANAGED_BY = "endpoints.kubernetes.io/managed-by"
 ENDPOINTS_CONTROLLER = "endpoint-controller"
 HEADLESS = "service.kubernetes.io/headless"
 OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
+TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
 MAX_ENDPOINTS = 100
 MAX_ADDRESSES = 1000
 
@@ -37,7 +38,8 @@ EndpointPorts = tuple[tuple[str, str, int, str], ...]
 class PodEndpoint:
     """All that a Service reads of a pod. Equal values make equal endpoints, so other changes of a pod stop here.
 
-    addresses: its IPs, all families. hostname, subdomain: as in its spec, "" when unset.
+    addresses: its IPs, all families. hostname, subdomain: as in its spec, "" when unset. changed: when it became ready
+    or not, or began to end; "" when that is not known.
     """
 
     namespace: str
@@ -51,6 +53,7 @@ class PodEndpoint:
     hostname: str
     subdomain: str
     ports: tuple[ContainerPort, ...]
+    changed: str = ""
 
 
 def pod_endpoint(pod: Object) -> PodEndpoint | None:
@@ -70,7 +73,8 @@ def pod_endpoint(pod: Object) -> PodEndpoint | None:
         for container in (*(spec.get("containers") or ()), *sidecars)
         for port in container.get("ports") or ()
     )
-    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions") or ())
+    condition: Raw = next((each for each in status.get("conditions") or () if each["type"] == "Ready"), {})
+    changed = max(condition.get("lastTransitionTime") or "", pod.metadata.get("deletionTimestamp") or "")
     return PodEndpoint(
         pod.namespace,
         pod.name,
@@ -78,11 +82,12 @@ def pod_endpoint(pod: Object) -> PodEndpoint | None:
         pod.labels,
         addresses,
         spec.get("nodeName") or "",
-        ready,
+        condition.get("status") == "True",
         pod.deleting,
         spec.get("hostname") or "",
         spec.get("subdomain") or "",
         ports,
+        changed,
     )
 
 
@@ -161,9 +166,27 @@ def endpoint_slices(
             free = _names(service, family, ports, spare, {each.name for each in known})
             for name, held in _distribute(endpoints, known, free):
                 slices[name] = _slice(service, name, family, ports, held)
+    _add_trigger_times(slices, service, pods, existing)
     near = nearness(service)
     add_hints(near, slices.values(), capacity() if near == "auto" else {})
     return slices
+
+
+def _add_trigger_times(
+    slices: Mapping[str, Raw], service: Object, pods: Iterable[PodEndpoint], existing: Iterable[Object]
+) -> None:
+    """When the last change happened that the slices follow: from it on counts the time until it is programmed.
+
+    Source: annotation EndpointsLastChangeTriggerTime of the API reference. It never goes back.
+    """
+    created = service.metadata.get("creationTimestamp") or ""
+    before = {each.name: each.annotations.get(TRIGGER_TIME) or "" for each in existing}
+    changed = {pod.uid or pod.name: pod.changed for pod in pods}
+    for name, raw in slices.items():
+        targets = (endpoint["targetRef"] for endpoint in raw["endpoints"])
+        times = [changed.get(target.get("uid") or target["name"], "") for target in targets]
+        if latest := max((before.get(name, ""), created, *times)):
+            raw["metadata"]["annotations"] = {TRIGGER_TIME: latest}
 
 
 def slice_name(service: Object, family: str, ports: EndpointPorts, number: int) -> str:

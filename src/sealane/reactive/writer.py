@@ -30,8 +30,8 @@ _BELIEVED = 5.0
 class Writer:
     """Writes `wanted` (key -> object, or its JSON) of one kind through `client`; `actual` is what an informer sees.
 
-    fields: the field paths this writer decides about, as "spec", "metadata.labels", "status.loadBalancer". Others are
-        left alone, except at creation, when the object is sent as wanted.
+    fields: the field paths this writer decides about, as "spec", "metadata.labels", "status.loadBalancer", or as tuples
+        where names hold dots. Others are left alone, except at creation, when the object is sent as wanted.
     subresource: "status" to write through it. Such a writer never creates or deletes.
     owns: which actual objects are this writer's to patch, and to delete when they are not wanted any more. None: it
         neither creates nor deletes, and patches whatever is wanted. An object under a wanted key that it does not own
@@ -51,7 +51,7 @@ class Writer:
         wanted: Collection[Key, Object] | Collection[Key, Raw],
         actual: Collection[Key, Object],
         *,
-        fields: Iterable[str] = ("spec", "metadata.labels", "metadata.annotations"),
+        fields: Iterable[str | tuple[str, ...]] = ("spec", "metadata.labels", "metadata.annotations"),
         subresource: str = "",
         owns: Callable[[Object], bool] | None = None,
         whole: bool = False,
@@ -66,7 +66,7 @@ class Writer:
         self._client = client
         self._wanted: Collection[Key, Object] | Collection[Key, Raw] = wanted
         self._actual = actual
-        self._fields = tuple(tuple(field.split(".")) for field in fields)
+        self._fields = tuple(field if isinstance(field, tuple) else tuple(field.split(".")) for field in fields)
         self._subresource = subresource
         self._owns = owns
         self._whole = whole

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sealane.kube.objects import Object, Raw
 from sealane.network.endpoints import (
     MAX_ENDPOINTS,
+    TRIGGER_TIME,
     PodEndpoint,
     endpoint_slices,
     endpoints_object,
@@ -244,3 +245,22 @@ def test_endpoints_over_capacity() -> None:
     raw = endpoints_object(service(), some_pods(set(range(1003))))
     assert len(raw["subsets"][0]["addresses"]) == 1000
     assert raw["metadata"]["annotations"] == {"endpoints.kubernetes.io/over-capacity": "truncated"}
+
+
+def test_when_the_last_change_happened_never_goes_back() -> None:
+    def since(name: str, ready_at: str, **more: Any) -> PodEndpoint:
+        raw = pod(name, **more)
+        raw["status"]["conditions"][0]["lastTransitionTime"] = ready_at
+        return endpoint_of(raw)
+
+    def told(existing: list[Object], *pods: PodEndpoint) -> tuple[str, Object]:
+        made = Object(only(endpoint_slices(service(), pods, existing)))
+        return made.annotations[TRIGGER_TIME], made
+
+    first, slice_ = told([], since("web-0", "2026-01-01T00:00:01Z"), since("web-1", "2026-01-01T00:00:05Z"))
+    assert first == "2026-01-01T00:00:05Z"
+    again, slice_ = told([slice_], since("web-0", "2026-01-01T00:00:01Z"))
+    assert again == "2026-01-01T00:00:05Z"
+    later, _ = told([slice_], since("web-0", "2026-01-01T00:00:09Z"))
+    assert later == "2026-01-01T00:00:09Z"
+    assert only(endpoint_slices(service(), [endpoint_of(pod())]))["metadata"].get("annotations") is None

@@ -89,6 +89,33 @@ def test_create_patch_delete_and_silence(client: Unreliable) -> None:
     asyncio.run(scenario())
 
 
+def test_one_annotation_whose_name_holds_dots(client: Unreliable) -> None:
+    """It comes, changes and goes; what others annotate stays, also where all that is not wanted is removed."""
+    name = "example.com/state"
+
+    def annotated(value: str) -> Raw:
+        metadata = {"name": "a", "namespace": "default", "labels": MINE}
+        return {"metadata": {**metadata, "annotations": {name: value}} if value else metadata}
+
+    async def scenario() -> None:
+        fields = ("data", ("metadata", "annotations", name))
+        async with running(client, fields=fields, whole=True) as setup:
+
+            def held() -> dict[str, str]:
+                return dict(next(iter(setup.actual.values())).annotations) if len(setup.actual) else {}
+
+            setup.wanted.set(key("a"), annotated(""))
+            await until(lambda: len(setup.actual) == 1)
+            await client.patch(CONFIGMAP, "default", "a", {"metadata": {"annotations": {"theirs": "1"}}})
+            for value in ("full", "fuller", ""):
+                setup.wanted.set(key("a"), annotated(value))
+                expected = {"theirs": "1", name: value} if value else {"theirs": "1"}
+                await until(lambda expected=expected: held() == expected)
+            await setup.settled()
+
+    asyncio.run(scenario())
+
+
 def test_a_burst_of_wishes_costs_few_writes_and_ends_at_the_last(client: Unreliable) -> None:
     async def scenario() -> None:
         async with running(client) as setup:
