@@ -103,6 +103,22 @@ def _go(reference: Raw) -> str:
 _ROLE_REF = (("APIGroup", "apiGroup"), ("Kind", "kind"), ("Name", "name"))
 
 
+_JOB_STAYS = ("selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy")
+
+
+def _check_job(new: Raw, old: Raw) -> None:
+    """Source: ValidateJobSpecUpdate. A template may change while the Job is suspended and has not run; completions of
+    an Indexed Job together with parallelism.
+    """
+    name, now, was = new["metadata"]["name"], new.get("spec") or {}, old.get("spec") or {}
+    fresh = bool(was.get("suspend")) and not (old.get("status") or {}).get("startTime")
+    elastic = now.get("completionMode") == "Indexed" and now.get("completions") == now.get("parallelism")
+    stays = [*_JOB_STAYS, *([] if fresh else ["template"]), *([] if elastic else ["completions"])]
+    for field in stays:
+        if now.get(field) != was.get(field):
+            raise immutable(kinds.JOB, name, f"spec.{field}", now.get(field))
+
+
 def _check_pod(new: Raw, old: Raw) -> None:
     name, now, was = new["metadata"]["name"], new.get("spec") or {}, old.get("spec") or {}
     if now == was:

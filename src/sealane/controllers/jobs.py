@@ -29,12 +29,17 @@ from sealane.kube.times import seconds, timestamp
 BACKOFF_FIRST, BACKOFF_LAST = 10.0, 600.0
 """Seconds before a pod replaces one that failed; each failure in a row doubles them."""
 
+CONTROLLER = "kubernetes.io/job-controller"
+"""Of spec.managedBy: other values are for controllers of somebody else's (KEP-4368)."""
+
 Verdict = tuple[str, str, str]
 """What a Job ends as: Complete or Failed, reason, message."""
 
 
 def plan(job: Object, owned: Sequence[PodFacts], orphans: Sequence[PodFacts], now: float) -> list[Action]:
     """Pods to make and to delete, finalizers to remove, and the status. Arguments as of `replicasets.plan`."""
+    if job.spec.get("managedBy", CONTROLLER) != CONTROLLER:
+        return []
     selector = LabelSelector.of(job.spec.get("selector") or {})
     by_uid = {pod.uid: pod for pod in (*owned, *orphans)}
     free = [pod.object for pod in orphans if pod.active]
