@@ -303,3 +303,19 @@ def test_a_pod_that_is_active_for_too_long_fails_and_is_not_run_again() -> None:
     assert play.stage("web") == "exited"
     assert play(Waited("web")) == []
     assert Finish() in play(Deletion(30.0))
+
+
+def test_sidecars_end_after_the_others_in_reverse_order_with_the_grace_that_is_left() -> None:
+    play = Play(ContainerPlan("a", "sidecar", "Always"), ContainerPlan("b", "sidecar", "Always"), WEB)
+    play(Networked(IPS, 100.0))
+    for name in ("a", "b", "web"):
+        play(Started(name, 100.0))
+    assert play(Deletion(30.0, 200.0)) == [Drain(), Stop("web", 30.0)]
+    assert play(Exited("web", 0, 0, 210.0)) == [EndProbes("web"), EndProbes("b"), Stop("b", 20.0)]
+    assert play(Exited("b", 0, 0, 229.5)) == [EndProbes("b"), EndProbes("a"), Stop("a", 2.0)]
+    assert Finish() in play(Exited("a", 0, 0, 231.0))
+
+
+def test_without_grace_all_end_at_once() -> None:
+    play = running(ContainerPlan("a", "sidecar", "Always"), WEB)
+    assert play(Deletion(0.0, 200.0)) == [Drain(), Stop("a", 0.0), Stop("web", 0.0)]

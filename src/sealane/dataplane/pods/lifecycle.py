@@ -94,8 +94,8 @@ def step(state: PodState, event: Event) -> Step:
             return _added(state, plan)
         case Expired(grace):
             return _expire(state, grace)
-        case Deletion(grace):
-            return _delete(state, grace)
+        case Deletion(grace, at):
+            return _delete(state, grace, at)
         case Vanished():
             return _vanish(state)
 
@@ -154,6 +154,8 @@ def _started(state: PodState, name: str, at: float) -> Step:
     plan, container = _plan(state, name), state.containers[name]
     if container.stage == "stopping":  # told to stop while it started
         return _put(state, name, replace(container, started=at)), ()
+    if state.deleting is not None:  # a sidecar, which is ended when the others have
+        return _finished(_put(state, name, replace(container, stage="running", started=at)), at)
     if container.goes_on:
         running = replace(container, stage="running", goes_on=False)
         kinds = plan.probes - {"startup"}
@@ -201,7 +203,7 @@ def _exited(state: PodState, event: Exited) -> Step:
     exited = replace(container, stage="exited", ready=False, passed=False, exit=ended)
     actions: list[Action] = [EndProbes(name)]
     if state.deleting is not None:
-        state, more = _finished(_put(state, name, exited))
+        state, more = _finished(_put(state, name, exited), event.at)
         return state, (*actions, *more)
     if state.expired:
         return _put(state, name, exited), tuple(actions)
@@ -279,32 +281,52 @@ def _expire(state: PodState, grace: float) -> Step:
     return replace(state, containers=containers, expired=True), tuple(actions)
 
 
-def _delete(state: PodState, grace: float) -> Step:
+def _delete(state: PodState, grace: float, at: float = 0.0) -> Step:
+    """Sidecars are ended by `_finished` when all others have ended; without grace all end at once."""
     if state.deleting is not None and grace >= state.deleting:
         return state, ()
     first = state.deleting is None
-    state = replace(state, deleting=grace)
+    state = replace(state, deleting=grace, deleted=at if first else state.deleted)
     actions: list[Action] = [Drain()] if first else []
     containers = dict(state.containers)
     for plan in state.plans:
         container = containers[plan.name]
-        if container.alive:
+        if not container.alive:
+            containers[plan.name] = replace(container, stage="exited")
+        elif plan.role != "sidecar" or container.stage == "stopping" or not grace:
             containers[plan.name] = replace(container, stage="stopping")
             if first:
-                actions.append(Tell("Normal", "Killing", f"Stopping container {plan.name}"))
+                actions.append(_killing(plan.name))
             actions.append(Stop(plan.name, grace))
-        else:
-            containers[plan.name] = replace(container, stage="exited")
-    state, more = _finished(replace(state, containers=containers))
+    state, more = _finished(replace(state, containers=containers), at)
     return state, (*actions, *more)
 
 
-def _finished(state: PodState) -> Step:
-    """The end of a pod that is being deleted, once no container lives and no network is being made."""
+def _killing(name: str) -> Tell:
+    return Tell("Normal", "Killing", f"Stopping container {name}")
+
+
+LEAST_GRACE = 2.0
+"""Seconds that a sidecar has at least, however long the others took."""
+
+
+def _finished(state: PodState, at: float = 0.0) -> Step:
+    """The end of a pod that is being deleted, once no container lives and no network is being made.
+
+    Before that sidecars are ended, the last to have started first, within what is left of the grace period:
+    https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination-with-sidecars
+    """
     networking = not state.ips and state.problem is None
-    if networking or any(container.alive for container in state.containers.values()):
+    alive = [plan for plan in state.plans if state.containers[plan.name].alive]
+    if not networking and not alive:
+        return replace(state, gone=True), (DropNetwork(), Finish())
+    waiting = all(plan.role == "sidecar" and state.containers[plan.name].stage != "stopping" for plan in alive)
+    if not alive or not waiting:
         return state, ()
-    return replace(state, gone=True), (DropNetwork(), Finish())
+    name, grace = alive[-1].name, state.deleting or 0.0
+    left = max(LEAST_GRACE, grace - (at - state.deleted)) if at and state.deleted else grace
+    state = _put(state, name, replace(state.containers[name], stage="stopping"))
+    return state, (_killing(name), EndProbes(name), Stop(name, min(left, grace)))
 
 
 def _vanish(state: PodState) -> Step:

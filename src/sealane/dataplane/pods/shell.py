@@ -174,7 +174,7 @@ class PodShell:
                 self.feed(states.Added(ContainerPlan(raw["name"], "ephemeral", "Never")))
         if pod.deleting:
             grace = pod.metadata.get("deletionGracePeriodSeconds")
-            self.feed(states.Deletion(DEFAULT_GRACE if grace is None else float(grace)))
+            self.feed(states.Deletion(DEFAULT_GRACE if grace is None else float(grace), time.time()))
 
     def vanished(self) -> None:
         """The API object is gone."""

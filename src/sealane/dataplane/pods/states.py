@@ -89,8 +89,8 @@ class PodState:
     """plans: init containers first, in order; ephemeral ones last. ips: empty until the network is there.
 
     problem: (reason, message) while the network cannot be made.
-    deleting: the grace period in seconds once deletion began. expired: its activeDeadlineSeconds have passed.
-    gone: nothing is left to do.
+    deleting: the grace period in seconds once deletion began, which was at `deleted`. expired: its
+    activeDeadlineSeconds have passed. gone: nothing is left to do.
     """
 
     plans: tuple[ContainerPlan, ...]
@@ -100,6 +100,7 @@ class PodState:
     created: float = 0.0
     networked: float = 0.0
     deleting: float | None = None
+    deleted: float = 0.0
     expired: bool = False
     gone: bool = False
 
@@ -211,9 +212,10 @@ class Expired:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """The API object is being deleted, with `grace` seconds to end in."""
+    """The API object is being deleted since `at`, with `grace` seconds to end in."""
 
     grace: float
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
