@@ -18,7 +18,6 @@ second later. While a caller is attached, {"resize": [WIDTH, HEIGHT]} lines are 
 
 from __future__ import annotations
 
-import array
 import asyncio
 import contextlib
 import logging
@@ -32,8 +31,21 @@ from pathlib import Path
 import msgspec
 
 from sealane.dataplane.linux import namespaces
-from sealane.dataplane.linux.probe import ProbeRequest, probe, requested
+from sealane.dataplane.linux.probe import probe, requested
 from sealane.dataplane.linux.topology import OUTSIDE_NAMESPACE
+from sealane.dataplane.pods.agent_requests import (
+    Attach,
+    Connect,
+    Exec,
+    Logs,
+    Probes,
+    Refused,
+    RunOutside,
+    Usage,
+    answer,
+    close,
+    read_request,
+)
 from sealane.dataplane.pods.container import Container
 from sealane.dataplane.pods.files import MissingReference
 from sealane.dataplane.pods.logfile import Query, Shown, begun_anew, read, start_of_tail
@@ -48,66 +60,10 @@ from sealane.kube.objects import Key
 
 log = logging.getLogger(__name__)
 
-MAX_REQUEST = 160_000
 FOLLOW_SECONDS = 0.1
 CONNECT_SECONDS = 5.0
 HANGUP_SECONDS = 1.0
 """How long a program whose caller is gone may take to end. Process 1 of a PID namespace does not even hear SIGHUP."""
-
-
-class Exec(msgspec.Struct, tag="exec", tag_field="op"):
-    namespace: str
-    pod: str
-    argv: list[str]
-    container: str = ""
-    env: dict[str, str] = {}
-    cwd: str = ""
-    tty: bool = False
-
-
-class RunOutside(msgspec.Struct, tag="run_outside", tag_field="op"):
-    argv: list[str]
-    env: dict[str, str] = {}
-    cwd: str = "/"
-    tty: bool = False
-
-
-class Logs(Query, tag="logs", tag_field="op", kw_only=True):
-    namespace: str
-    pod: str
-    container: str = ""
-    previous: bool = False
-
-
-class Attach(msgspec.Struct, tag="attach", tag_field="op"):
-    """stdin: the caller has input for it."""
-
-    namespace: str
-    pod: str
-    container: str = ""
-    stdin: bool = False
-
-
-class Connect(msgspec.Struct, tag="connect", tag_field="op"):
-    namespace: str
-    pod: str
-    port: int
-
-
-class Probes(msgspec.Struct, tag="probe", tag_field="op"):
-    probes: list[ProbeRequest]
-
-
-class Usage(msgspec.Struct, tag="usage", tag_field="op"):
-    pass
-
-
-Request = Exec | RunOutside | Logs | Attach | Connect | Probes | Usage
-_decode = msgspec.json.Decoder(Request).decode
-
-
-class Refused(Exception):
-    """The request cannot be carried out; the message is for the caller."""
 
 
 class AgentSocket:
@@ -144,37 +100,37 @@ class AgentSocket:
     async def _serve(self, connection: socket.socket) -> None:
         fds: list[int] = []
         try:
-            request, fds = await _read_request(connection)
+            request, fds = await read_request(connection)
             match request:
                 case Exec():
                     code = await self._watch(connection, await self._exec(request, fds))
-                    await _answer(connection, {"exit": code})
+                    await answer(connection, {"exit": code})
                 case RunOutside():
                     code = await self._watch(connection, await self._run_outside(request, fds))
-                    await _answer(connection, {"exit": code})
+                    await answer(connection, {"exit": code})
                 case Logs():
                     await self._logs(connection, request)
                 case Attach():
                     await self._attach(connection, request, fds)
-                    await _answer(connection, {"exit": 0})
+                    await answer(connection, {"exit": 0})
                 case Connect():
                     with await self._connect(request) as found:
-                        answer = msgspec.json.encode({"ok": True}) + b"\n"
-                        socket.send_fds(connection, [answer], [found.fileno()])
+                        said = msgspec.json.encode({"ok": True}) + b"\n"
+                        socket.send_fds(connection, [said], [found.fileno()])
                 case Usage():
-                    await _answer(connection, await self._runtime.usage())
+                    await answer(connection, await self._runtime.usage())
                 case Probes():
                     wanted = requested(self._runtime.around.run_dir, request.probes)
-                    await _answer(connection, {"outcomes": await asyncio.to_thread(probe, wanted)})
+                    await answer(connection, {"outcomes": await asyncio.to_thread(probe, wanted)})
         except (Refused, Unavailable, SpawnError, MissingReference, msgspec.DecodeError) as error:
             with contextlib.suppress(OSError):
-                await _answer(connection, {"error": str(error)})
+                await answer(connection, {"error": str(error)})
         except OSError as error:
             log.debug("agent socket: %s", error)
         except Exception as error:
             log.exception("agent socket")
             with contextlib.suppress(OSError):
-                await _answer(connection, {"error": f"internal error: {error}"})
+                await answer(connection, {"error": f"internal error: {error}"})
         finally:
             for fd in fds:
                 with contextlib.suppress(OSError):
@@ -199,14 +155,14 @@ class AgentSocket:
         container = self._container(request)
         env = {"TERM": "xterm", **request.env} if request.tty else request.env
         process = await container.spawn(request.argv, _three(fds), env=env, cwd=request.cwd, terminal=request.tty)
-        _close(fds)
+        close(fds)
         return process
 
     async def _run_outside(self, request: RunOutside, fds: list[int]) -> Process:
         net = namespaces.path_of(self._runtime.around.run_dir, OUTSIDE_NAMESPACE)
         launch = Launch(0, request.argv, request.env, str(net), cwd=request.cwd, terminal=request.tty)
         process = await self._runtime.around.spawner.launch(launch, _three(fds))
-        _close(fds)
+        close(fds)
         return process
 
     async def _watch(self, connection: socket.socket, process: Process) -> int:
@@ -282,7 +238,7 @@ class AgentSocket:
         status = shell.status() if shell else pod.status
         which = log_of(status, request.pod, name, previous=request.previous)
         path = around.log_path(pod.uid, name, previous=which == "previous")
-        await _answer(connection, {"ok": True})
+        await answer(connection, {"ok": True})
         loop = asyncio.get_running_loop()
         shown = Shown(request)
         run = shell.run_of(name) if shell else None
@@ -318,40 +274,6 @@ class AgentSocket:
                 await asyncio.sleep(FOLLOW_SECONDS)
 
 
-async def _read_request(connection: socket.socket) -> tuple[Request, list[int]]:
-    connection.setblocking(False)
-    loop = asyncio.get_running_loop()
-    fds = array.array("i")
-    data = b""
-    while not data.endswith(b"\n"):
-        readable: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(connection.fileno(), _settle, readable)
-        try:
-            await readable
-        finally:
-            loop.remove_reader(connection.fileno())
-        part, ancillary, _, _ = connection.recvmsg(
-            MAX_REQUEST, socket.CMSG_SPACE(3 * fds.itemsize), socket.MSG_CMSG_CLOEXEC
-        )
-        for level, kind, content in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
-        data += part
-        if not part or len(data) > MAX_REQUEST:
-            _close(list(fds))
-            raise Refused("the request is not one JSON line")
-    try:
-        return _decode(data), list(fds)
-    except msgspec.DecodeError:
-        _close(list(fds))
-        raise
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
 async def _forward(connection: socket.socket, process: Process) -> None:
     loop = asyncio.get_running_loop()
     buffer = b""
@@ -385,21 +307,10 @@ async def _listen(connection: socket.socket, stdio: Stdio, gone: Callable[[], No
     gone()
 
 
-async def _answer(connection: socket.socket, answer: dict[str, object]) -> None:
-    await asyncio.get_running_loop().sock_sendall(connection, msgspec.json.encode(answer) + b"\n")
-
-
 def _three(fds: list[int]) -> list[int]:
     if len(fds) != 3:
         raise Refused("stdin, stdout and stderr must come with the request")
     return fds
-
-
-def _close(fds: list[int]) -> None:
-    for fd in fds:
-        with contextlib.suppress(OSError):
-            os.close(fd)
-    fds.clear()
 
 
 def _is_closed(connection: socket.socket) -> bool:
