@@ -21,9 +21,9 @@ from types import TracebackType
 class Terminal:
     """Starts `argv` in a terminal of its own. `screen` is all that appeared, with plain line ends."""
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], cwd: Path) -> None:
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], cwd: Path, *, columns: int = 200) -> None:
         self._fd, inner = pty.openpty()
-        fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 200, 0, 0))
+        fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         try:
             self._process = subprocess.Popen(
                 argv, stdin=inner, stdout=inner, stderr=inner, env=env, cwd=cwd, start_new_session=True
