@@ -102,6 +102,10 @@ class Admission:
             custom.check_change(served, raw, old, options)
         return raw
 
+    def part(self, attempt: Attempt) -> Raw:
+        """What becomes of a part of an object, such as its scale. Raises ApiError, Unanswered."""
+        return self._steps.part(attempt)
+
     def delete(self, served: Served, old: Raw, options: Write) -> None:
         """Raises ApiError 403 when a step refuses that `old` is deleted."""
         self._steps.check(Attempt("DELETE", served, None, old, "", options))

@@ -20,7 +20,7 @@ from sealane.apiserver.access.tokens import AccountTokens
 from sealane.apiserver.access.upkeep import Aggregation
 from sealane.apiserver.admission import Admission, namespace_objects
 from sealane.apiserver.apply import applied
-from sealane.apiserver.attempts import ORDINARY, Attempt, Steps, Write
+from sealane.apiserver.attempts import ORDINARY, Attempt, Operation, Steps, Write
 from sealane.apiserver.contents import Contents
 from sealane.apiserver.conversion import in_version
 from sealane.apiserver.deletion import PLAIN, Deletion, check_preconditions, finished, marked
@@ -222,7 +222,21 @@ class Api:
     async def bind(self, namespace: str, name: str, binding: Raw, options: Write = ORDINARY) -> None:
         """Assigns a pod to a node: POST pods/NAME/binding."""
         served = self.resources.of(kinds.POD)
+        binding = await self.part("CREATE", namespace, name, "binding", {**_BINDING, **binding}, options)
         await self.change(served, namespace, name, lambda old: bound(old, binding), "binding", options)
+
+    async def part(
+        self, operation: Operation, namespace: str, name: str, subresource: str, part: Raw, options: Write
+    ) -> Raw:
+        """What webhooks make of a part of a pod: a Binding, an Eviction, the options of a stream. Raises ApiError."""
+        if not self.webhooks.active:
+            return part
+        part = {**part, "metadata": {**(part.get("metadata") or {}), "name": name, "namespace": namespace}}
+        served = self.resources.of(kinds.POD)
+        return await self.webhooks.decided(
+            options,
+            lambda options: self.admission.part(Attempt(operation, served, part, None, subresource, options)),
+        )
 
     async def account_token(self, namespace: str, name: str, asked: Raw) -> Raw:
         """The answer to a TokenRequest for a ServiceAccount."""
@@ -372,9 +386,12 @@ class Api:
 _IMMORTAL = frozenset({"default", "kube-system", "kube-public"})  # as upstream's NamespaceLifecycle admission
 
 
+_BINDING = {"apiVersion": "v1", "kind": "Binding"}
+
+
 def _completed(attempt: Attempt, raw: Raw) -> Raw:
     """What a webhook made of an object, with the defaults of its kind."""
-    if not attempt.served.custom:
+    if not attempt.served.custom or attempt.subresource == "scale":
         return defaulted(raw)
     from sealane.apiserver import custom
 

@@ -44,7 +44,10 @@ ORDINARY = Write()
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One write. new is None for DELETE, old for CREATE; both have metadata with name (and namespace)."""
+    """One write. new is None for DELETE, old for CREATE; both have metadata with name (and namespace).
+
+    Of a part (scale, eviction, exec, …) `new` and `old` are of the part's own kind: Scale, Eviction, PodExecOptions.
+    """
 
     operation: Operation
     served: Served
@@ -135,6 +138,15 @@ class Steps:
         if not self._outside.active:
             return new
         return self._outside.mutated(attempt.having(new), lambda patched: self._filled(attempt.having(patched)))
+
+    def part(self, attempt: Attempt) -> Raw:
+        """`attempt.new`, a part of an object, as those who are asked outside let it through. ApiError, Unanswered."""
+        assert attempt.new is not None
+        if not self._outside.active:
+            return attempt.new
+        new = attempt.new if attempt.operation == "CONNECT" else self._outside.mutated(attempt, lambda raw: raw)
+        self._outside.check(attempt.having(new))
+        return new
 
     def _filled(self, attempt: Attempt) -> Raw:
         assert attempt.new is not None

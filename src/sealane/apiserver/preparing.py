@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from sealane.apiserver import errors
 from sealane.apiserver.admission import Admission
-from sealane.apiserver.attempts import Write
+from sealane.apiserver.attempts import Attempt, Write
 from sealane.apiserver.fieldsets import Shape, shape_of, structural
 from sealane.apiserver.metadata import check_envelope, check_name, generated_name, timestamp, with_metadata
 from sealane.apiserver.ownership import created, updated
@@ -109,7 +109,7 @@ class Preparation:
         if subresource == "binding":
             new = change(old)
         elif subresource == "scale":
-            new = scaled(served.kind, old, change(scale_of(old, served.scale)), served.scale)
+            new = scaled(served.kind, old, self._scale(served, old, change, options), served.scale)
         else:
             wanted = change(old)
             new = replacing(served, old, wanted, subresource)
@@ -121,6 +121,15 @@ class Preparation:
             manager = options.manager or _UNNAMED
             new = updated(old, new, manager, self.shape(served), subresource=subresource, now=timestamp())
         return stored, old, (new if subresource == "binding" else counted(served, old, new))
+
+    def _scale(self, served: Served, old: Raw, change: Callable[[Raw], Raw], options: Write) -> Raw:
+        """The Scale that `change` wants, once admitted."""
+        before = scale_of(old, served.scale)
+        wanted = change(before)
+        if not isinstance(wanted, dict):
+            return wanted
+        wanted = {**wanted, "metadata": {**before["metadata"], **(wanted.get("metadata") or {})}}
+        return self._admission.part(Attempt("UPDATE", served, wanted, before, "scale", options))
 
     def check_replacement(self, served: Served, namespace: str, name: str, raw: Raw, subresource: str) -> None:
         """That `raw`, the body of a PUT, is for this place. Raises ApiError 400 or 422."""

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from sealane.apiserver import errors, negotiation, render, watching
 from sealane.apiserver.api import Api
-from sealane.apiserver.attempts import Write
+from sealane.apiserver.attempts import Operation, Write
 from sealane.apiserver.discovery import subresources
 from sealane.apiserver.eviction import evict
 from sealane.apiserver.listing import Page, parsed_version
@@ -18,10 +18,11 @@ from sealane.apiserver.logs import log_options
 from sealane.apiserver.negotiation import form_of
 from sealane.apiserver.options import check_duplicates, deletion_options, list_options, write_options
 from sealane.apiserver.render import PLAIN, Form
-from sealane.apiserver.requests import Target, body_of, object_in
+from sealane.apiserver.requests import Target, body_of, object_in, user_of
 from sealane.apiserver.resources import Served
 from sealane.apiserver.store import Stored
 from sealane.apiserver.streams import commands, ports
+from sealane.apiserver.streams.asked import stream_options
 from sealane.kube import kinds
 from sealane.kube.client import ApiError, PatchType
 from sealane.kube.objects import Object, Raw
@@ -153,6 +154,9 @@ class Verbs:
         eviction = object_in(await body_of(request))
         options = deletion_options(request, eviction.get("deleteOptions"))
         pod = (await self._api.get(served.kind, target.namespace or "", target.name)).object
+        eviction = await self._part(
+            request, "CREATE", target, {"apiVersion": "policy/v1", "kind": "Eviction", **eviction}, options.dry_run
+        )
         await evict(self._api, pod, eviction, options)
         return _success(201)
 
@@ -187,10 +191,18 @@ class Verbs:
             raise ApiError(501, "NotImplemented", "this server has no streams into pods")
         if not pod.spec.get("nodeName"):
             raise errors.bad_request(f"pod {pod.name} does not have a host assigned")
+        await self._part(request, "CONNECT", target, stream_options(target.subresource, request.query))
         if target.subresource == "portforward":
             return await ports.serve(request, self._api.streams, pod)
         container = container_of(pod, request.query.get("container", ""))
         return await commands.serve(request, self._api.streams, target.subresource, pod, container)
+
+    async def _part(
+        self, request: web.BaseRequest, operation: Operation, target: Target, part: Raw, dry_run: bool = False
+    ) -> Raw:
+        """What webhooks make of a part of a pod."""
+        options = Write(dry_run=dry_run, user=user_of(request))
+        return await self._api.part(operation, target.namespace or "", target.name, target.subresource, part, options)
 
     # Collections
 

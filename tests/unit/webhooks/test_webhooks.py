@@ -365,3 +365,42 @@ def test_what_a_webhook_made_is_validated(tmp_path: Path) -> None:
         assert (await hooks.refused()).code == 500
 
     play(tmp_path, talk)
+
+
+def test_parts_of_objects_are_asked_about_as_what_they_are(tmp_path: Path) -> None:
+    async def talk(hooks: Hooks) -> None:
+        parts = ["deployments/scale", "pods/binding", "pods/eviction", "pods/exec"]
+        rule = {**RULE, "resources": parts}
+        await hooks.add("parts", lambda request: {"allowed": request["subResource"] != "eviction"}, rules=[rule])
+        labels = {"a": "b"}
+        pod_spec = {"containers": [{"name": "c", "image": "i:1"}]}
+        spec = {
+            "replicas": 1,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod_spec},
+        }
+        metadata = {"name": "d", "namespace": "default"}
+        await hooks.client.create(kinds.DEPLOYMENT, {"metadata": metadata, "spec": spec})
+        pod = await hooks.client.create(kinds.POD, {"metadata": metadata, "spec": pod_spec})
+        assert hooks.asked == []
+        scale = {"spec": {"replicas": 3}}
+        await hooks.client.patch(kinds.DEPLOYMENT, "default", "d", scale, subresource="scale")
+        await hooks.client.bind(pod, "node-1")
+        part: Raw = {"apiVersion": "policy/v1", "kind": "Eviction"}
+        with pytest.raises(ApiError, match="denied the request"):
+            await hooks.api.part("CREATE", "default", "d", "eviction", part, Write())
+        part = {"apiVersion": "v1", "kind": "PodExecOptions", "command": ["id"]}
+        await hooks.api.part("CONNECT", "default", "d", "exec", part, Write())
+        said = [(each["operation"], each["subResource"], each["kind"]["kind"]) for each in hooks.asked]
+        assert said == [
+            ("UPDATE", "scale", "Scale"),
+            ("CREATE", "binding", "Binding"),
+            ("CREATE", "eviction", "Eviction"),
+            ("CONNECT", "exec", "PodExecOptions"),
+        ]
+        assert hooks.asked[0]["oldObject"]["spec"] == {"replicas": 1}
+        assert hooks.asked[3]["object"] == part
+        assert (hooks.asked[3]["name"], hooks.asked[3]["namespace"]) == ("d", "default")
+        assert (await hooks.client.get(kinds.DEPLOYMENT, "default", "d")).spec["replicas"] == 3
+
+    play(tmp_path, talk)

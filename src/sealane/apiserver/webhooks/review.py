@@ -15,11 +15,12 @@ import msgspec
 from sealane.apiserver.attempts import Attempt
 from sealane.apiserver.webhooks.configuration import Hook
 from sealane.kube.client import ApiError
-from sealane.kube.kinds import Kind
 from sealane.kube.objects import Raw
 
 _GROUP = "admission.k8s.io"
 KNOWN = ("v1", "v1beta1")
+PARTS = frozenset({"scale", "binding", "eviction", "exec", "attach", "portforward"})
+"""Subresources that are objects of a kind of their own."""
 _OPTIONS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "DeleteOptions"}
 
 
@@ -51,6 +52,9 @@ def question(hook: Hook, attempt: Attempt, uid: str) -> Raw:
     """The AdmissionReview to send. Raises CallFailed."""
     kind, options = attempt.served.kind, attempt.options
     as_kind = {"group": kind.group, "version": kind.version, "kind": kind.kind}
+    if attempt.subresource in PARTS:
+        group, _, version = str(attempt.object["apiVersion"]).rpartition("/")
+        as_kind = {"group": group, "version": version, "kind": attempt.object["kind"]}
     as_resource = {"group": kind.group, "version": kind.version, "resource": kind.plural}
     namespace = attempt.name if (kind.group, kind.kind) == ("", "Namespace") else attempt.namespace
     sent: Raw = {"kind": _OPTIONS.get(attempt.operation, ""), "apiVersion": "meta.k8s.io/v1"}
@@ -70,18 +74,24 @@ def question(hook: Hook, attempt: Attempt, uid: str) -> Raw:
         **({"namespace": namespace} if namespace else {}),
         "operation": attempt.operation,
         "userInfo": options.user.info(),
-        "object": _in_version(attempt.new, kind),
-        "oldObject": _in_version(attempt.old, kind),
+        "object": _sent(attempt, attempt.new),
+        "oldObject": _sent(attempt, attempt.old),
         "dryRun": options.dry_run,
         "options": sent,
     }
     return {"kind": "AdmissionReview", "apiVersion": f"{_GROUP}/{version_of(hook)}", "request": request}
 
 
-def _in_version(raw: Raw | None, kind: Kind) -> Raw | None:
-    if raw is None or raw.get("apiVersion") == kind.api_version:
+def _sent(attempt: Attempt, raw: Raw | None) -> Raw | None:
+    """In the version that was asked for; the options of a connection have no metadata."""
+    if raw is None:
+        return None
+    if attempt.operation == "CONNECT":
+        return {key: value for key, value in raw.items() if key != "metadata"}
+    version = attempt.served.kind.api_version
+    if attempt.subresource in PARTS or raw.get("apiVersion") == version:
         return raw
-    return {**raw, "apiVersion": kind.api_version}
+    return {**raw, "apiVersion": version}
 
 
 def answer(hook: Hook, uid: str, raw: Any) -> Answer:
