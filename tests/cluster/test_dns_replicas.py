@@ -32,6 +32,7 @@ while time.monotonic() < end or (open_ and time.monotonic() < end + 20):
     if time.monotonic() < end:  # a socket, and so a port, for each question, which is asked only once
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.setblocking(False)
+        sock.bind(("", 20000 + sent))  # never one that conntrack remembers
         sock.connect(("10.96.0.10", 53))
         sock.send(struct.pack("!6H", sent & 0xffff, 0x0100, 1, 0, 0, 0) + name + b"\\0\\1\\0\\1")
         open_[sock] = time.monotonic()
@@ -110,3 +111,11 @@ def test_no_answer_is_lost_when_a_replica_goes(sealane: Cluster) -> None:
     assert found["answered"] == found["sent"], found
     assert took[0] > LAMEDUCK - 0.5  # For so long it answers those who do not know yet that it goes.
     eventually(lambda: len(dns_pods(sealane)) == 2 and gone not in dns_pods(sealane))
+
+
+def test_all_can_be_replaced_one_after_another(sealane: Cluster) -> None:
+    before = dns_pods(sealane)
+    sealane.kubectl("-n", "kube-system", "rollout", "restart", "deployment/coredns").check()
+    status = ["-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=60s"]
+    assert "successfully rolled out" in sealane.kubectl(*status, seconds=90).check().out
+    eventually(lambda: len(dns_pods(sealane)) == 2 and not set(before) & set(dns_pods(sealane)), seconds=30)

@@ -328,6 +328,12 @@ ROWS = [
     Row("truncated without EDNS", f"+noedns +ignore big.default.{DOMAIN} A", flags="qr aa tc", without="", count=-80),
     Row("whole with room", f"+bufsize=4096 +ignore big.default.{DOMAIN} A", count=80),
     Row("truncated, then asked by TCP", f"+noedns big.default.{DOMAIN} A", count=80),
+    Row(
+        "asked by IPv6",
+        f"@fd00:10:96::a front.default.{DOMAIN} A",
+        (f"front.default.{DOMAIN}. 30 IN A {{front}}",),
+        says="SERVER: fd00:10:96::a#53",
+    ),
     Row("asked by TCP", f"+tcp big.default.{DOMAIN} A", count=80),
     Row("truncated from upstream", "+noedns +ignore many.example.com A", flags="qr tc", without="", count=0),
     Row("whole from upstream by TCP", "+tcp many.example.com A", flags="qr", count=80),

@@ -225,6 +225,7 @@ def _dns_deployment(replicas: int) -> Raw:
         labels=_DNS_LABELS,
         spec={
             "replicas": replicas,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
             "selector": {"matchLabels": _DNS_LABELS},
             "template": {
                 "metadata": {"labels": _DNS_LABELS},
