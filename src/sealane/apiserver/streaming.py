@@ -101,6 +101,7 @@ async def pour(
                 raise ConnectionResetError
             if bookmark is not None and left > BOOKMARK_SECONDS and outlet.idle:
                 await response.write(bookmark(watch.version))
+        version = watch.version  # up to which all has been given to the outlet
         watch.close()
         patience = loop.time() + _PATIENCE_SECONDS
         while not outlet.idle and not outlet.fallen_behind and loop.time() < patience:
@@ -109,5 +110,7 @@ async def pour(
             # An event is half written, so nothing can be said any more. The client comes back and is told 410.
             transport.abort()
             raise ConnectionResetError
+        if bookmark is not None and loop.time() >= end:
+            await response.write(bookmark(version))  # so that the next watch begins here (KEP-956)
     finally:
         outlet.close()

@@ -232,7 +232,7 @@ def recorded(raw: Raw) -> dict[str, set[str]]:
     return found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(BEGINNINGS, st.lists(STEP, max_size=12))
 def test_any_sequence_of_applies_and_edits_does_what_the_model_says(beginning: str, steps: list[Any]) -> None:
     async def run(path: Path) -> None:

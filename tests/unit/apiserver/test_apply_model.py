@@ -147,7 +147,7 @@ def managers(raw: Raw) -> dict[Place, set[str]]:
     return found
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(STEP, min_size=1, max_size=10))
 def test_applies_and_updates_do_what_the_model_says(steps: list[tuple[str, Raw, bool]]) -> None:
     model = Model()

@@ -132,15 +132,16 @@ def test_watches_come_in_every_form(cluster: Cluster) -> None:
         assert media == "application/cbor-seq"
         stream = io.BytesIO(data)
         events = [cbor2.load(stream) for _ in range(data.count(b"\xd9\xd9\xf7"))]
-        assert [event["type"] for event in events] == ["ADDED", "BOOKMARK"]
+        assert [event["type"] for event in events] == ["ADDED", "BOOKMARK", "BOOKMARK"]
         assert events[0]["object"]["metadata"]["name"] == "a"
         _, data = await first(PARTIAL)
-        added, bookmark = (json.loads(line) for line in data.splitlines())
+        added, bookmark, last = (json.loads(line) for line in data.splitlines())
         assert (added["object"]["kind"], added["object"]["metadata"]["name"]) == ("PartialObjectMetadata", "a")
         assert "data" not in added["object"]
-        assert bookmark["object"]["kind"] == "PartialObjectMetadata"
+        assert bookmark["object"]["kind"] == last["object"]["kind"] == "PartialObjectMetadata"
+        assert last["object"]["metadata"] == {"resourceVersion": str(ask.api.store.version)}  # at the end of the time
         _, data = await first(TABLE)
-        added, bookmark = (json.loads(line) for line in data.splitlines())
+        added, bookmark, last = (json.loads(line) for line in data.splitlines())
         assert added["object"]["rows"][0]["cells"][0] == "a"
         assert bookmark["object"]["rows"][0]["object"]["metadata"]["annotations"] == {
             "k8s.io/initial-events-end": "true"

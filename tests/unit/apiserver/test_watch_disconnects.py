@@ -115,7 +115,7 @@ async def write(client: LocalClient, changes: Sequence[tuple[str, str]]) -> None
             await asyncio.sleep(0.001)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(CHANGE, min_size=5, max_size=60), CUTS, st.booleans(), st.integers(0, 60))
 def test_cuts_lose_and_repeat_nothing(
     changes: list[tuple[str, str]], cuts: list[int], selects: bool, compacted: int
