@@ -101,6 +101,14 @@ def test_tls_on_both_families(lab: Lab) -> None:
             assert said["seen"] in predicted.seen
 
 
+def test_an_internal_one_is_not_reached_from_outside(lab: Lab) -> None:
+    lab.create(kinds.SERVICE, balanced("inner", {f"{AWS}scheme": "internal", f"{AWS}backend-protocol": "http"}))
+    assert eventually(lambda: lab.ingress("inner"))["ip"].startswith("172.18.254.")
+    check(lab, "inner", Try("client-1", "balancer"))
+    check(lab, "inner", Try("host-1", "balancer"))
+    check(lab, "inner", Try("outside", "balancer", "refused"))
+
+
 def test_proxy_protocol(lab: Lab) -> None:
     """The PROXY header comes before the first byte, and says who came: a raw listener shows it."""
     lab.create(kinds.SERVICE, balanced("proxied", {f"{AWS}proxy-protocol": "*"}, selector={"app": "raw"}))

@@ -171,6 +171,9 @@ def _balanced(world: World, source: Place, service: ServiceModel, address: str, 
     if taken is None or protocol != "TCP":
         text = f"{name}: the load balancer takes no connections there"
         return Served((Step("service", "stop", text, where, outcome="refused"),))
+    if not source.node and is_internal(address):
+        text = f"{name}: an internal load balancer is not reached from outside the cluster"
+        return Served((Step("service", "stop", text, where, outcome="refused"),))
     worn = world.node_address(source.node, version) if source.node else source.address(version)
     ranges = source_ranges(service, version)
     if ranges and not any(ip_address(worn) in ip_network(each) for each in ranges):

@@ -52,6 +52,12 @@ def test_each_annotation_without_effect_is_explained() -> None:
     assert "azure-load-balancer-tcp-idle-timeout (Azure: minutes until an idle connection ends) is not" in found[2]
 
 
+def test_an_unknown_protocol_is_said() -> None:
+    [found] = unhonoured(service(aws_load_balancer_backend_protocol="quic"))
+    assert found.endswith("backend-protocol 'quic' is not known (expected tcp, ssl, http, https): tcp is spoken")
+    assert unhonoured(service(aws_load_balancer_backend_protocol="SSL")) == ()
+
+
 def test_source_ranges() -> None:
     found = annotated_ranges(service(azure_allowed_ip_ranges="192.0.2.0/24, moon", load_balancer_source_ranges="::/0"))
     assert found == ["::/0", "192.0.2.0/24"]

@@ -23,7 +23,7 @@ from sealane.dataplane.linux.netlink import Netlink, add_local, delete_local
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.linux.topology import LOOPBACK
 from sealane.kube.objects import Key
-from sealane.network.addresses import OUTSIDE
+from sealane.network.addresses import API, OUTSIDE, is_internal
 from sealane.network.services.listeners import Listener
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ LONGEST_HEAD = 65536
 WAITING = 1024
 """Connections that may wait for their turn."""
 _CHUNK = 1 << 16
+_OUTSIDE = frozenset((*OUTSIDE, *API))
 _IPV6_FREEBIND = 78  # linux/in6.h; the socket module does not name it
 _SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 
@@ -175,7 +176,8 @@ class BalancerProxy:
     ) -> None:
         source: Peer = writer.get_extra_info("peername")[:2]
         destination: Peer = writer.get_extra_info("sockname")[:2]
-        if not _may(source[0], balancer.ranges):
+        # The namespace that holds an internal address has a way there; nobody who is outside shall.
+        if not _may(source[0], balancer.ranges) or (is_internal(destination[0]) and ip_address(source[0]) in _OUTSIDE):
             writer.transport.abort()
             return
         head = b""

@@ -30,6 +30,8 @@ ADDRESSES = (
 )
 """Annotations that ask for addresses, comma separated."""
 AZURE_DOMAIN = "cloudapp.azure.com"
+BACKENDS = ("tcp", "ssl", "http", "https")
+"""What a load balancer can speak to pods."""
 
 
 def wants_internal(service: Object) -> bool:
@@ -78,6 +80,9 @@ def unhonoured(service: Object) -> tuple[str, ...]:
             found.append(f"{name} ({known.cloud}: {known.asks}) {verb} {known.outcome}: {known.here}")
         elif known is None and name.startswith(_FAMILIES):
             found.append(f"{name} is not known")
+    spoken = service.annotations.get(f"{AWS}backend-protocol")
+    if spoken is not None and str(spoken).lower() not in BACKENDS:
+        found.append(f"{AWS}backend-protocol {spoken!r} is not known (expected {', '.join(BACKENDS)}): tcp is spoken")
     if public_names(service) and service.spec.get("type") not in ("LoadBalancer", "NodePort"):
         found.append("a public name is answered for Services of type LoadBalancer and NodePort only")
     return tuple(found)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from sealane.kube.objects import Object
 from sealane.network.services.annotation_table import AWS
+from sealane.network.services.annotations import BACKENDS
 from sealane.network.services.balancer import is_ours
 
 TLS_SECRET = "sealane.dev/load-balancer-tls-secret"
@@ -47,7 +48,7 @@ def listeners(service: Object) -> tuple[Listener, ...]:
         return ()
     annotations = service.annotations
     given = str(annotations.get(f"{AWS}backend-protocol") or "tcp").lower()
-    backend: Backend = given if given in ("ssl", "http", "https") else "tcp"  # type: ignore[assignment]
+    backend: Backend = given if given in BACKENDS else "tcp"  # type: ignore[assignment]
     secret, encrypted = _secret(annotations), str(annotations.get(f"{AWS}ssl-ports") or "*")
     chosen = {text.strip() for text in encrypted.split(",")}
     found = []
