@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sealane.cli import main
+from sealane.cli.app import app
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,12 @@ def test_a_node_port_of_many_nodes_is_one_line() -> None:
         ("172.18.1.2:30080", 0),
         ("172.18.1.0:30443", 6),
     ]
+
+
+@pytest.mark.parametrize("command", ["", *(each.name or each.callback.__name__ for each in app.registered_commands)])
+def test_every_command_helps(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["sealane", *filter(None, [command]), "--help"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.lstrip().startswith("Usage: ")

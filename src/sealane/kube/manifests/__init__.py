@@ -6,6 +6,7 @@ for problem in loaded.problems: print(problem)
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -124,7 +125,9 @@ def _texts(paths: Iterable[str | Path], stdin: Iterable[str] | None) -> Iterator
         path = Path(given)
         files: Sequence[Path] = [path]
         if path.is_dir():
-            files = sorted(each for each in path.rglob("*") if each.suffix in SUFFIXES and each.is_file())
+            # What cannot be read below, or goes away meanwhile, is passed over.
+            below = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
+            files = sorted(each for each in below if each.suffix in SUFFIXES and each.is_file())
             if not files:
                 message = f"no manifest in this folder (looked for {', '.join('*' + each for each in SUFFIXES)})"
                 yield str(path), ManifestProblem(str(path), 0, "", (), message)
