@@ -66,3 +66,26 @@ def test_a_generated_autoscaler_says_what_was_asked_for(sealane: Cluster) -> Non
     spec = sealane.get("hpa", "d", "default")["spec"]
     assert (spec["maxReplicas"], spec["scaleTargetRef"]["name"]) == (3, "d")
     assert spec["metrics"][0]["resource"]["target"] == {"type": "Utilization", "averageUtilization": 50}
+
+
+LAMPS = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: lamps.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {plural: lamps, singular: lamp, kind: Lamp}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+"""
+LAMP = """
+apiVersion: example.com/v1
+kind: Lamp
+metadata: {name: desk}
+"""
+
+
+def test_up_takes_objects_of_kinds_that_the_cluster_knows(sealane: Cluster) -> None:
+    sealane.kubectl("apply", "-f", "-", stdin=LAMPS).check()
+    eventually(lambda: sealane.sealane("up", "-", stdin=LAMP).check().ok)
+    assert sealane.get("lamp", "desk", "default")

@@ -15,7 +15,7 @@ from sealane.cli.say import BAD_INPUT, INTERRUPTED, NOT, OK, Exit, complain, con
 from sealane.cluster import lifecycle, state
 from sealane.cluster.state import Folder, Options, Record
 from sealane.kube.client import Client
-from sealane.kube.objects import Key, Object
+from sealane.kube.objects import Key, Object, Raw
 
 if TYPE_CHECKING:
     from sealane.kube.manifests import Manifests
@@ -78,7 +78,7 @@ def bring_up(paths: list[str], options: UpOptions, name: str, say: Callable[[str
                 f"{folder.record_path} was damaged and is written anew, for {chosen.nodes} nodes; objects are kept"
             )
         try:
-            manifests, good = _load(paths, options)
+            manifests, good = _load(paths, options, folder if kept or not started else None)
         except BaseException:
             if started:
                 lifecycle.stop(folder, keep=kept)
@@ -155,13 +155,20 @@ def choose(record: Record | None, asked: UpOptions) -> Options:
     return chosen
 
 
-def _load(paths: list[str], options: UpOptions) -> tuple[Manifests | None, bool]:
-    """The manifests, if any; every problem is printed. False when there was one."""
+def _load(paths: list[str], options: UpOptions, before: Folder | None) -> tuple[Manifests | None, bool]:
+    """The manifests, if any; every problem is printed. False when there was one.
+
+    before: a cluster that may have CustomResourceDefinitions of its own.
+    """
     if not paths:
         return None, True
     from sealane.kube import manifests
 
-    loaded = manifests.load(paths)
+    stdin = list(sys.stdin) if "-" in paths else None
+    loaded = manifests.load(paths, stdin=stdin)
+    if loaded.problems and before is not None:
+        lifecycle.wait(before)
+        loaded = manifests.load(paths, stdin=stdin, known=asyncio.run(_definitions(before)))
     for warning in loaded.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     for problem in loaded.problems:
@@ -171,6 +178,17 @@ def _load(paths: list[str], options: UpOptions) -> tuple[Manifests | None, bool]
         what = "applying the rest" if options.keep_going else "nothing was applied (--keep-going applies the rest)"
         complain(f"{count} problem{'s' if count > 1 else ''}; {what}")
     return loaded, not loaded.problems
+
+
+async def _definitions(folder: Folder) -> list[Raw]:
+    from sealane.kube import kinds
+    from sealane.kube.http import HttpClient
+
+    client = HttpClient.from_kubeconfig(folder.local_kubeconfig)
+    try:
+        return [each.raw for each in (await client.list(kinds.CRD)).items]
+    finally:
+        await client.close()
 
 
 async def _apply_and_wait(
