@@ -305,6 +305,25 @@ def balancer(sealane: Cluster, service: dict[str, Any]) -> None:
         assert mirrored[f"{ingress['ip']}:{port['port']}"].startswith("127.")
 
 
+def balancer_of_tls(sealane: Cluster, service: dict[str, Any]) -> None:
+    """TLS ends at the load balancer, and an Event says how to give it another certificate."""
+    [ingress] = service["status"]["loadBalancer"]["ingress"]
+    ready = {each["metadata"]["name"] for each in pods(sealane, service).values()}
+    [port] = service["spec"]["ports"]
+    command = f"curl -sSk --max-time 5 https://{ingress['ip']}:{port['port']}/"
+    said = sealane.sealane("run", "--", "sh", "-c", command).check().json()
+    assert said["pod"] in ready
+    name = service["metadata"]["name"]
+    eventually(lambda: "Secret" in sealane.kubectl("events", "--for", f"service/{name}").check().out)
+
+
+def public_name(sealane: Cluster, service: dict[str, Any]) -> None:
+    """The name that ExternalDNS would publish is answered with the addresses of the nodes."""
+    name = service["metadata"]["annotations"]["external-dns.alpha.kubernetes.io/hostname"]
+    wanted = set(node_addresses(sealane).values())
+    eventually(lambda: set(inside(sealane, f"dig +short {name} A").split()) == wanted)
+
+
 def affinity(sealane: Cluster, service: dict[str, Any]) -> None:
     assert service["spec"]["sessionAffinity"] == "ClientIP"
     [port] = service["spec"]["ports"]
@@ -366,6 +385,8 @@ CHECKS: dict[str, Callable[[Cluster, dict[str, Any]], None]] = {
     "nodes": nodes,
     "own nodes": own_nodes,
     "balancer": balancer,
+    "balancer of TLS": balancer_of_tls,
+    "public name": public_name,
     "affinity": affinity,
     "alias": alias,
     "explained": explained,
