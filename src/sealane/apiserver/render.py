@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
@@ -13,9 +13,11 @@ from sealane.apiserver import cbor
 from sealane.apiserver.listing import Page
 from sealane.apiserver.resources import Served
 from sealane.apiserver.store import Stored, encode
-from sealane.apiserver.table import Include, table
 from sealane.apiserver.watch import Encoding, Seen, line
 from sealane.kube.objects import Raw
+
+if TYPE_CHECKING:
+    from sealane.apiserver.table import Include
 
 PARTIAL = "meta.k8s.io/v1"
 
@@ -42,13 +44,13 @@ _ROW_KIND = {"kind": "PartialObjectMetadata", "apiVersion": PARTIAL}
 
 def one(form: Form, served: Served, stored: Stored) -> bytes:
     if form.shape == "Table":
-        return encode(table(served, [stored], stored.version, form.include))
+        return encode(_table(served, [stored], stored.version, form.include))
     return stored.data if form.shape == "Plain" else encode(_partial(stored))
 
 
 def many(form: Form, served: Served, page: Page) -> bytes:
     if form.shape == "Table":
-        found = table(served, page.items, page.version, form.include)
+        found = _table(served, page.items, page.version, form.include)
         return encode({**found, "metadata": _list_metadata(page)})
     metadata = _list_metadata(page)
     if form.shape != "Plain":
@@ -80,7 +82,7 @@ def watch_line(form: Form, served: Served, converted: Convert) -> Encoding:
     if form.shape == "Table":
 
         def as_table(seen: Seen) -> bytes:
-            found = table(served, [converted(served, seen.stored)], seen.stored.version, form.include)
+            found = _table(served, [converted(served, seen.stored)], seen.stored.version, form.include)
             return encode({"type": seen.type, "object": found}) + b"\n"
 
         return as_table
@@ -101,7 +103,7 @@ def bookmark(form: Form, served: Served, version: int, initial_end: bool = False
     found: Raw = {"kind": kind, "apiVersion": api_version, "metadata": metadata}
     if form.shape == "Table":
         # As upstream, one row whose object is the bookmark: a Table's own metadata has no annotations.
-        found = {**table(served, [], version, "None"), "rows": [{"cells": [], "object": {**found, **_ROW_KIND}}]}
+        found = {**_table(served, [], version, "None"), "rows": [{"cells": [], "object": {**found, **_ROW_KIND}}]}
     return framed(form, encode({"type": "BOOKMARK", "object": found}) + b"\n")
 
 
@@ -128,3 +130,9 @@ def _partial(stored: Stored) -> Raw:
 
 def _partial_line(seen: Seen) -> bytes:
     return encode({"type": seen.type, "object": _partial(seen.stored)}) + b"\n"
+
+
+def _table(served: Served, items: Iterable[Stored], version: int, include: Include) -> Raw:
+    from sealane.apiserver.table import table  # every kind's columns: imported when the first person looks
+
+    return table(served, items, version, include)

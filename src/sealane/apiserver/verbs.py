@@ -21,7 +21,6 @@ from sealane.apiserver.render import PLAIN, Form
 from sealane.apiserver.requests import Target, body_of, object_in, user_of
 from sealane.apiserver.resources import Served
 from sealane.apiserver.store import Stored
-from sealane.apiserver.streams import commands, ports
 from sealane.apiserver.streams.asked import stream_options
 from sealane.kube import kinds
 from sealane.kube.client import ApiError, PatchType
@@ -192,6 +191,8 @@ class Verbs:
         if not pod.spec.get("nodeName"):
             raise errors.bad_request(f"pod {pod.name} does not have a host assigned")
         await self._part(request, "CONNECT", target, stream_options(target.subresource, request.query))
+        from sealane.apiserver.streams import commands, ports  # much to import that a start need not wait for
+
         if target.subresource == "portforward":
             return await ports.serve(request, self._api.streams, pod)
         container = container_of(pod, request.query.get("container", ""))

@@ -3,6 +3,7 @@
 `app.py` names the commands; each has a module that does its work, imported when the command runs.
 """
 
+import gc
 import sys
 
 
@@ -16,6 +17,7 @@ def main() -> None:
 
 def _main() -> int:
     """The exit code. A line that cannot be understood is answered with one line, and exit code 2."""
+    gc.set_threshold(100_000, 20, 100)  # what a command of a second imports and makes is hardly ever garbage
     from typer import BadParameter
 
     from sealane.cli.app import app

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import json
 import logging
 import os
@@ -34,6 +35,7 @@ def main() -> None:
 
 
 def _run(folder: Folder, options: Options) -> None:
+    gc.disable()  # what is made while starting stays: it would be looked at in vain (`Channel.ready` enables it)
     from sealane.cluster import roles
 
     ctypes.CDLL(None).prctl(PR_SET_NAME, b"sealane:super")

@@ -72,6 +72,8 @@ class Channel:
 
     def ready(self) -> None:
         """This process does its work now."""
+        gc.freeze()
+        gc.enable()
         self._send({"ready": True})
 
     def need(self, role: str) -> None:
@@ -138,6 +140,7 @@ class Supervisor:
         for role in self.plan.then:
             if not role.on_demand:
                 self._start(self.children[role.name])
+        gc.enable()
         while not self.stopping:
             for key, _ in self.selector.select(self._patience()):
                 key.data()

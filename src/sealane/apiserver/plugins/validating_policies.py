@@ -11,8 +11,6 @@ from sealane.apiserver.access.rbac import Authorizer
 from sealane.apiserver.access.user import User, account_user
 from sealane.apiserver.attempts import Attempt, Step
 from sealane.apiserver.errors import forbidden
-from sealane.apiserver.policies.params import Misconfigured, collected
-from sealane.apiserver.policies.policy import Binding, Policy
 from sealane.apiserver.resources import NAMESPACES, Resources
 from sealane.apiserver.store import Resource, Store
 from sealane.kube import kinds
@@ -20,6 +18,7 @@ from sealane.kube.client import ApiError
 from sealane.kube.objects import Raw
 
 if TYPE_CHECKING:
+    from sealane.apiserver.policies.policy import Binding, Policy
     from sealane.kube.cel.authorization import Question
 
 log = logging.getLogger("sealane.audit")
@@ -28,7 +27,7 @@ _GROUP = kinds.ADMISSIONPOLICY.group
 _POLICIES: Resource = (_GROUP, kinds.ADMISSIONPOLICY.plural)
 _BINDINGS: Resource = (_GROUP, kinds.ADMISSIONPOLICYBINDING.plural)
 _CODES = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 413}
-_Read = TypeVar("_Read", Policy, Binding)
+_Read = TypeVar("_Read")
 
 
 def step(store: Store, resources: Resources, authorizer: Authorizer) -> Step:
@@ -51,6 +50,8 @@ class _Check:
             return
         if attempt.served.kind.group == _GROUP:
             return  # or a wrong policy could not be put right
+        from sealane.apiserver.policies.policy import Binding, Policy  # only where policies are bound
+
         policies = {each.name: each for each in self._read(_POLICIES, self._policies, Policy.of)}
         denied: ApiError | None = None
         for binding in self._read(_BINDINGS, self._bindings, Binding.of):
@@ -79,15 +80,17 @@ class _Check:
             return None
         if binding.matcher is not None and not binding.matcher.matches(attempt, namespace):
             return None
+        # These import CEL.
+        from sealane.apiserver.policies.evaluation import evaluated
+        from sealane.apiserver.policies.params import Misconfigured, collected
+        from sealane.kube.cel.authorization import answering
+
         try:
             params = collected(policy.param_kind, binding.param, attempt.namespace, self._resources, self._store)
         except Misconfigured as error:
             if policy.fails_open:
                 return None
             return _denial(attempt, policy, binding, f"failed to configure binding: {error}", "Invalid")
-        # Imports CEL: only where policies are bound.
-        from sealane.apiserver.policies.evaluation import evaluated
-        from sealane.kube.cel.authorization import answering
 
         def allowed(question: Question) -> tuple[bool, str]:
             decision = self._authorizer.decide(_action(attempt.options.user, question))

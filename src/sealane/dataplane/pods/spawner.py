@@ -11,6 +11,7 @@ from __future__ import annotations
 import array
 import contextlib
 import errno
+import gc
 import os
 import selectors
 import signal
@@ -86,6 +87,7 @@ def start() -> socket.socket:
     if os.fork() == 0:
         try:
             ours.close()
+            gc.enable()  # a starting node agent has it off
             _Spawner(theirs).run()
         finally:
             os._exit(0)
