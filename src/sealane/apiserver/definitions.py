@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from sealane.apiserver.errors import invalid
+from sealane.apiserver.errors import bad_request, invalid
 from sealane.apiserver.metadata import timestamp
 from sealane.kube.kinds import CRD
 from sealane.kube.objects import Raw
@@ -38,7 +38,18 @@ def changed(crd: Raw, old: Raw) -> Raw:
 def _checked(crd: Raw, old: Raw | None) -> Raw:
     # Reading schemas is work for those who define kinds: nobody else needs what it imports.
     from sealane.kube.structural.definition import definition_causes
+    from sealane.kube.structural.typed import wrong_types
 
+    for version in crd["spec"].get("versions") or ():
+        schema = (version.get("schema") or {}).get("openAPIV3Schema")
+        wrong = next(wrong_types(schema), None) if schema is not None else None
+        if wrong is not None:
+            path, got, wanted = wrong
+            where = f"JSONSchemaProps.spec.versions.schema.openAPIV3Schema{f'.{path}' if path else ''}"
+            raise bad_request(
+                'CustomResourceDefinition in version "v1" cannot be handled as a CustomResourceDefinition: json: '
+                f"cannot unmarshal {got} into Go struct field {where} of type {wanted}"
+            )
     causes = definition_causes(crd, old)
     if causes:
         raise invalid(CRD, crd["metadata"]["name"], *causes)

@@ -231,3 +231,24 @@ def test_a_restart_keeps_what_is_served(cluster: Cluster, served: bool) -> None:
     run(cluster, first)
     api = cluster.open()
     assert bool(api.resources.stored(("example.com", "widgets"))) is served
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        (
+            {"type": "object", "properties": {"a": {"type": "string", "maxLength": "x"}}},
+            "json: cannot unmarshal string into Go struct field "
+            "JSONSchemaProps.spec.versions.schema.openAPIV3Schema.properties.a.maxLength of type int64",
+        ),
+        ({"type": "object", "required": "a"}, "openAPIV3Schema.required of type []string"),
+        ({"type": "object", "properties": []}, "cannot unmarshal array into Go struct field JSONSchemaProps."),
+    ],
+)
+def test_a_schema_that_is_none(cluster: Cluster, schema: Raw, said: str) -> None:
+    async def test(ask: Asker) -> None:
+        answer = await ask(CRDS, "POST", crd(schema={"openAPIV3Schema": schema}))
+        assert (answer["http"], answer["reason"]) == (400, "BadRequest")
+        assert said in answer["message"]
+
+    run(cluster, test)

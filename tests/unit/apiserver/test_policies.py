@@ -30,6 +30,7 @@ async def install(ask: Asker, made: dict[str, Any], bound: dict[str, Any]) -> No
         assert answer["http"] == 201, answer
 
 
+BAD_SELECTOR = {"matchExpressions": [{"key": "a", "operator": "Bad"}]}
 SHORT = {"expression": "object.metadata.name.size() < 5"}
 
 
@@ -169,6 +170,12 @@ def test_deletions_and_changes(cluster: Cluster) -> None:
         (POLICIES, policy(SHORT, failurePolicy="Maybe"), 'spec.failurePolicy: Unsupported value: "Maybe"'),
         (POLICIES, policy(SHORT, matchConstraints={}), "spec.matchConstraints.resourceRules: Required value"),
         (POLICIES, policy(SHORT, variables=[{"name": "a-b", "expression": "1"}]), "must be a valid CEL identifier"),
+        (
+            POLICIES,
+            policy(SHORT, matchConstraints={"resourceRules": [RULE], "objectSelector": BAD_SELECTOR}),
+            'operator: Unsupported value: "Bad"',
+        ),
+        (BINDINGS, binding("Deny", matchResources={"namespaceSelector": BAD_SELECTOR}), 'Unsupported value: "Bad"'),
         (BINDINGS, binding(), "spec.validationActions: Required value: at least one validation action is required"),
         (BINDINGS, binding("Deny", "Warn"), "must not contain both Deny and Warn"),
         (BINDINGS, binding("Deny", paramRef={}), "spec.paramRef: Required value: one of name or selector must be"),

@@ -17,6 +17,8 @@ _CONFIG = "name: kubernetes\nextensions:\n" + "".join(
 _STATUS = re.compile(r"^[A-Z_]+: (.*?)(?: \[[A-Z_]+\])?$", re.DOTALL)
 _MISSING = re.compile(r'Key not found in map : "?(.*?)"?$')
 _INDEX = re.compile(r"Index error: index=(-?\d+) size=\d+")
+_REFUSED = (RuntimeError, OverflowError, TypeError, ValueError)
+"""What the runtime raises for values that it cannot hold, such as integers of more than 64 bits."""
 _WORDS = {"divide by zero": "division by zero", "modulus by zero": "modulus by zero"}
 
 
@@ -35,7 +37,7 @@ class Program:
         """What the expression gives, as JSON-like values. Raises CelError."""
         try:
             found = self._compiled.eval(data=variables)
-        except RuntimeError as error:
+        except _REFUSED as error:
             raise CelError(_said(str(error))) from None
         if found.type().name() == "ERROR":
             raise CelError(_said(str(found.value())))
@@ -45,7 +47,7 @@ class Program:
         """Whether the value is true. Raises CelError."""
         try:
             found = self._compiled.eval(data=variables)
-        except RuntimeError as error:
+        except _REFUSED as error:
             raise CelError(_said(str(error))) from None
         value = found.value()
         if value is True or value is False:

@@ -89,7 +89,7 @@ def _range(schema: Mapping[str, Any]) -> Limit:
         def said(bound: float) -> str:
             return str(int(bound)) if isinstance(value, int) and float(bound).is_integer() else number(float(bound))
 
-        if factor and not float(value / factor).is_integer():
+        if factor and not _multiple(value, factor):
             yield invalid(path, value, f"should be a multiple of {said(factor)}")
         if most is not None and (value >= most if below else value > most):
             yield invalid(path, value, f"should be less than {'' if below else 'or equal to '}{said(most)}")
@@ -97,6 +97,15 @@ def _range(schema: Mapping[str, Any]) -> Limit:
             yield invalid(path, value, f"should be greater than {'' if above else 'or equal to '}{said(least)}")
 
     return check
+
+
+def _multiple(value: float, factor: float) -> bool:
+    if isinstance(value, int) and isinstance(factor, int):
+        return value % factor == 0
+    try:
+        return float(value / factor).is_integer()
+    except OverflowError:
+        return False
 
 
 def _count(least: int | None, most: int | None, of: type, unit: str) -> Limit:

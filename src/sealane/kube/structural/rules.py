@@ -21,6 +21,7 @@ from sealane.kube.structural.paths import at, field
 from sealane.kube.words import quoted
 
 _LONGEST_MESSAGE = 5 * 1024
+_LARGEST = 10**300
 _TYPES = {"integer": "int", "number": "double", "boolean": "bool", "array": "list<dyn>", "object": "map<string,dyn>"}
 _STRINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "date-time": ("timestamp", timestamp),
@@ -197,7 +198,7 @@ def seen(node: Node, value: Any, root: bool = False) -> Any:
     if value is None:
         return None
     if node.type == "number" and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return float(value) if abs(value) < _LARGEST else value
     if isinstance(value, str):
         if node.type == "string" and (form := str(node.schema.get("format") or "")) in _STRINGS:
             return _converted(form, value)
