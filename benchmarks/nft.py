@@ -37,6 +37,7 @@ _INSIDE = "inside"
 
 def measure() -> Iterator[Row]:
     """Runs itself again inside a network namespace of its own, once for each size."""
+    changes: dict[str, list[float]] = {}
     for size in SIZES:
         unshare = ["unshare", "--net"]
         command = [*unshare, sys.executable, "-m", "benchmarks.nft", _INSIDE, str(size)]
@@ -47,6 +48,10 @@ def measure() -> Iterator[Row]:
         for line in done.stdout.splitlines():
             what, value, unit, goal, note = line.split("\t")
             yield Row(what, float(value), unit, goal, note)
+            changes.setdefault(what.partition(": ")[2], []).append(float(value))
+    for what in ("one endpoint, kernel", "one endpoint, all the way"):
+        first, *_, last = changes[what]
+        yield Row(f"{what}: {SIZES[-1]:,} Services against {SIZES[0]}", last / first, "×")
 
 
 def service(index: int) -> Object:
