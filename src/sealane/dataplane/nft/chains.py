@@ -1,6 +1,8 @@
 """The chains that choose an endpoint, named after what they do: "vip4-internal-3" draws one of three.
 
-Nearly all are shared by every Service with as many endpoints. Only Services with session affinity have chains of their
+Nearly all are shared by every Service with as many endpoints. None of them names a map that grows with the cluster: for
+each chain that does, the kernel looks at all elements of the map when the chain is made (nf_tables_bind_set), so those
+are a fixed few that the others go to. Only Services with session affinity have chains of their
 own, and a map of their clients each: libnftables up to 1.0 cannot update a map whose key is longer than an IPv6
 address, so client and Service do not fit into one key.
 """
@@ -65,6 +67,26 @@ def follow(kind: ScopeKind, family: Family, by: Entry, *, own: bool) -> str:
     return f"{number} ct mark vmap @{map_name(kind, _CHAINS[by], family)}"
 
 
+_SHORTCUT = {False: "shortcut", True: "own-shortcut"}
+
+
+def chain_name(kind: ScopeKind, family: Family, name: str) -> str:
+    return f"{kind}{family}-{name}"
+
+
+def fixed_chains(kind: ScopeKind, family: Family) -> dict[str, str]:
+    """The chains that name a growing map, each with its one rule. A lookup that finds nothing returns."""
+    drawn = f"{key(kind, family)} . ct mark"
+    to = f"dnat {'ip' if family == 4 else 'ip6'} to {drawn} map"
+    rules = {
+        "to-drawn": f"{to} @{map_name(kind, 'endpoints', family)}",
+        "to-marked": f"{to} @{map_name(kind, 'sticky', family)}",
+        "mark-drawn": f"ct mark set {drawn} map @{map_name(kind, 'drawn', family)}",
+        **{_SHORTCUT[own]: follow(kind, family, "shortcuts", own=own) for own in (False, True)},
+    }
+    return {chain_name(kind, family, name): rule for name, rule in rules.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Maps and chains of one kind of frontend, one family and, with affinity, one Service port."""
@@ -106,26 +128,22 @@ class Scope:
             case "external":
                 return [MARK]
             case "local":
-                shortcuts = follow(self.kind, self.family, "shortcuts", own=self.affinity is not None)
-                return [
-                    f"{self._ip} saddr @pods{self.family} {shortcuts}",
-                    f"fib saddr type local {MARK} {shortcuts}",
-                ]
+                shortcut = f"jump {chain_name(self.kind, self.family, _SHORTCUT[self.affinity is not None])}"
+                return [f"{self._ip} saddr @pods{self.family} {shortcut}", f"fib saddr type local {MARK} {shortcut}"]
             case "all":
                 return []
 
     def _draw(self, purpose: Purpose, count: int) -> list[str]:
         offset = f" offset {LOCAL_OFFSET}" if purpose == "local" else ""
         draw = f"ct mark set numgen random mod {count}{offset}"
-        drawn = f"{key(self.kind, self.family)} . ct mark"
 
-        def named(name: str) -> str:
-            return f"@{map_name(self.kind, name, self.family)}"
+        def fixed(name: str) -> str:
+            return chain_name(self.kind, self.family, name)
 
         if self.affinity is None:
-            return [draw, f"dnat {self._ip} to {drawn} map {named('endpoints')}"]
+            return [draw, f"goto {fixed('to-drawn')}"]
         client, clients = f"{self._ip} saddr", f"@{self.affinity.clients(self.family)}"
-        stay = f"ct mark != 0 dnat {self._ip} to {drawn} map {named('sticky')}"
+        stay = f"ct mark != 0 jump {fixed('to-marked')}"
         remember = f"ct mark != 0 update {clients} {{ {client} timeout {self.affinity.seconds}s : ct mark }}"
         return [
             f"ct mark set {client} map {clients}",
@@ -134,7 +152,7 @@ class Scope:
             # The endpoint is gone (or there was none): `update` would keep the old mark, so it goes first.
             f"ct mark != 0 delete {clients} {{ {client} : ct mark }}",
             draw,
-            f"ct mark set {drawn} map {named('drawn')}",
+            f"jump {fixed('mark-drawn')}",
             remember,
             stay,
         ]

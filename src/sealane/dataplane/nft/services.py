@@ -19,6 +19,7 @@ from sealane.dataplane.nft.chains import (
     Affinity,
     Scope,
     ScopeKind,
+    fixed_chains,
     follow,
     key,
     map_name,
@@ -229,6 +230,12 @@ def _base_chains() -> list[str]:
         6: "fib daddr type local ip6 daddr != ::1 ip6 daddr != @closed6",
     }
     return [
+        *(
+            f"chain {name} {{ {rule}; }}"
+            for family in FAMILIES
+            for kind in SCOPES
+            for name, rule in fixed_chains(kind, family).items()
+        ),
         f"chain {REFUSE} {{ meta l4proto tcp reject with tcp reset; reject; }}",
         "chain translate {",
         *(follow("vip", family, "vips", own=own) for own in (True, False) for family in FAMILIES),
