@@ -31,7 +31,7 @@ from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.nft.programmer import NftProgrammer
 from sealane.explain.expect import expected
 from sealane.explain.reach import ports
-from sealane.explain.verify import Attempt, Outcome, Report, verify
+from sealane.explain.verify import Attempt, Outcome, Report, attempts, verify
 from sealane.explain.world import World, pod_addresses
 from sealane.kube.objects import Key, Object
 from sealane.network.addresses import plan_node
@@ -165,9 +165,9 @@ async def a_broken_rule_is_reported(lab: Lab) -> None:
     assert all(text.startswith("cluster-system/shop-gateway-sealane-0 → ") for text in found), found
     assert all(text.endswith("and was met with silence") for text in found), found
     pods = [text for text in found if " → shop/" in text]
-    assert len(pods) == 7, found  # two frontends, three carts, two checkouts
+    assert len(pods) == 14, found  # two frontends, three carts, two checkouts, over IPv4 and IPv6
     assert all("NetworkPolicy shop/allow-gateway allows it" in text for text in pods)
-    assert len(found) == 10, found  # and their Services
+    assert len(found) == 17, found  # and their Services
 
 
 async def a_lost_service_and_an_open_door_are_reported(lab: Lab) -> None:
@@ -178,6 +178,21 @@ async def a_lost_service_and_an_open_door_are_reported(lab: Lab) -> None:
     assert any("shop/frontend-0 → shop/database-0 5432/TCP should get no answer" in text for text in found)
     assert any("shop/frontend-0 → Service shop/cart-service" in text for text in found)
     assert any(text.startswith("outside → Service cluster-system/shop-gateway-sealane") for text in found)
+
+
+async def some_endpoints_and_ipv6(lab: Lab) -> None:
+    """A dual-stack Service one of whose two pods is shut: some connections are answered, over both families."""
+    report = await lab.verify()
+    assert texts(report) == []
+    mixed = {each.what for each in attempts(lab.world) if each.mixed and each.tries > 1}
+    assert {" → Service one/web 10.96." in what for what in mixed} == {True, False}
+    assert any(" → Service one/web [fd00:10:96::" in what for what in mixed)
+    for node in lab.threads:
+        await lab.run(node, "nft", "delete", "table", "inet", "sealane-policies")
+    found = texts(await lab.verify())
+    for what in mixed:
+        assert any(text.startswith(f"{what} should be answered by some endpoints and not by others") for text in found)
+    assert any("one/client → one/shut 80/TCP over IPv6 should get no answer" in text for text in found), found
 
 
 async def names_from_inside_pods(lab: Lab) -> None:
@@ -240,6 +255,31 @@ def random_policy(chance: random.Random, index: int) -> Object:
     return Object({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec})
 
 
+def partly_shut() -> list[Object]:
+    """Two pods under one Service, of which a policy shuts one, a client, and a Service of nobody."""
+
+    def pod(name: str, **labels: str) -> Object:
+        metadata = {"name": name, "namespace": "one", "labels": labels}
+        container = {"name": "c", "ports": [{"containerPort": 80}]}
+        return Object({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}})
+
+    def service(name: str, app: str) -> Object:
+        spec = {"selector": {"app": app}, "ipFamilyPolicy": "RequireDualStack", "ports": [{"port": 80}]}
+        metadata = {"name": name, "namespace": "one"}
+        return Object({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+
+    policy = {"podSelector": {"matchLabels": {"part": "shut"}}, "policyTypes": ["Ingress"]}
+    metadata = {"name": "shut", "namespace": "one"}
+    return [
+        pod("open", app="web"),
+        pod("shut", app="web", part="shut"),
+        pod("client", app="client"),
+        service("web", "web"),
+        service("empty", "nobody"),
+        Object({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": policy}),
+    ]
+
+
 def mixed_pods() -> list[Object]:
     """Pods of several labels in two namespaces, each on TCP 80 and UDP 53, with a Service each."""
     made = []
@@ -264,6 +304,7 @@ SCENARIOS: dict[str, tuple[Callable[[], list[Object]], Scenario]] = {
         (shop, a_broken_rule_is_reported),
         (shop, a_lost_service_and_an_open_door_are_reported),
         (shop, names_from_inside_pods),
+        (partly_shut, some_endpoints_and_ipv6),
         (mixed_pods, random_clusters_agree),
     )
 }

@@ -14,8 +14,15 @@ from typing import Any
 from sealane.kube.defaults.topology_keys import without_keys
 from sealane.kube.objects import Object, Origin, Raw
 from sealane.kube.selectors import LabelSelector
-from sealane.network.addresses import INTERNAL_LOAD_BALANCERS, LOAD_BALANCERS, NODE_PORTS, SERVICES, plan_node
-from sealane.network.endpoints import PodEndpoint, endpoint_slices, pod_endpoint, pod_selector
+from sealane.network.addresses import (
+    INTERNAL_LOAD_BALANCERS,
+    LOAD_BALANCERS,
+    NODE_PORTS,
+    SERVICES,
+    IPNetwork,
+    plan_node,
+)
+from sealane.network.endpoints import PodEndpoint, address_types, endpoint_slices, pod_endpoint, pod_selector
 from sealane.network.hints import node_share, zone_capacity
 from sealane.network.mirroring import is_mirrored, mirrored_slices
 from sealane.network.routes import gateway, ingress, proxies
@@ -28,6 +35,7 @@ TEMPLATED = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job")
 FIRST_SERVICE = 256
 """Service addresses are given from 10.96.1.0 on: those before are for the cluster's own Services."""
 FIRST_POD = 2
+FAMILIES = ("IPv4", "IPv6")
 
 
 def expected(objects: Iterable[Object], nodes: int = 3) -> list[Object]:
@@ -186,13 +194,15 @@ def _running(pod: Object, node: str, addresses: list[str]) -> Object:
 
 
 def _with_addresses(objects: list[Object]) -> list[Object]:
-    """Cluster and load-balancer addresses for the Services that have none, in the order of their names."""
+    """Cluster and load-balancer addresses for the Services that have none, in the order of their names, of the families
+    that each asks for."""
     services = _of(objects, "Service")
     taken = {address for item in services for address in item.spec.get("clusterIPs") or [item.spec.get("clusterIP")]}
-    cluster = (str(SERVICES[0][index]) for index in range(FIRST_SERVICE, SERVICES[0].num_addresses))
+    cluster = {family: _hosts(SERVICES[index], FIRST_SERVICE) for index, family in enumerate(FAMILIES)}
     balancers = {
-        internal: map(str, network.hosts())
-        for internal, network in ((False, LOAD_BALANCERS[0]), (True, INTERNAL_LOAD_BALANCERS[0]))
+        (internal, family): _hosts(networks[index], 1)
+        for internal, networks in ((False, LOAD_BALANCERS), (True, INTERNAL_LOAD_BALANCERS))
+        for index, family in enumerate(FAMILIES)
     }
     held = {item.spec.get("healthCheckNodePort") for item in services}
     held |= {port.get("nodePort") for item in services for port in item.spec.get("ports") or ()}
@@ -200,17 +210,33 @@ def _with_addresses(objects: list[Object]) -> list[Object]:
     made = []
     for item in services:
         if item.spec.get("type") != "ExternalName" and not item.spec.get("clusterIP"):
-            address = next(address for address in cluster if address not in taken)
-            item = _changed(item, ("spec",), {"clusterIP": address, "clusterIPs": [address]})
+            families = _families(item)
+            given = [next(address for address in cluster[family] if address not in taken) for family in families]
+            values = {"clusterIP": given[0], "clusterIPs": given, "ipFamilies": families}
+            item = _changed(item, ("spec",), values)
         check = item.spec.get("externalTrafficPolicy") == "Local" and not item.spec.get("healthCheckNodePort")
         if item.spec.get("type") == "LoadBalancer" and check:
             item = _changed(item, ("spec",), {"healthCheckNodePort": next(checks)})
         if item.spec.get("type") == "LoadBalancer" and not item.status.get("loadBalancer"):
             mode = "Proxy" if listeners(item) else "VIP"
-            entry = {"ip": next(balancers[wants_internal(item)]), "ipMode": mode}
-            item = _changed(item, ("status",), {"loadBalancer": {"ingress": [entry]}})
+            entries = [
+                {"ip": next(balancers[wants_internal(item), family]), "ipMode": mode} for family in address_types(item)
+            ]
+            item = _changed(item, ("status",), {"loadBalancer": {"ingress": entries}})
         made.append(item)
     return [item for item in objects if item.kind != "Service"] + made
+
+
+def _hosts(network: IPNetwork, first: int) -> Iterator[str]:
+    return (str(network[index]) for index in range(first, network.num_addresses))
+
+
+def _families(service: Object) -> list[str]:
+    """Source: https://kubernetes.io/docs/concepts/services-networking/dual-stack/#services"""
+    given = list(service.spec.get("ipFamilies") or FAMILIES[:1])
+    if service.spec.get("ipFamilyPolicy") in ("PreferDualStack", "RequireDualStack"):
+        given += [family for family in FAMILIES if family not in given]
+    return given
 
 
 def _slices(objects: list[Object]) -> list[Object]:

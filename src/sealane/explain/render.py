@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sealane.explain.steps import Step, Trace
-from sealane.explain.verify import WORDS, Report
+from sealane.explain.verify import SHOULD, WORDS, Report
 
 MARKS = {"pass": "[green]✓[/green]", "stop": "[red]✗[/red]", "note": "[dim]·[/dim]"}
 VERDICTS = {"allowed": "bold green", "denied": "bold red", "mixed": "bold yellow"}
@@ -46,8 +46,8 @@ def render_report(report: Report) -> RenderableType:
     table.add_column(style="cyan", overflow="fold")
     for each in report.disagreements:
         attempt = each.attempt
-        said = "should be answered" if attempt.allowed else "should get no answer"
-        table.add_row(MARKS["stop"], attempt.what, f"{said}, was {WORDS[each.outcome]}: {attempt.reason}", attempt.at)
+        said = f"should {SHOULD[attempt.prediction]}, was {WORDS[each.outcome]}: {attempt.reason}"
+        table.add_row(MARKS["stop"], attempt.what, said, attempt.at)
     count = len(report.disagreements)
     head = Text.assemble((f"{count} disagreement{'s' if count > 1 else ''}", "bold red"), f": {tried}")
     return Group(head, table)

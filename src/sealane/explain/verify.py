@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from math import ceil, log
 from typing import Any, Literal
 
 from sealane.explain import reach
@@ -15,12 +17,19 @@ from sealane.explain.parties import Place, of_pod
 from sealane.explain.serving import serve
 from sealane.explain.world import World, outside_address
 from sealane.kube.objects import Key
+from sealane.network.services import Frontend, ServiceModel
+from sealane.network.services.model import Family
 
 Outcome = Literal["answered", "refused", "silent", "unreachable"]
+Prediction = Literal["allowed", "denied", "mixed", "refused"]
 SILENCE = 0.3
 """Seconds to wait where no answer is expected."""
 PATIENCE = 1.0
 """Seconds to wait where one is, and for all on the second try."""
+FAMILIES: tuple[Family, Family] = (4, 6)
+MOST_TRIES = 64
+UNSEEN = 1e-6
+"""How likely it may be that of several outcomes one is not seen although it is possible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +38,8 @@ class Attempt:
 
     source: "outside", or uid of the pod where it starts. what: both ends as a person names them. timeout: seconds.
     pair: the two pods, where it leads from one to another; its reason is found when it is needed.
+    prediction: "mixed" when it can be given to endpoints that are in reach and to others that are not; "refused" when
+    nobody is there. tries: so many at once; of a mixed one with several tries, both outcomes must be seen.
     """
 
     source: str
@@ -41,6 +52,13 @@ class Attempt:
     at: str = ""
     timeout: float = PATIENCE
     pair: reach.Pair | None = None
+    mixed: bool = False
+    refused: bool = False
+    tries: int = 1
+
+    @property
+    def prediction(self) -> Prediction:
+        return "refused" if self.refused else "mixed" if self.mixed else "allowed" if self.allowed else "denied"
 
     def request(self) -> dict[str, Any]:
         """What a prober needs to know."""
@@ -62,7 +80,7 @@ class Disagreement:
 
     @property
     def text(self) -> str:
-        predicted = "be answered" if self.attempt.allowed else "get no answer"
+        predicted = SHOULD[self.attempt.prediction]
         return f"{self.attempt.what} should {predicted} ({self.attempt.reason}), and was {WORDS[self.outcome]}"
 
     def json(self) -> dict[str, Any]:
@@ -71,13 +89,19 @@ class Disagreement:
             "address": self.attempt.address,
             "port": self.attempt.port,
             "protocol": self.attempt.protocol,
-            "predicted": "allowed" if self.attempt.allowed else "denied",
+            "predicted": self.attempt.prediction,
             "observed": self.outcome,
             "reason": self.attempt.reason,
             "at": self.attempt.at,
         }
 
 
+SHOULD: dict[Prediction, str] = {
+    "allowed": "be answered",
+    "denied": "get no answer",
+    "mixed": "be answered by some endpoints and not by others",
+    "refused": "be refused",
+}
 WORDS = {
     "answered": "answered",
     "refused": "refused",
@@ -112,22 +136,48 @@ class Report:
 async def verify(world: World, attempt: Try) -> Report:
     """Tries everything once, what surprised again with patience, and reports what surprised twice."""
     wanted = list(attempts(world))
-    outcomes = await attempt(wanted)
-    surprising = [each for each, outcome in zip(wanted, outcomes, strict=True) if not agrees(each, outcome)]
-    disagreements: tuple[Disagreement, ...] = ()
+    outcomes = await _tried(attempt, wanted)
+    surprising = [each for each, seen in zip(wanted, outcomes, strict=True) if surprise(each, seen) is not None]
+    disagreements: list[Disagreement] = []
     if surprising:
-        again = await attempt([replace(each, timeout=PATIENCE) for each in surprising])
-        disagreements = tuple(
-            Disagreement(_explained(world, each), outcome)
-            for each, outcome in zip(surprising, again, strict=True)
-            if not agrees(each, outcome)
-        )
-    return Report(len(wanted), sum(each.allowed for each in wanted), disagreements)
+        again = await _tried(attempt, [replace(each, timeout=PATIENCE) for each in surprising])
+        for each, seen in zip(surprising, again, strict=True):
+            outcome = surprise(each, seen)
+            if outcome is not None:
+                disagreements.append(Disagreement(_explained(world, each), outcome))
+    return Report(len(wanted), sum(each.allowed for each in wanted), tuple(disagreements))
 
 
-def agrees(attempt: Attempt, outcome: Outcome) -> bool:
-    """Only an answer shows that a way is open; a refusal shows that packets passed a policy that should drop them."""
-    return outcome == "answered" if attempt.allowed else outcome in ("silent", "unreachable")
+async def _tried(attempt: Try, wanted: Sequence[Attempt]) -> list[frozenset[Outcome]]:
+    """Which outcomes each had, of all its tries."""
+    found = iter(await attempt([each for each in wanted for _ in range(each.tries)]))
+    return [frozenset(islice(found, each.tries)) for each in wanted]
+
+
+def surprise(attempt: Attempt, seen: frozenset[Outcome]) -> Outcome | None:
+    """The outcome that contradicts the model, if one does.
+
+    Only an answer shows that a way is open; a refusal shows that packets passed a policy that should drop them. Kernels
+    limit how often they refuse datagrams, so silence is no surprise there.
+    """
+    expected: frozenset[Outcome] = _EXPECTED[attempt.prediction]
+    if attempt.refused and attempt.protocol == "UDP":
+        expected |= {"silent"}
+    unexpected = sorted(seen - expected)
+    if unexpected:
+        return unexpected[0]
+    if attempt.mixed and attempt.tries > 1 and ("answered" not in seen or len(seen) == 1):
+        return min(seen)  # always the same
+    return None
+
+
+_QUIET: frozenset[Outcome] = frozenset({"silent", "unreachable"})
+_EXPECTED: dict[Prediction, frozenset[Outcome]] = {
+    "allowed": frozenset({"answered"}),
+    "denied": _QUIET,
+    "mixed": _QUIET | {"answered"},
+    "refused": frozenset({"refused"}),
+}
 
 
 def attempts(world: World) -> Iterator[Attempt]:
@@ -138,15 +188,17 @@ def attempts(world: World) -> Iterator[Attempt]:
 
 
 def _pod_attempts(world: World) -> Iterator[Attempt]:
-    for pair in reach.pairs(world):
-        source, destination = world.pods.get(pair.source), world.pods.get(pair.destination)
-        if source is None or destination is None or not _running(world, pair.source, pair.destination):
-            continue
-        what = f"{_name(pair.source)} → {_name(pair.destination)} {pair.port}/{pair.protocol}"
-        timeout = PATIENCE if pair.allowed else SILENCE
-        yield Attempt(
-            source.uid, what, pair.address, pair.port, pair.protocol, pair.allowed, timeout=timeout, pair=pair
-        )
+    for family in FAMILIES:
+        for pair in reach.pairs(world, family):
+            source, destination = world.pods.get(pair.source), world.pods.get(pair.destination)
+            if source is None or destination is None or not _running(world, pair.source, pair.destination):
+                continue
+            over = " over IPv6" if family == 6 else ""
+            what = f"{_name(pair.source)} → {_name(pair.destination)} {pair.port}/{pair.protocol}{over}"
+            timeout = PATIENCE if pair.allowed else SILENCE
+            yield Attempt(
+                source.uid, what, pair.address, pair.port, pair.protocol, pair.allowed, timeout=timeout, pair=pair
+            )
 
 
 def _explained(world: World, attempt: Attempt) -> Attempt:
@@ -169,38 +221,52 @@ def _service_attempts(world: World) -> Iterator[Attempt]:
 
 
 def _outside_attempts(world: World) -> Iterator[Attempt]:
-    yield from _frontends(world, Place("outside", "outside", (outside_address(),)), "outside", ("LoadBalancer",))
+    outside = Place("outside", "outside", tuple(outside_address(family) for family in FAMILIES))
+    yield from _frontends(world, outside, "outside", ("LoadBalancer",))
 
 
 def _frontends(world: World, source: Place, identity: str, kinds: Sequence[str]) -> Iterator[Attempt]:
     for service in sorted(world.services.values(), key=lambda service: service.key):
         for port in service.ports:
             for frontend in port.frontends:
-                if frontend.kind not in kinds or frontend.family != 4 or frontend.protocol == "SCTP":
-                    continue
-                legs = [
-                    leg(world, source, each)
-                    for each in serve(world, source, frontend.address, frontend.port, frontend.protocol).candidates
-                ]
-                open_ = {each.endpoint.allowed for each in legs}
-                # Refused for lack of endpoints, or open to some endpoints only: one packet shows nothing.
-                if len(open_) != 1 or not all(_known(world, each.candidate) for each in legs):
-                    continue
-                (allowed,) = open_
-                last = legs[0].steps[-1]
-                what = f"{source.text} → {service.key} {frontend}"
-                timeout = PATIENCE if allowed else SILENCE
-                yield Attempt(
-                    identity,
-                    what,
-                    frontend.address,
-                    frontend.port,
-                    frontend.protocol,
-                    allowed,
-                    last.text,
-                    last.at,
-                    timeout,
-                )
+                if frontend.kind in kinds and frontend.protocol != "SCTP" and source.address(frontend.family):
+                    found = _frontend(world, source, service, frontend)
+                    if found is not None:
+                        yield replace(found, source=identity)
+
+
+def _frontend(world: World, source: Place, service: ServiceModel, frontend: Frontend) -> Attempt | None:
+    """What to try at one address of a Service; None where it is not known what answers."""
+    served = serve(world, source, frontend.address, frontend.port, frontend.protocol)
+    legs = [leg(world, source, each) for each in served.candidates]
+    if not all(_known(world, each.candidate) for each in legs):
+        return None
+    stops = [step for step in served.steps if step.mark == "stop"]
+    shut = [each for each in legs if not each.endpoint.allowed]
+    last = stops[-1] if stops else (shut or legs)[0].steps[-1]
+    mixed = bool(legs) and len(shut) < len(legs) and bool(shut or stops)
+    # Of several nodes that it can come in by, and of one endpoint that it stays with, no share is known.
+    drawn = mixed and not stops and service.affinity_seconds is None and bool(source.node)
+    return Attempt(
+        "",
+        f"{source.text} → {service.key} {frontend}",
+        frontend.address,
+        frontend.port,
+        frontend.protocol,
+        len(shut) < len(legs),
+        last.text,
+        last.at,
+        SILENCE if len(shut) == len(legs) or mixed else PATIENCE,
+        mixed=mixed,
+        refused=not legs and last.outcome == "refused",
+        tries=_tries(min(len(shut), len(legs) - len(shut)) / len(legs)) if drawn else 1,
+    )
+
+
+def _tries(share: float) -> int:
+    """How often to try, to be sure to see what happens to this share of connections; 1 when it would be too often."""
+    tries = ceil(log(UNSEEN) / log(1 - share))
+    return tries if tries <= MOST_TRIES else 1
 
 
 def _known(world: World, candidate: Candidate) -> bool:

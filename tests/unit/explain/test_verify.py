@@ -16,7 +16,7 @@ from sealane.cluster import bootstrap
 from sealane.explain.expect import expected
 from sealane.explain.reach import pairs
 from sealane.explain.render import render_report
-from sealane.explain.verify import Attempt, Disagreement, Outcome, Report, attempts, verify
+from sealane.explain.verify import Attempt, Disagreement, Outcome, Report, attempts, surprise, verify
 from sealane.explain.world import World
 from sealane.kube.objects import Object
 from sealane.network.policies import Party, evaluate
@@ -29,8 +29,10 @@ def shop() -> World:
     return World(expected([Object(raw) for raw in [*(raw for _, raw in bootstrap.objects(2)), *raws]]))
 
 
-def packets(attempt: Attempt) -> Outcome:
-    return "answered" if attempt.allowed else "silent"
+def packets(attempt: Attempt, number: int) -> Outcome:
+    if attempt.mixed:
+        return "answered" if number % 2 else "silent"
+    return "refused" if attempt.refused else "answered" if attempt.allowed else "silent"
 
 
 def report(world: World, outcome_of: dict[str, list[Outcome]]) -> tuple[list[str], list[int]]:
@@ -39,7 +41,10 @@ def report(world: World, outcome_of: dict[str, list[Outcome]]) -> tuple[list[str
 
     async def attempt(wanted: Sequence[Attempt]) -> list[Outcome]:
         tried.append(len(wanted))
-        return [outcome_of[each.what][len(tried) - 1] if each.what in outcome_of else packets(each) for each in wanted]
+        return [
+            outcome_of[each.what][len(tried) - 1] if each.what in outcome_of else packets(each, number)
+            for number, each in enumerate(wanted)
+        ]
 
     found = asyncio.run(verify(world, attempt))
     return [each.text for each in found.disagreements], tried
@@ -56,7 +61,72 @@ def test_every_pair_is_tried() -> None:
     pods = list(world.pods.values())
     declared = {"coredns": 3, "shop-gateway-sealane": 1}
     ports = sum(declared.get(pod.name.rpartition("-")[0], 1) for pod in pods)
-    assert sum(" → Service" not in what for what in wanted) == len(pods) * ports
+    assert sum(" → Service" not in what for what in wanted) == 2 * len(pods) * ports  # over IPv4 and IPv6
+    assert wanted["shop/frontend-0 → shop/cart-1 8080/TCP over IPv6"].allowed
+
+
+PARTLY = """
+apiVersion: v1
+kind: Pod
+metadata: {name: one, labels: {app: web, part: open}}
+spec: {containers: [{name: c, ports: [{containerPort: 80}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: two, labels: {app: web, part: shut}}
+spec: {containers: [{name: c, ports: [{containerPort: 80}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: client}
+spec: {containers: [{name: c}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ipFamilyPolicy: PreferDualStack, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: empty}
+spec: {selector: {app: nobody}, ports: [{port: 80}, {name: datagrams, port: 80, protocol: UDP}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: shut}
+spec: {podSelector: {matchLabels: {part: shut}}, policyTypes: [Ingress]}
+"""
+
+
+def partly() -> World:
+    raws = yaml.safe_load_all(PARTLY)
+    objects = [Object({**raw, "metadata": {**raw["metadata"], "namespace": "default"}}) for raw in raws]
+    return World(expected(objects))
+
+
+def test_what_only_some_endpoints_answer_is_tried_until_both_are_seen() -> None:
+    wanted = {each.what: each for each in attempts(partly())}
+    for address in ("10.96.1.1", "[fd00:10:96::100]"):
+        found = wanted[f"default/client → Service default/web {address}:80/TCP"]
+        assert found.prediction == "mixed"
+        assert found.tries == 20  # half of the endpoints: one in a million that one outcome is not seen
+        assert "isolated for ingress by default/shut" in found.reason
+        assert surprise(found, frozenset({"answered", "silent"})) is None
+        assert surprise(found, frozenset({"answered"})) == "answered"
+        assert surprise(found, frozenset({"silent"})) == "silent"
+        assert surprise(found, frozenset({"answered", "silent", "refused"})) == "refused"
+
+
+def test_what_nobody_answers_is_refused() -> None:
+    wanted = {each.what: each for each in attempts(partly())}
+    stream, datagrams = (
+        wanted[f"default/client → Service default/empty 10.96.1.0:80/{protocol}"] for protocol in ("TCP", "UDP")
+    )
+    assert stream.prediction == datagrams.prediction == "refused"
+    assert surprise(stream, frozenset({"refused"})) is None
+    assert surprise(stream, frozenset({"silent"})) == "silent"
+    assert surprise(datagrams, frozenset({"silent"})) is None  # the ICMP error is one of many
+    assert surprise(stream, frozenset({"answered"})) == "answered"
 
 
 def test_agreement_is_quiet() -> None:
