@@ -143,7 +143,7 @@ def _check_reviews(hook: Part) -> Iterator[Problem]:
         return
     seen = set()
     for each in hook.each("admissionReviewVersions"):
-        if each.value in seen:
+        if str(each.value) in seen:
             yield each.invalid("duplicate version")
         seen.add(str(each.value))
     if not seen & set(_KNOWN_REVIEWS):
