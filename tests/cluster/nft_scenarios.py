@@ -274,6 +274,20 @@ async def session_affinity_on_local_endpoints(lab: Lab) -> None:
 
 
 @scenario
+async def clients_of_the_policy_cluster_find_a_local_endpoint(lab: Lab) -> None:
+    """Whom they were given before is far away; there, packets with the client's own address would have no way back."""
+    lab.put(lab.service(type="NodePort", sessionAffinity="ClientIP"), *lab.slices("a"))
+    await lab.programmer.synced()
+    assert (await lab.ask("outside", NODE_2, 30080))[0] == "a"
+    lab.put(
+        lab.service(type="NodePort", sessionAffinity="ClientIP", externalTrafficPolicy="Local"), *lab.slices("a", "c")
+    )
+    await lab.programmer.synced()
+    assert await lab.ask("outside", NODE_2, 30080) == ("c", "172.18.0.1")
+    assert await lab.ask("outside", NODE_1, 30080) == ("a", "172.18.0.1")
+
+
+@scenario
 async def leaving_the_cluster_wears_the_nodes_address(lab: Lab) -> None:
     path = namespaces.path_of(lab.run_dir, "outside")
     listening = namespaces.inside(path, lambda: socket.create_server(("172.18.0.1", 9000)))

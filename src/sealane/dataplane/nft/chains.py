@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from sealane.dataplane.nft.ledger import Draft
+from sealane.dataplane.nft.ledger import Declaration, Draft
 from sealane.network.services import Family
 
 TABLE = "sealane-services"
@@ -31,6 +31,11 @@ endpoints, others get the local ones. all: that shortcut."""
 
 Entry = Literal["vips", "shortcuts"]
 
+_CLIENTS = {
+    4: Declaration("map", "type ipv4_addr : mark; flags dynamic, timeout; size 65536;"),
+    6: Declaration("map", "type ipv6_addr : mark; flags dynamic, timeout; size 65536;"),
+}
+
 _CHAINS: dict[Entry, str] = {"vips": "chains", "shortcuts": "shortcut-chains"}  # apart: a chain may not lead to itself
 _PURPOSES: tuple[Purpose, ...] = ("internal", "external", "local", "all")
 
@@ -44,9 +49,13 @@ class Affinity:
     seconds: int
     digest: str
 
-    def clients(self, family: Family) -> str:
-        """The map from client address to the mark of its endpoint."""
-        return f"clients{family}-{self.digest}"
+    def clients(self, family: Family, purpose: Purpose) -> str:
+        """The map from client address to the mark of its endpoint.
+
+        Those who are given local endpoints only are remembered apart: what they were given under the policy Cluster may
+        be far away, where nothing would lead the answer back.
+        """
+        return f"clients{family}-{'local-' if purpose == 'local' else ''}{self.digest}"
 
 
 def key(kind: ScopeKind, family: Family) -> str:
@@ -116,6 +125,7 @@ class Scope:
             name = f"{self.kind}{self.family}-{purpose}-{count}-{self.affinity.digest}"
             draft.elements[f"{self.map(f'own-{by}')} {frontend}"] = f"goto {name}"
             rules = self._rules(purpose, count)
+            draft.sets[f"{TABLE} {self.affinity.clients(self.family, purpose)}"] = _CLIENTS[self.family]
         draft.chains[f"{TABLE} {name}"] = rules
 
     def _rules(self, purpose: Purpose, count: int) -> tuple[str, ...]:
@@ -142,7 +152,7 @@ class Scope:
 
         if self.affinity is None:
             return [draw, f"goto {fixed('to-drawn')}"]
-        client, clients = f"{self._ip} saddr", f"@{self.affinity.clients(self.family)}"
+        client, clients = f"{self._ip} saddr", f"@{self.affinity.clients(self.family, purpose)}"
         stay = f"ct mark != 0 jump {fixed('to-marked')}"
         remember = f"ct mark != 0 update {clients} {{ {client} timeout {self.affinity.seconds}s : ct mark }}"
         return [

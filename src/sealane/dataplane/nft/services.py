@@ -24,7 +24,7 @@ from sealane.dataplane.nft.chains import (
     key,
     map_name,
 )
-from sealane.dataplane.nft.ledger import Declaration, Draft, Facts, empty_table
+from sealane.dataplane.nft.ledger import Draft, Facts, empty_table
 from sealane.network.addresses import LOAD_BALANCERS, POD_GATEWAY, PODS, SERVICES, IPNetwork, NodePlan
 from sealane.network.services import (
     Backend,
@@ -41,10 +41,6 @@ from sealane.network.services import (
 REFUSE = "refuse"
 FAMILIES: tuple[Family, Family] = (4, 6)
 SCOPES: tuple[ScopeKind, ScopeKind] = ("vip", "nodeport")
-_CLIENTS = {
-    4: Declaration("map", "type ipv4_addr : mark; flags dynamic, timeout; size 65536;"),
-    6: Declaration("map", "type ipv6_addr : mark; flags dynamic, timeout; size 65536;"),
-}
 
 Arrangement = Mapping[str, tuple[str, ...]]
 """For each list of endpoints of a Service: which endpoint has which number."""
@@ -89,7 +85,6 @@ def service_facts(service: ServiceModel, place: Place, before: Arrangement) -> t
             if service.affinity_seconds is not None:
                 # Clients of one Service port stay with one endpoint, whichever of its addresses they use.
                 affinity = Affinity(service.affinity_seconds, _digest(service.key, name))
-                draft.sets[f"{TABLE} {affinity.clients(family)}"] = _CLIENTS[family]
             for frontend in frontends:
                 scope = Scope("nodeport" if frontend.kind == "NodePort" else "vip", family, affinity)
                 _frontend(service, frontend, scope, everywhere, here, draft)
