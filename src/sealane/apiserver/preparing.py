@@ -128,7 +128,10 @@ class Preparation:
         wanted = change(before)
         if not isinstance(wanted, dict):
             return wanted
-        wanted = {**wanted, "metadata": {**before["metadata"], **(wanted.get("metadata") or {})}}
+        metadata = wanted.get("metadata") or {}
+        if not isinstance(metadata, dict):
+            raise errors.bad_request("json: cannot unmarshal metadata into Go struct field Scale.metadata")
+        wanted = {**wanted, "metadata": {**before["metadata"], **metadata}}
         return self._admission.part(Attempt("UPDATE", served, wanted, before, "scale", options))
 
     def check_replacement(self, served: Served, namespace: str, name: str, raw: Raw, subresource: str) -> None:
