@@ -57,7 +57,7 @@ class Api:
 
     root_ca: PEM text of the CA for the ConfigMap kube-root-ca.crt of every namespace; "" for none.
     accounts: who signs tokens of ServiceAccounts; authority: who signs client certificates; None for nobody.
-    open_socket: makes sockets from which webhooks in the cluster can be reached; None: this process's network will do.
+    open_socket: makes sockets from which pods and Services can be reached; None: this process's network will do.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Api:
         open_socket: OpenSocket | None = None,
     ) -> None:
         self.store = store
+        self.open_socket = open_socket
         self.log_reader = log_reader
         self.streams = streams
         self.root_ca = root_ca
@@ -226,13 +227,20 @@ class Api:
         await self.change(served, namespace, name, lambda old: bound(old, binding), "binding", options)
 
     async def part(
-        self, operation: Operation, namespace: str, name: str, subresource: str, part: Raw, options: Write
+        self,
+        operation: Operation,
+        namespace: str,
+        name: str,
+        subresource: str,
+        part: Raw,
+        options: Write,
+        kind: Kind = kinds.POD,
     ) -> Raw:
-        """What webhooks make of a part of a pod: a Binding, an Eviction, the options of a stream. Raises ApiError."""
+        """What webhooks make of a part of an object: a Binding, the options of a stream. Raises ApiError."""
         if not self.webhooks.active:
             return part
         part = {**part, "metadata": {**(part.get("metadata") or {}), "name": name, "namespace": namespace}}
-        served = self.resources.of(kinds.POD)
+        served = self.resources.of(kind)
         return await self.webhooks.decided(
             options,
             lambda options: self.admission.part(Attempt(operation, served, part, None, subresource, options)),

@@ -53,6 +53,7 @@ SUBRESOURCE_VERBS = {
     "portforward": ["create", "get"],
     "binding": ["create"],
     "eviction": ["create"],
+    "proxy": ["create", "delete", "get", "patch", "update"],
     "token": ["create"],
     "finalize": ["update"],
 }
@@ -61,7 +62,10 @@ SUBRESOURCE_VERBS = {
 def subresources(served: Served) -> list[str]:
     found = list(served.kind.subresources)
     if served.kind == kinds.POD:
-        found += ["log", "exec", "attach", "portforward", "binding", "eviction", "ephemeralcontainers"]
+        found += ["log", "exec", "attach", "portforward", "proxy", "binding", "eviction"]
+        found.append("ephemeralcontainers")
+    elif served.kind == kinds.SERVICE:
+        found.append("proxy")
     elif served.kind == kinds.NAMESPACE:
         found.append("finalize")
     elif served.kind == kinds.SERVICEACCOUNT:
@@ -173,7 +177,9 @@ class Documents:
                     "name": f"{kind.plural}/{name}",
                     "singularName": "",
                     "namespaced": kind.namespaced,
-                    "kind": SUBRESOURCE_KINDS.get(name, ("", "", kind.kind))[2],
+                    "kind": f"{kind.kind}ProxyOptions"
+                    if name == "proxy"
+                    else SUBRESOURCE_KINDS.get(name, ("", "", kind.kind))[2],
                     "verbs": SUBRESOURCE_VERBS.get(name, _CHANGES),
                 }
                 if name in SUBRESOURCE_KINDS:

@@ -198,6 +198,14 @@ class Verbs:
         container = container_of(pod, request.query.get("container", ""))
         return await commands.serve(request, self._api.streams, target.subresource, pod, container)
 
+    async def _proxy(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
+        from sealane.apiserver import proxy  # few clients ask for it
+
+        path, options = proxy.path_of(request.rel_url.raw_path), Write(user=user_of(request))
+        asked = proxy.options(target, path)
+        await self._api.part("CONNECT", target.namespace or "", target.name, "proxy", asked, options, served.kind)
+        return await proxy.serve(request, self._api, target, path)
+
     async def _part(
         self, request: web.BaseRequest, operation: Operation, target: Target, part: Raw, dry_run: bool = False
     ) -> Raw:
@@ -260,6 +268,11 @@ _PARTS: dict[tuple[str, str, str], _Handler] = {
         ("pods", name, method): Verbs._stream
         for name in ("exec", "attach", "portforward")
         for method in ("GET", "POST")
+    },
+    **{
+        (plural, "proxy", method): Verbs._proxy
+        for plural in ("pods", "services")
+        for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
     },
 }
 

@@ -133,6 +133,8 @@ EVERYTHING = [
     ("GET", f"{PODS}/there/exec?command=id", "get"),
     ("POST", f"{PODS}/there/portforward", "create"),
     ("POST", f"{PODS}/there/attach", "create"),
+    ("PUT", f"{PODS}/there:80/proxy/path", "update"),
+    ("DELETE", "/api/v1/namespaces/default/services/http:s:80/proxy/", "delete"),
     ("POST", f"{PODS}/there/binding", "create"),
     ("POST", f"{PODS}/there/eviction", "create"),
     ("PATCH", f"{PODS}/there/status", "patch"),

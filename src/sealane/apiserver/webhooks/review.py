@@ -19,7 +19,7 @@ from sealane.kube.objects import Raw
 
 _GROUP = "admission.k8s.io"
 KNOWN = ("v1", "v1beta1")
-PARTS = frozenset({"scale", "binding", "eviction", "exec", "attach", "portforward"})
+PARTS = frozenset({"scale", "binding", "eviction", "exec", "attach", "portforward", "proxy"})
 """Subresources that are objects of a kind of their own."""
 _OPTIONS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "DeleteOptions"}
 
