@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import unquote
 
 import msgspec
-import yaml
 from aiohttp import web
 
 from sealane.apiserver import cbor, errors, protobuf
@@ -97,19 +96,32 @@ async def body_of(request: web.BaseRequest, *, nulls: bool = False) -> Any:
             value = cbor.decode(data)
             return value if nulls else without_nulls(value)
         if media.endswith("yaml"):
-            value = yaml.load(data, yaml.CSafeLoader)
+            value = _from_yaml(data)
             return value if nulls else without_nulls(value)
         if media.endswith("json") or media == "application/octet-stream":
             value = msgspec.json.decode(data)
             return without_nulls(value) if not nulls and b"null" in data and "patch" not in media else value
-    except (msgspec.DecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise errors.bad_request(f"the body of the request is not valid: {' '.join(str(error).split())}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _invalid(error) from None
     raise ApiError(
         415,
         "UnsupportedMediaType",
         f"the body of the request was in an unknown format - accepted media types include: application/json, "
         f"application/yaml, application/vnd.kubernetes.protobuf; got {media}",
     )
+
+
+def _from_yaml(data: bytes) -> Any:
+    import yaml  # few clients send it
+
+    try:
+        return yaml.load(data, yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        raise _invalid(error) from None
+
+
+def _invalid(error: Exception) -> ApiError:
+    return errors.bad_request(f"the body of the request is not valid: {' '.join(str(error).split())}")
 
 
 async def duplicates(request: web.BaseRequest) -> list[str]:

@@ -17,13 +17,12 @@ from sealane.cluster.state import Folder, Options
 from sealane.cluster.supervisor import Channel, Plan, Role
 from sealane.dataplane.linux import namespaces, topology
 from sealane.dataplane.linux.privileges import become_private
-from sealane.dataplane.pods.standins import server as standins
 from sealane.kube import kinds
 from sealane.network.addresses import API, API_PORT, NodePlan, plan_node
 
 Work = Coroutine[Any, Any, None]
 
-PRELOAD = ("asyncio", "msgspec", "sealane.kube.http", "uvloop", "sealane.reactive.informer")
+PRELOAD = ("asyncio", "msgspec", "yaml", "sealane.kube.http", "uvloop", "sealane.reactive.informer")
 """What most children import: once, before they are forked, so that they share the pages and start in milliseconds."""
 
 AGENT_KINDS = (
@@ -72,7 +71,7 @@ def prepare(folder: Folder, options: Options, api: socket.socket) -> Plan:
         then=(
             Role("nodes", lambda channel: _nodes(folder, plans, channel)),
             role("dns", lambda channel: dns(folder, options, channel)),
-            Role("stand-ins", lambda channel: standins.main(str(folder.handoff_socket), channel.ready)),
+            Role("stand-ins", lambda channel: _standins(folder, channel)),
             role("host-access", lambda channel: host_access(folder, plans, channel)),
             Role("envoy", lambda _channel: envoy(folder), on_demand=True),
         ),
@@ -111,6 +110,12 @@ def _nodes(folder: Folder, plans: Sequence[NodePlan], channel: Channel) -> None:
 
     forked = spawner.start()  # before this process has threads
     _serve(nodes(folder, plans, forked, channel))
+
+
+def _standins(folder: Folder, channel: Channel) -> None:
+    from sealane.dataplane.pods.standins import server
+
+    server.main(str(folder.handoff_socket), channel.ready)
 
 
 def _serve(work: Work) -> None:

@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import yaml
-
 _GROUP = "client.authentication.k8s.io"
 _VERSIONS = (f"{_GROUP}/v1", f"{_GROUP}/v1beta1")
 _HOME = Path("~/.kube/config")
@@ -223,6 +221,8 @@ def render(access: Access, name: str) -> str:
     if access.username:
         user |= {"username": access.username, "password": access.password}
     context = {"cluster": name, "user": name, "namespace": access.namespace}
+    import yaml  # not small, and a start need not wait for it
+
     return yaml.safe_dump(
         {
             "apiVersion": "v1",
@@ -257,6 +257,8 @@ def _files(path: str | Path | None) -> list[Path]:
 
 
 def _merge(files: list[Path]) -> dict[str, Any]:
+    import yaml
+
     merged: dict[str, Any] = {"current-context": "", "clusters": {}, "users": {}, "contexts": {}}
     for file in files:
         try:

@@ -1,7 +1,7 @@
 """The stand-ins: one process that answers on the sockets of all stand-in pods.
 
 The node agent opens the sockets in each pod's namespace and hands them over (`linux.handoff`, role "stand-ins") with
-what an answer may say: see `server.Facts`. Exists now: HTTP/1.1, raw TCP, UDP. Not yet: h2c, gRPC, WebSocket, TLS.
+what an answer may say: see `behaviours.Facts`.
 """
 
 from sealane.dataplane.pods.standins.server import main
