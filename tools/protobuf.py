@@ -39,6 +39,7 @@ KINDS = (
     ("storage/v1", "storage.k8s.io/v1", "StorageClass"),
     ("coordination/v1", "coordination.k8s.io/v1", "Lease"),
     ("discovery/v1", "discovery.k8s.io/v1", "EndpointSlice"),
+    ("events/v1", "events.k8s.io/v1", "Event"),
     ("networking/v1", "networking.k8s.io/v1", "IPAddress Ingress IngressClass NetworkPolicy ServiceCIDR"),
     (
         "authorization/v1",

@@ -224,3 +224,35 @@ def test_explain_tells_fields_of_built_in_and_custom_kinds(play: Play) -> None:
         assert "spec\t<Object>" in await kubectl("explain", "widget", "--output=plaintext-openapiv2")
 
     play(test)
+
+
+EVENT = """
+apiVersion: events.k8s.io/v1
+kind: Event
+metadata: {name: moved, namespace: default}
+eventTime: "2026-01-01T00:00:00.123456Z"
+reportingController: example.com/mover
+reportingInstance: mover-0
+action: Move
+reason: Moved
+regarding: {kind: Pod, namespace: default, name: web}
+note: from here to there
+type: Normal
+"""
+
+
+def test_events_are_the_same_in_both_groups(play: Play) -> None:
+    async def test(kubectl: Kubectl, api: Api) -> None:
+        assert await kubectl("create", "-f", "-", stdin=EVENT) == "event.events.k8s.io/moved created"
+        for resource, field in (("events", "message"), ("events.events.k8s.io", "note")):
+            rows = (await kubectl("get", resource)).splitlines()
+            assert rows[0].split() == ["LAST", "SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"]
+            assert rows[1].split()[1:] == ["Normal", "Moved", "pod/web", "from", "here", "to", "there"]
+            assert await kubectl("get", resource, "-o", f"jsonpath={{.items[0].{field}}}") == "from here to there"
+        assert "from here to there" in await kubectl("events")
+        assert "FIELD: note <string>" in await kubectl("explain", "events.note", "--api-version=events.k8s.io/v1")
+        deleted = await kubectl("delete", "events.events.k8s.io", "moved")
+        assert deleted.startswith('event.events.k8s.io "moved" deleted')
+        assert await kubectl("get", "events", "-o", "name") == ""
+
+    play(test)

@@ -72,7 +72,7 @@ class Admission:
             raw = _checked_status(served, self._steps.mutated(attempt), options)
             self._steps.check(attempt.having(raw))
             return raw
-        raw = _checked(served, self._mutated(attempt), options)
+        raw = _checked(served, self._mutated(attempt), options, old)
         if subresource == "ephemeralcontainers":
             check_added(raw, old)
         else:
@@ -118,7 +118,7 @@ class Admission:
             return self._steps.mutated(attempt.having(_defaulted(kind, new, attempt.old)))
         except (AttributeError, KeyError, TypeError, ValueError):
             # This goes by the types that the schema says. Checking them first would cost every write; so only now.
-            problems = validate(new, namespaced=kind.namespaced)
+            problems = validate(new, namespaced=kind.namespaced, old=attempt.old)
             if problems:
                 raise as_api_error(new, problems) from None
             raise
@@ -200,9 +200,9 @@ def _warn(crd: Raw, options: Write) -> None:
         options.warn(each)
 
 
-def _checked(served: Served, raw: Raw, options: Write) -> Raw:
+def _checked(served: Served, raw: Raw, options: Write, old: Raw | None = None) -> Raw:
     """`raw` without fields that its kind does not have. Raises ApiError for all other problems."""
-    return _without_unknown(raw, validate(raw, namespaced=served.kind.namespaced), options)
+    return _without_unknown(raw, validate(raw, namespaced=served.kind.namespaced, old=old), options)
 
 
 def _checked_status(served: Served, raw: Raw, options: Write) -> Raw:

@@ -6,7 +6,7 @@ Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go; for Gateway 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sealane.apiserver.access_columns import request_condition, requested_duration, role_of, subjects
@@ -23,6 +23,7 @@ from sealane.apiserver.batch_columns import (
 from sealane.apiserver.durations import since
 from sealane.apiserver.pod_columns import gates, pod_status, ready, restarts
 from sealane.kube import kinds
+from sealane.kube.events import as_core
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Raw
 from sealane.kube.selectors import LabelSelector
@@ -280,6 +281,24 @@ _BINDING = (
 )
 _WEBHOOKS = (NAME, Column("Webhooks", lambda raw, _now: len(raw.get("webhooks") or ()), "integer"), AGE)
 
+_EVENT = (
+    Column("Last Seen", _event_seen("lastTimestamp")),
+    text("Type", "type", absent=""),
+    text("Reason", "reason", absent=""),
+    shown("Object", _event_object),
+    text("Subobject", "involvedObject", "fieldPath", wide=True, absent=""),
+    shown("Source", _event_source, wide=True),
+    shown("Message", lambda raw: str(raw.get("message") or "").strip()),
+    Column("First Seen", _event_seen("firstTimestamp"), wide=True),
+    Column("Count", lambda raw, _now: str(raw.get("count") or 1), wide=True),
+    Column("Name", NAME.cell, wide=True, format="name"),
+)
+
+
+def _of_core(column: Column) -> Column:
+    return replace(column, cell=lambda raw, now: column.cell(as_core(raw), now))
+
+
 COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
     kinds.POD: (
         NAME,
@@ -322,18 +341,8 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
     ),
     kinds.SECRET: (NAME, text("Type", "type"), Column("Data", lambda raw, _now: len(raw.get("data") or ())), AGE),
     kinds.SERVICEACCOUNT: (NAME, Column("Secrets", lambda raw, _now: len(raw.get("secrets") or ())), AGE),
-    kinds.EVENT: (
-        Column("Last Seen", _event_seen("lastTimestamp")),
-        text("Type", "type", absent=""),
-        text("Reason", "reason", absent=""),
-        shown("Object", _event_object),
-        text("Subobject", "involvedObject", "fieldPath", wide=True, absent=""),
-        shown("Source", _event_source, wide=True),
-        shown("Message", lambda raw: str(raw.get("message") or "").strip()),
-        Column("First Seen", _event_seen("firstTimestamp"), wide=True),
-        Column("Count", lambda raw, _now: str(raw.get("count") or 1), wide=True),
-        Column("Name", NAME.cell, wide=True, format="name"),
-    ),
+    kinds.EVENT: _EVENT,
+    kinds.NEW_EVENT: tuple(map(_of_core, _EVENT)),
     kinds.DEPLOYMENT: (
         NAME,
         shown("Ready", _of_replicas),

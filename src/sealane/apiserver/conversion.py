@@ -1,7 +1,8 @@
 """Objects in another version of their kind.
 
 Versions of custom kinds, and of most built-in ones, differ in nothing but apiVersion (conversion strategy None).
-HorizontalPodAutoscaler's do: v1 knows one metric, and keeps what it has no fields for in annotations.
+HorizontalPodAutoscaler's do: v1 knows one metric, and keeps what it has no fields for in annotations. An Event is also
+served in another group, with other names for its fields.
 Sources: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definition-versioning/ and
 k8s.io/kubernetes/pkg/apis/autoscaling/v1 (conversion.go, annotations.go)
 """
@@ -12,6 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from sealane.kube.events import as_core, as_new
 from sealane.kube.objects import Raw
 
 _METRICS = "autoscaling.alpha.kubernetes.io/metrics"
@@ -103,4 +105,6 @@ def _with(raw: Raw, metadata: Raw, spec: Raw, status: Raw) -> Raw:
 _SPECIAL: dict[tuple[str, str], Callable[[Raw], Raw]] = {
     ("autoscaling/v2", "autoscaling/v1"): _older,
     ("autoscaling/v1", "autoscaling/v2"): _newer,
+    ("v1", "events.k8s.io/v1"): as_new,
+    ("events.k8s.io/v1", "v1"): as_core,
 }

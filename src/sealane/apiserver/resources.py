@@ -80,6 +80,12 @@ class Served:
 
     @property
     def resource(self) -> Resource:
+        """Where its objects are kept."""
+        return (self.storage.group, self.storage.plural)
+
+    @property
+    def called(self) -> Resource:
+        """What clients call it; not `resource` where objects of another group's kind are shown."""
         return (self.kind.group, self.kind.plural)
 
     @property
@@ -106,7 +112,8 @@ class Resources:
         self._hidden: list[Served] = []  # built-in kinds in whose place a CRD is served
         self.version = 0  # grows with each change: discovery documents are kept until then
         for kind in builtin:
-            storage = self._storage.get((kind.group, kind.plural))
+            kept = kinds.STORED_AS.get(kind, kind)
+            storage = self._storage.get((kept.group, kept.plural))
             self._add(Served(kind, storage.kind if storage else kind))
 
     def _add(self, served: Served) -> None:
@@ -149,7 +156,7 @@ class Resources:
             return
         found = definitions(crd.raw)
         for served in found:
-            self._hide(served.resource)
+            self._hide(served.called)
             self._add(served if empty else replace(served, since=int(crd.resource_version)))
 
     def undefine(self, crd: Object) -> None:
@@ -166,13 +173,13 @@ class Resources:
 
     def _hide(self, resource: Resource) -> None:
         for key, served in list(self._served.items()):
-            if not served.custom and served.resource == resource:
+            if not served.custom and served.called == resource:
                 self._hidden.append(self._served.pop(key))
                 self._storage.pop(resource, None)
 
     def _restore(self, crd: Object) -> None:
         resource = _resource(crd.raw)
-        for served in [each for each in self._hidden if each.resource == resource]:
+        for served in [each for each in self._hidden if each.called == resource]:
             self._hidden.remove(served)
             self._add(served)
 
@@ -180,7 +187,7 @@ class Resources:
         """Names of resources and of kinds that are taken in a group, those of `besides` left out."""
         words, kinds_ = set[str](), set[str]()
         for served in self._served.values():
-            if served.kind.group == group and served.resource != besides:
+            if served.kind.group == group and served.called != besides:
                 kind = served.kind
                 words |= {kind.plural, served.singular or kind.singular, *kind.short_names}
                 kinds_ |= {kind.kind, served.list_kind or f"{kind.kind}List"}

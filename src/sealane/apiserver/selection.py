@@ -20,6 +20,7 @@ _INVOLVED = frozenset(
     f"involvedObject.{field}"
     for field in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
 )
+_REGARDING = {f"regarding.{name.partition('.')[2]}": tuple(name.split(".")) for name in _INVOLVED}
 FIELDS: Mapping[tuple[str, str], frozenset[str]] = {
     ("", "Pod"): frozenset(
         {
@@ -35,6 +36,7 @@ FIELDS: Mapping[tuple[str, str], frozenset[str]] = {
         }
     ),
     ("", "Event"): _INVOLVED | {"reason", "reportingComponent", "source", "type"},
+    ("events.k8s.io", "Event"): frozenset({*_REGARDING, "reason", "reportingController", "type"}),
     ("", "Secret"): frozenset({"type"}),
     ("", "Node"): frozenset({"spec.unschedulable"}),
     ("", "Namespace"): frozenset({"status.phase"}),
@@ -44,7 +46,12 @@ FIELDS: Mapping[tuple[str, str], frozenset[str]] = {
     ("batch", "Job"): frozenset({"status.successful"}),
     ("certificates.k8s.io", "CertificateSigningRequest"): frozenset({"spec.signerName"}),
 }
-_RENAMED = {"status.successful": ("status", "succeeded"), "status.podIPs": ("status", "podIP")}
+_RENAMED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "": {"status.podIPs": ("status", "podIP")},
+    "batch": {"status.successful": ("status", "succeeded")},
+    "events.k8s.io": {**_REGARDING, "reportingController": ("reportingComponent",)},
+}
+"""Group → field → where it is in the object as it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +119,7 @@ def _terms(kind: Kind, fields: str, selectable: frozenset[str]) -> list[FieldTer
         name = name.strip()
         if name not in allowed:
             raise ApiError(400, "BadRequest", _unsupported(kind, name))
-        found.append(FieldTerm(_RENAMED.get(name) or tuple(name.split(".")), value.strip(), equal))
+        found.append(FieldTerm(_RENAMED.get(kind.group, {}).get(name) or tuple(name.split(".")), value.strip(), equal))
     return found
 
 
@@ -127,8 +134,8 @@ def _field(raw: Mapping[str, Any], path: tuple[str, ...]) -> str:
     value: Any = raw
     for part in path:
         value = value.get(part) if isinstance(value, Mapping) else None
-    if isinstance(value, Mapping):  # Event.source selects on its component
-        value = value.get("component")
+    if path == ("source",):  # of an Event: its component, or in new ones the controller
+        value = (value or {}).get("component") or raw.get("reportingComponent")
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -63,6 +64,7 @@ CONFIGMAP = Kind("", "v1", "ConfigMap", "configmaps", True, ("cm",), subresource
 SECRET = Kind("", "v1", "Secret", "secrets", True, subresources=())
 SERVICEACCOUNT = Kind("", "v1", "ServiceAccount", "serviceaccounts", True, ("sa",), subresources=())
 EVENT = Kind("", "v1", "Event", "events", True, ("ev",), subresources=())
+NEW_EVENT = Kind("events.k8s.io", "v1", "Event", "events", True, ("ev",), subresources=())
 REPLICATIONCONTROLLER = Kind(
     "", "v1", "ReplicationController", "replicationcontrollers", True, ("rc",), ("all",), ("status", "scale")
 )
@@ -180,3 +182,6 @@ _STORED: tuple[Kind, ...] = (
 
 BUILTIN: tuple[Kind, ...] = (*(value for value in list(globals().values()) if isinstance(value, Kind)), *_STORED)
 """Every kind that is served without a CustomResourceDefinition; of several versions of one, the stored comes first."""
+
+STORED_AS: Mapping[Kind, Kind] = {NEW_EVENT: EVENT}
+"""Kinds whose objects are those of a kind in another group."""

@@ -16,6 +16,7 @@ from sealane.kube.validation.access import check_role, check_role_binding, check
 from sealane.kube.validation.batch import check_cron_job, check_job
 from sealane.kube.validation.configuration import check_config_map, check_secret
 from sealane.kube.validation.decoding import mistyped
+from sealane.kube.validation.events import check_event, check_event_change, check_new_event
 from sealane.kube.validation.fields import check_fields
 from sealane.kube.validation.gateways import check_gateway, check_route
 from sealane.kube.validation.limits import (
@@ -54,6 +55,7 @@ Rule = Callable[[Part], Iterator[Problem]]
 _RULES: dict[tuple[str, str], Rule] = {
     ("", "ConfigMap"): check_config_map,
     ("", "Endpoints"): check_endpoints,
+    ("", "Event"): check_event,
     ("", "Pod"): check_pod,
     ("", "LimitRange"): check_limit_range,
     ("", "PersistentVolume"): check_volume,
@@ -80,6 +82,7 @@ _RULES: dict[tuple[str, str], Rule] = {
     ("storage.k8s.io", "StorageClass"): check_storage_class,
     ("certificates.k8s.io", "CertificateSigningRequest"): check_signing_request,
     ("discovery.k8s.io", "EndpointSlice"): check_endpoint_slice,
+    ("events.k8s.io", "Event"): check_new_event,
     ("gateway.networking.k8s.io", "Gateway"): check_gateway,
     ("gateway.networking.k8s.io", "GRPCRoute"): check_route,
     ("gateway.networking.k8s.io", "HTTPRoute"): check_route,
@@ -96,13 +99,20 @@ _RULES: dict[tuple[str, str], Rule] = {
     ("rbac.authorization.k8s.io", "Role"): check_role,
     ("rbac.authorization.k8s.io", "RoleBinding"): check_role_binding,
 }
+_CHANGES: dict[tuple[str, str], Callable[[Part, Raw], Iterator[Problem]]] = {
+    ("events.k8s.io", "Event"): check_event_change
+}
+"""Rules for what replaces an object, where a new one has to be more than that."""
+_ONLY_NEW = {("events.k8s.io", "Event"): ("eventTime",)}
+"""Fields that only new objects have to have."""
 _SCOPES = {(kind.group, kind.kind): kind.namespaced for kind in kinds.BUILTIN}
 
 
-def validate(raw: Raw, *, namespaced: bool | None = None) -> list[Problem]:
+def validate(raw: Raw, *, namespaced: bool | None = None, old: Raw | None = None) -> list[Problem]:
     """Every problem of an object, in the order of its fields; [] when the API would take it.
 
     A kind without a schema (a custom one) is checked in its metadata only; `namespaced` is then its scope, if known.
+    old: what it replaces, in the same version.
     """
     obj = Part(raw)
     api_version, kind = obj.text("apiVersion"), obj.text("kind")
@@ -111,11 +121,16 @@ def validate(raw: Raw, *, namespaced: bool | None = None) -> list[Problem]:
     problems: list[Problem] = []
     if found is not None:
         problems += check_fields(obj, found)
+        if old is not None and (spared := _ONLY_NEW.get((group, kind))) is not None:
+            problems = [each for each in problems if each.path != spared or each.reason != "FieldValueRequired"]
     else:
         problems += _check_custom(obj)
     problems += check_metadata(obj, _SCOPES.get((group, kind), namespaced))
     rule = _RULES.get((group, kind))
-    if rule is not None:
+    change = _CHANGES.get((group, kind)) if old is not None else None
+    if change is not None and old is not None:
+        problems += change(obj, old)
+    elif rule is not None:
         problems += rule(obj)
     return _distinct(problems)
 
