@@ -124,14 +124,16 @@ class Lab:
         meta = {"name": name, "namespace": "shop"}
         return Object({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec, "status": status})
 
-    def slices(self, *pods: str, service: str = "web", protocol: str = "TCP", **conditions: bool) -> tuple[Object, ...]:
+    def slices(
+        self, *pods: str, service: str = "web", protocol: str = "TCP", name: str = "", **conditions: bool
+    ) -> tuple[Object, ...]:
         return tuple(
             Object(
                 {
                     "apiVersion": "discovery.k8s.io/v1",
                     "kind": "EndpointSlice",
                     "metadata": {
-                        "name": f"{service}-{family}",
+                        "name": f"{name or service}-{family}",
                         "namespace": "shop",
                         "labels": {"kubernetes.io/service-name": service},
                     },

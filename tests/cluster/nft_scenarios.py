@@ -99,6 +99,24 @@ async def udp_flows_leave_an_endpoint_that_is_gone(lab: Lab) -> None:
 
 
 @scenario
+async def udp_flows_leave_an_endpoint_that_serves_no_more(lab: Lab) -> None:
+    """Once it terminates no rule names it, so that no rule changes when it serves no more."""
+    lab.put(lab.service(protocol="UDP"), *lab.slices("b", protocol="UDP"))
+    await lab.programmer.synced()
+    client = lab.udp_client("a", CLUSTER_IP)
+    assert client() == "b"
+    going = lab.slices("b", protocol="UDP", ready=False, serving=True, terminating=True)
+    lab.put(*going, *lab.slices("c", protocol="UDP", name="others"))
+    await lab.programmer.synced()
+    assert client() == "b"
+    addresses = (lab.address("b", 4), lab.address("b", 6))
+    assert lab.programmer.flows_to(addresses)
+    lab.put(*lab.slices("b", protocol="UDP", ready=False, serving=False, terminating=True))
+    await asyncio.wait_for(lab.programmer.left(addresses), 20)
+    assert client() == "c"
+
+
+@scenario
 async def nobody_there_is_refused_at_once(lab: Lab) -> None:
     lab.put(lab.service(type="LoadBalancer", ingress=LB), *lab.slices("b", ready=False, serving=False))
     await lab.programmer.synced()

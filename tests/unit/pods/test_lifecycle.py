@@ -33,6 +33,7 @@ from sealane.dataplane.pods.states import (
     Vanished,
     Waited,
     Wake,
+    Withdrawn,
 )
 
 IPS = ("10.244.1.2", "fd00:10:244:1::2")
@@ -201,6 +202,17 @@ def test_graceful_deletion_drains_stops_and_only_then_takes_the_network() -> Non
     assert play(Exited("web", 0, 0, 110.0)) == [EndProbes("web")]
     assert play(Exited("log", 137, 9, 111.0)) == [EndProbes("log"), DropNetwork(), Finish()]
     assert play.state.gone
+
+
+def test_what_is_withdrawn_is_not_ready_while_it_goes_on() -> None:
+    play = running(WEB)
+    assert play(Withdrawn("web")) == []
+    assert play.state.ready
+    play(Deletion(30.0))
+    assert play.state.ready
+    assert play(Withdrawn("web")) == []
+    assert not play.state.ready
+    assert play.stage("web") == "stopping"
 
 
 def test_a_pod_that_vanishes_while_it_ends_is_killed() -> None:

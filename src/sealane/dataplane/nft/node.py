@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sealane.dataplane.linux.threads import NamespaceThread
@@ -98,6 +98,11 @@ class Node:
             self._waiting.append(step)
         self._work.set()
 
+    def forget(self, targets: Collection[Target]) -> None:
+        """Flows to these may be stale, also where no rule changes: an endpoint that terminates is in none any more."""
+        self.flows |= set(targets)
+        self._work.set()
+
     def rewrite(self) -> None:
         """Has it written from nothing."""
         self.stale = True
@@ -141,7 +146,8 @@ class Node:
         """Raises what `Kernel` raises. Flows go after the rules: a packet that comes at once must not be translated as
         before."""
         kernel = self._kernel
-        await self.thread.run(kernel.rewrite if whole else kernel.change, steps)
+        if steps or whole:
+            await self.thread.run(kernel.rewrite if whole else kernel.change, steps)
         if flows or whole:
             await self.thread.run(kernel.forget, flows, self._addresses, whole)
 

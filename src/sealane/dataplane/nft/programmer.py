@@ -60,6 +60,7 @@ class NftProgrammer:
         self._whole: Step | None = None  # all of `_shared`, as long as it holds
         self._nodes = {name: Node(Place(name), plan, thread, log_group) for name, (plan, thread) in nodes.items()}
         self._flows: dict[Target, frozenset[Endpoint]] = {}
+        self._moved = asyncio.Event()  # `_flows` is not what it was
         self._arranged: dict[tuple[Key, str], services.Arrangement] = {}
         self._differing: set[Key] = set()
         self._on_error = on_error
@@ -134,6 +135,17 @@ class NftProgrammer:
         assert self._given is not None
         if (self._given.get(pod) or ("",))[0] == uid:
             self._given.remove(pod)
+
+    def flows_to(self, addresses: tuple[str, ...]) -> bool:
+        """Does a Service keep flows of UDP to one of these addresses?"""
+        return any(address in addresses for endpoints in self._flows.values() for address, _ in endpoints)
+
+    async def left(self, addresses: tuple[str, ...]) -> None:
+        """Returns when no kernel sends flows of UDP to these addresses any more."""
+        while self.flows_to(addresses):
+            self._moved.clear()
+            await self._moved.wait()
+        await self.synced()
 
     async def synced(self) -> None:
         """Returns when every change so far is in the kernel of every node. `run` must be under way."""
@@ -214,9 +226,10 @@ class NftProgrammer:
         for target in before.keys() - after.keys():
             self._flows.pop(target, None)
         self._flows |= after
+        self._moved.set()
         old = outdated(before, after)
         for node in self._nodes.values() if old else ():
-            node.flows |= old
+            node.forget(old)
 
     def _facts(self, key: Key, service: ServiceModel, place: Place) -> Facts:
         before = self._arranged.get((key, place.node), {})

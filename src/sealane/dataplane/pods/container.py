@@ -296,8 +296,15 @@ class Container:
         for role, facts in self._given.items():
             self._around.giver.change(role, self._id, {**facts, "draining": True})
 
-    async def stop(self, grace: float, *, linger: bool) -> None:
-        """Ends it within `grace` seconds. linger: a stand-in goes on for a moment first (see DRAIN_SECONDS)."""
+    async def linger(self, grace: float) -> None:
+        """A stand-in of a pod that is being deleted goes on for a moment (see DRAIN_SECONDS)."""
+        if self._given:
+            giver = self._around.giver
+            wanted = max(giver.linger(role, self._id) for role in self._given)
+            await asyncio.sleep(min(grace, max(DRAIN_SECONDS, wanted)))
+
+    async def stop(self, grace: float) -> None:
+        """Ends it within `grace` seconds."""
         self._end_refreshing()
         if self._process is not None:
             began = time.monotonic()
@@ -306,10 +313,6 @@ class Container:
                     await asyncio.wait_for(self.hook("preStop"), grace)
             await self._process.stop(max(0.0, grace - (time.monotonic() - began)))
             return
-        if linger and self._given:
-            giver = self._around.giver
-            wanted = max(giver.linger(role, self._id) for role in self._given)
-            await asyncio.sleep(min(grace, max(DRAIN_SECONDS, wanted)))
         for role in self._given:
             self._around.giver.remove(role, self._id)
         self._given = {}

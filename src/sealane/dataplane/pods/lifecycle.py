@@ -41,6 +41,7 @@ from sealane.dataplane.pods.states import (
     Vanished,
     Waited,
     Wake,
+    Withdrawn,
 )
 
 BACKOFF_FIRST, BACKOFF_LAST = 10.0, 300.0
@@ -83,6 +84,10 @@ def step(state: PodState, event: Event) -> Step:
             return _exited(state, event)
         case Probed():
             return _probed(state, event)
+        case Withdrawn(name):
+            container = state.containers[name]
+            stopping = container.stage == "stopping" and container.ready
+            return (_put(state, name, replace(container, ready=False)), ()) if stopping else (state, ())
         case Waited(""):
             return (state, (MakeNetwork(),)) if state.problem and state.deleting is None else (state, ())
         case Waited(name):

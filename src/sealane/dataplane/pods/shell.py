@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import shutil
@@ -33,6 +34,8 @@ from sealane.kube.times import seconds
 log = logging.getLogger(__name__)
 
 DEFAULT_GRACE = 30.0
+WITHDRAW_SECONDS = 5.0
+"""How long a stand-in that ends waits at most until no node sends UDP to it."""
 PAUSE = ["sleep", "infinity"]
 PROBES: tuple[ProbeKind, ...] = ("startup", "readiness", "liveness")
 
@@ -331,9 +334,28 @@ class PodShell:
             await asyncio.wait((starting,))
         container = self._containers[name]
         assert self.state is not None
-        await container.stop(grace, linger=self.state.deleting is not None)
+        if self.state.deleting is not None and container.is_stand_in:
+            began = time.monotonic()
+            await container.linger(grace)
+            await self._withdraw(name, grace - (time.monotonic() - began))
+        await container.stop(grace)
         if container.is_stand_in:
             self.feed(states.Exited(name, 0, 0, time.time()))
+
+    async def _withdraw(self, name: str, left: float) -> None:
+        """Waits, for `left` seconds at most, until nobody is sent to a container that is about to end.
+
+        A flow of UDP stays with its endpoint as long as that one serves (KEP-1669), so what a client sends from a port
+        that it has used before would come to a closed socket until every node has heard that it is closed. Instead the
+        pod is said to be not ready first, and answers until no node keeps a flow to it.
+        """
+        policing = self._around.policing
+        assert self.state is not None
+        if left <= 0 or policing is None or self.on_host_network or not policing.flows_to(self.state.ips):
+            return
+        self.feed(states.Withdrawn(name))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(policing.left(self.state.ips), min(left, WITHDRAW_SECONDS))
 
     def _probe(self, name: str, kind: ProbeKind) -> None:
         container = self._containers[name]

@@ -190,6 +190,13 @@ class Probed:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A container that is being stopped still answers, but nobody should be sent to it any more."""
+
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
 class Waited:
     """The time asked for by `Wake` has passed. container "" is the network's."""
 
@@ -224,7 +231,18 @@ class Vanished:
 
 
 Event = (
-    Networked | NetworkFailed | Started | StartFailed | Exited | Probed | Waited | Added | Expired | Deletion | Vanished
+    Networked
+    | NetworkFailed
+    | Started
+    | StartFailed
+    | Exited
+    | Probed
+    | Withdrawn
+    | Waited
+    | Added
+    | Expired
+    | Deletion
+    | Vanished
 )
 
 

@@ -39,11 +39,18 @@ class Sources:
 
 
 class Policing(Protocol):
-    """Who isolates pods as policies say. `admit` returns when that is done for a pod that gets these addresses."""
+    """Who isolates pods as policies say. `admit` returns when that is done for a pod that gets these addresses.
+
+    `flows_to`: does a Service keep flows of UDP to one of them? `left` returns when no node sends such flows there.
+    """
 
     async def admit(self, pod: Key, uid: str, addresses: tuple[str, ...]) -> None: ...
 
     def dismiss(self, pod: Key, uid: str) -> None: ...
+
+    def flows_to(self, addresses: tuple[str, ...]) -> bool: ...
+
+    async def left(self, addresses: tuple[str, ...]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
