@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import subprocess
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from textwrap import indent
 from typing import Any
 
+import aiohttp
 import pytest
 
 from sealane.testing.cluster import Cluster, eventually, kubectl_path
@@ -67,6 +69,11 @@ metadata: {{name: named, namespace: x}}
 spec:
   selector: {{app: echo}}
   ports: [{{name: http, port: 80, targetPort: 8080}}, {{name: closed, port: 81, targetPort: 9}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: standin, namespace: x}}
+spec: {{containers: [{{name: c, image: standin, ports: [{{containerPort: 8080}}]}}]}}
 ---
 apiVersion: v1
 kind: Service
@@ -203,6 +210,20 @@ def test_every_method_through_kubectl_proxy(x: Cluster) -> None:
         assert (answer.status, answer.headers["Location"]) == (301, f"{path}/?a=b")
         answer, text = ask("GET", f"{X}/services/empty/proxy/")
         assert (answer.status, json.loads(text)["reason"]) == (503, "ServiceUnavailable")
+
+
+def test_a_websocket_through_kubectl_proxy(x: Cluster) -> None:
+    async def talk(port: int) -> None:
+        url = f"http://127.0.0.1:{port}{X}/pods/standin/proxy/chat"
+        async with aiohttp.ClientSession() as session, session.ws_connect(url, max_msg_size=0) as socket:
+            for message in (b"one", b"two" * 100_000):
+                await socket.send_bytes(message)
+                while (answer := await socket.receive(timeout=30)).data != message:
+                    assert answer.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY), answer
+
+    with proxied(x) as connection:
+        assert connection.port
+        asyncio.run(talk(connection.port))
 
 
 def test_discovery_lists_both(x: Cluster) -> None:

@@ -6,6 +6,7 @@ answer; ResourceLocation in k8s.io/kubernetes/pkg/registry/core/{pod,service} fo
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import posixpath
 import random
@@ -20,6 +21,7 @@ from yarl import URL
 from sealane.apiserver import errors
 from sealane.apiserver.api import Api
 from sealane.apiserver.requests import Target
+from sealane.apiserver.streams.upgrade import Feed, switched
 from sealane.apiserver.webhooks.calls import reason
 from sealane.kube import kinds
 from sealane.kube._aiohttp import aiohttp
@@ -30,6 +32,7 @@ OPTIONS = {"pods": "PodProxyOptions", "services": "ServiceProxyOptions"}
 
 _BEFORE_PATH = 7  # segments of /api/v1/namespaces/NS/services/NAME/proxy
 _CONNECT_SECONDS = 30.0
+_PIECE = 1 << 16
 _HOP_BY_HOP = frozenset(
     ("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer")
 ) | {"transfer-encoding", "upgrade"}
@@ -75,11 +78,7 @@ def options(target: Target, path: str) -> Raw:
 
 
 async def serve(request: web.BaseRequest, api: Api, target: Target, path: str) -> web.StreamResponse:
-    """path: see `path_of`. Raises ApiError 400, 404, 501 or 503."""
-    if request.headers.get("Upgrade", "").lower() == "websocket":
-        raise ApiError(
-            501, "NotImplemented", "WebSockets are not carried through proxy: kubectl port-forward does that"
-        )
+    """path: see `path_of`. Raises ApiError 400, 404 or 503."""
     place = await (_pod if target.plural == "pods" else _service)(api, target)
     raw_path = request.rel_url.raw_path
     if not path and request.method in ("GET", "HEAD"):
@@ -107,11 +106,14 @@ async def serve(request: web.BaseRequest, api: Api, target: Target, path: str) -
                 headers=_onward(request),
                 data=request.content if request.body_exists else None,
                 allow_redirects=False,
+                read_until_eof=not _upgrades(request),
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _unavailable(f"error trying to reach service: {reason(error, url)}") from None
         prefix = raw_path.removesuffix(path)
         async with answer:
+            if answer.status == 101:
+                return await _tunnelled(request, answer)
             return await _carried_back(request, answer, prefix, place.netloc)
 
 
@@ -133,6 +135,47 @@ async def _carried_back(
     return response
 
 
+async def _tunnelled(request: web.BaseRequest, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    """Bytes both ways, until one side ends."""
+    inside = answer.connection
+    if inside is None or inside.protocol is None or inside.transport is None:
+        raise _unavailable("error trying to reach service: EOF")
+    protocol, transport = inside.protocol, inside.transport
+    reader = asyncio.StreamReader()
+    reader.set_transport(transport)
+    headers = _end_to_end(answer.headers)
+    headers.update(_switching(answer.headers))
+    client = await switched(request, headers)
+    protocol.set_parser(Feed(reader), reader)
+
+    async def inward() -> None:
+        while data := await client.receive():
+            transport.write(data)
+            await protocol._drain_helper()
+
+    async def outward() -> None:
+        while data := await reader.read(_PIECE):
+            await client.send(data)
+
+    ways = [asyncio.ensure_future(inward()), asyncio.ensure_future(outward())]
+    try:
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+        inside.close()
+    return client.response
+
+
+def _upgrades(request: web.BaseRequest) -> bool:
+    return "Upgrade" in request.headers and "upgrade" in request.headers.get("Connection", "").lower()
+
+
+def _switching(headers: MultiMapping[str]) -> dict[str, str]:
+    return {"Connection": "Upgrade", "Upgrade": headers.get("Upgrade", "")}
+
+
 def redirected(location: str, prefix: str, hosts: tuple[str, ...]) -> str:
     """`location` as the client reaches it: what is on one of `hosts` is under `prefix` for them."""
     found = urlsplit(location)
@@ -148,6 +191,8 @@ def _onward(request: web.BaseRequest) -> CIMultiDict[str]:
     headers = _end_to_end(request.headers)
     for name in {name for name in headers if name.lower() in _OURS or name.lower().startswith("impersonate-")}:
         headers.popall(name, None)
+    if _upgrades(request):
+        headers.update(_switching(request.headers))
     headers["X-Forwarded-Uri"] = request.rel_url.raw_path
     if request.remote:
         headers["X-Forwarded-For"] = ", ".join([*headers.getall("X-Forwarded-For", []), request.remote])

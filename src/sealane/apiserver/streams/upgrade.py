@@ -7,7 +7,7 @@ X-Stream-Protocol-Version, the server takes the first that it knows).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from aiohttp import WSMsgType, web
@@ -104,19 +104,24 @@ async def _spdy(request: web.BaseRequest, versions: Sequence[str]) -> Bytes:
     if version is None:
         why = f"client supports {offered}, server accepts {list(versions)}".replace("'", "").replace(",", "")
         raise ApiError(403, "Forbidden", f"unable to upgrade: unable to negotiate protocol: {why}")
+    headers = {"Connection": "Upgrade", "Upgrade": "SPDY/3.1", **({_VERSION: version} if version else {})}
+    return await switched(request, headers, version)
+
+
+async def switched(request: web.BaseRequest, headers: Mapping[str, str], protocol: str = "") -> Bytes:
+    """Answers 101 Switching Protocols with `headers`."""
     reader = asyncio.StreamReader(_LIMIT)
     assert request.transport is not None
     reader.set_transport(request.transport)  # which pauses when nobody reads
     # The client sends nothing before it has read our 101; what comes then is no HTTP any more.
-    request.protocol.set_parser(cast(WebSocketReader, _Feed(reader)))
-    headers = {"Connection": "Upgrade", "Upgrade": "SPDY/3.1", **({_VERSION: version} if version else {})}
+    request.protocol.set_parser(cast(WebSocketReader, Feed(reader)))
     response = web.StreamResponse(status=101, headers=headers)
     response.force_close()
     await response.prepare(request)
-    return Bytes(response, reader, version)
+    return Bytes(response, reader, protocol)
 
 
-class _Feed:
+class Feed:
     """Where aiohttp brings what comes after the headers."""
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
