@@ -86,7 +86,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
         subprocess.run([str(bin_ / "sealane"), "down", "--all"], env=env, capture_output=True)
 
 
-@pytest.mark.parametrize(("number", "typed"), enumerate(tour()), ids=[each.command for each in tour()])
+@pytest.mark.parametrize(("number", "typed"), list(enumerate(tour())), ids=[each.command for each in tour()])
 def test_the_tour(said: list[str], number: int, typed: Typed) -> None:
     printed = "".join(f"{' '.join(line.split())}\n" for line in said[number].splitlines() if line.strip())
     wanted = pattern([line for line in typed.lines if line.strip()])
