@@ -59,15 +59,11 @@ def without_nulls(value: Any) -> Any:
 
 
 def _has_nulls(value: Any) -> bool:
-    if isinstance(value, dict):
-        for each in value.values():
-            if each is None or (isinstance(each, dict | list) and _has_nulls(each)):
-                return True
-    elif isinstance(value, list):
-        for each in value:
-            if isinstance(each, dict | list) and _has_nulls(each):
-                return True
-    return False
+    """Whether it may have some: asked of the encoder, which is many times as fast as a walk through the values."""
+    try:
+        return b"null" in msgspec.json.encode(value)
+    except (TypeError, ValueError, msgspec.MsgspecError):
+        return True  # no JSON, as YAML can be
 
 
 def _stripped(value: Any) -> Any:

@@ -93,7 +93,7 @@ def impersonated(user: User, headers: Headers, check: Callable[[Action], None]) 
 
     Source: https://kubernetes.io/docs/reference/access-authn-authz/user-impersonation/
     """
-    if not any(key[:12] in _AS for key in headers):
+    if _AS.isdisjoint([key[:12] for key in headers]):
         return user
     name = headers.get(_AS_USER, "")
     groups = headers.getall(_AS_GROUP, [])
