@@ -33,24 +33,25 @@ _NDMSG = struct.Struct("=BxxxiHBB")
 _HEADER = struct.Struct("=IHHII")
 
 
-def _attribute(kind: int, value: bytes) -> bytes:
+def attribute(kind: int, value: bytes) -> bytes:
+    """struct nlattr (netlink(7)), padded."""
     return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)
 
 
-def _text(kind: int, value: str) -> bytes:
-    return _attribute(kind, value.encode() + b"\0")
+def text(kind: int, value: str) -> bytes:
+    return attribute(kind, value.encode() + b"\0")
 
 
 def _number(kind: int, value: int) -> bytes:
-    return _attribute(kind, struct.pack("=I", value))
+    return attribute(kind, struct.pack("=I", value))
 
 
 def _family(address: IPAddress | IPNetwork) -> int:
     return socket.AF_INET if address.version == 4 else socket.AF_INET6
 
 
-def _mac(text: str) -> bytes:
-    return bytes.fromhex(text.replace(":", ""))
+def _mac(address: str) -> bytes:
+    return bytes.fromhex(address.replace(":", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +76,9 @@ def link_into(index: int, bridge: int) -> Message:
 
 
 def add_bridge(name: str) -> Message:
-    kind = _attribute(18, _text(1, "bridge"))
+    kind = attribute(18, text(1, "bridge"))
     return Message(
-        _NEWLINK, _CREATE | _EXCL, _IFINFO.pack(0, 0, 0, _UP, _UP) + _text(3, name) + kind, f"create bridge {name}"
+        _NEWLINK, _CREATE | _EXCL, _IFINFO.pack(0, 0, 0, _UP, _UP) + text(3, name) + kind, f"create bridge {name}"
     )
 
 
@@ -85,18 +86,18 @@ def add_veth(name: str, mac: str, peer: str, peer_mac: str, peer_namespace: int,
     """A pair: `name` here, up; `peer`, still down, in the network namespace of that open descriptor."""
     other = (
         _IFINFO.pack(0, 0, 0, 0, 0)
-        + _text(3, peer)
-        + _attribute(1, _mac(peer_mac))
+        + text(3, peer)
+        + attribute(1, _mac(peer_mac))
         + _number(4, mtu)
         + _number(28, peer_namespace)
     )
-    info = _text(1, "veth") + _attribute(2, _attribute(1, other))
+    info = text(1, "veth") + attribute(2, attribute(1, other))
     body = (
         _IFINFO.pack(0, 0, 0, _UP, _UP)
-        + _text(3, name)
-        + _attribute(1, _mac(mac))
+        + text(3, name)
+        + attribute(1, _mac(mac))
         + _number(4, mtu)
-        + _attribute(18, info)
+        + attribute(18, info)
     )
     return Message(_NEWLINK, _CREATE | _EXCL, body, f"create veth {name}")
 
@@ -107,23 +108,21 @@ def add_address(index: int, address: IPAddress, length: int, *, link_scope: bool
     scope = _LINK if link_scope else _UNIVERSE
     body = (
         _IFADDR.pack(_family(address), length, flags, scope, index)
-        + _attribute(1, address.packed)
-        + _attribute(2, address.packed)
+        + attribute(1, address.packed)
+        + attribute(2, address.packed)
     )
     return Message(_NEWADDR, _CREATE | _REPLACE, body, f"add address {address}/{length}")
 
 
 def delete_address(index: int, address: IPAddress, length: int) -> Message:
-    body = _IFADDR.pack(_family(address), length, 0, _UNIVERSE, index) + _attribute(2, address.packed)
+    body = _IFADDR.pack(_family(address), length, 0, _UNIVERSE, index) + attribute(2, address.packed)
     return Message(_DELADDR, 0, body, f"delete address {address}/{length}")
 
 
 def add_neighbour(index: int, address: IPAddress, mac: str) -> Message:
     """A permanent one: no ARP or neighbour discovery, and not counted against the kernel's table limit."""
     body = (
-        _NDMSG.pack(_family(address), index, _PERMANENT, 0, 0)
-        + _attribute(1, address.packed)
-        + _attribute(2, _mac(mac))
+        _NDMSG.pack(_family(address), index, _PERMANENT, 0, 0) + attribute(1, address.packed) + attribute(2, _mac(mac))
     )
     return Message(_NEWNEIGH, _CREATE | _REPLACE, body, f"add neighbour {address}")
 
@@ -144,12 +143,12 @@ def add_route(
     scope, kind, flags = _UNIVERSE, _UNICAST, 0
     rest = b""
     if to.prefixlen:
-        rest += _attribute(1, to.network_address.packed)
+        rest += attribute(1, to.network_address.packed)
     if hops:
         size = 8 + 4 + len(hops[0].packed)
-        rest += _attribute(9, b"".join(struct.pack("=HBBi", size, 0, 0, 0) + _attribute(5, hop.packed) for hop in hops))
+        rest += attribute(9, b"".join(struct.pack("=HBBi", size, 0, 0, 0) + attribute(5, hop.packed) for hop in hops))
     elif via is not None:
-        rest += _attribute(5, via.packed)
+        rest += attribute(5, via.packed)
         if link:
             rest += _number(4, link)
             flags = _ONLINK
@@ -161,7 +160,7 @@ def add_route(
         if to.version == 6:
             rest += _number(6, 2048)  # metric: a route through a link for the same range goes first
     if source is not None:
-        rest += _attribute(7, source.packed)
+        rest += attribute(7, source.packed)
     body = _RTMSG.pack(_family(to), to.prefixlen, 0, 0, _MAIN, _STATIC, scope, kind, flags) + rest
     return Message(_NEWROUTE, _CREATE | _REPLACE, body, f"add route to {to}")
 
@@ -169,8 +168,8 @@ def add_route(
 def _local(address: IPAddress, link: int, source: IPAddress | None) -> bytes:
     scope = _HOST if address.version == 4 else _UNIVERSE
     body = _RTMSG.pack(_family(address), address.max_prefixlen, 0, 0, _LOCAL_TABLE, _STATIC, scope, _LOCAL, 0)
-    body += _attribute(1, address.packed) + _number(4, link)
-    return body + (_attribute(7, source.packed) if source is not None else b"")
+    body += attribute(1, address.packed) + _number(4, link)
+    return body + (attribute(7, source.packed) if source is not None else b"")
 
 
 def add_local(address: IPAddress, link: int, source: IPAddress) -> Message:
@@ -185,7 +184,7 @@ def delete_local(address: IPAddress, link: int) -> Message:
 
 def delete_route(to: IPNetwork) -> Message:
     """The route of the main table to exactly this range."""
-    body = _RTMSG.pack(_family(to), to.prefixlen, 0, 0, _MAIN, 0, 255, 0, 0) + _attribute(1, to.network_address.packed)
+    body = _RTMSG.pack(_family(to), to.prefixlen, 0, 0, _MAIN, 0, 255, 0, 0) + attribute(1, to.network_address.packed)
     return Message(_DELROUTE, 0, body, f"delete route to {to}")
 
 

@@ -11,6 +11,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+from sealane.dataplane.linux.netlink import attribute, text
+
 HEADER = struct.Struct("=IHHII")
 GENERIC = struct.Struct(">BBH")
 INET = 1
@@ -39,14 +41,6 @@ class TooLarge(Exception):
 def message(kind: int, body: bytes, *, create: bool = False) -> bytes:
     """Without its sequence number."""
     return HEADER.pack(HEADER.size + len(body), kind, _REQUEST | (_CREATE if create else 0), 0, 0) + body
-
-
-def attribute(kind: int, value: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)
-
-
-def text(kind: int, value: str) -> bytes:
-    return attribute(kind, value.encode() + b"\0")
 
 
 def attributes(data: bytes) -> dict[int, bytes]:

@@ -16,16 +16,8 @@ from functools import partial
 from ipaddress import ip_network
 from itertools import repeat
 
-from sealane.dataplane.nft.batch import (
-    DELETE_ELEMENTS,
-    GENERIC,
-    INET,
-    NESTED,
-    NEW_ELEMENTS,
-    attribute,
-    message,
-    text,
-)
+from sealane.dataplane.linux.netlink import attribute, text
+from sealane.dataplane.nft.batch import DELETE_ELEMENTS, GENERIC, INET, NESTED, NEW_ELEMENTS, message
 
 _MOST = 60_000
 """Bytes of elements in one message: attribute lengths have 16 bits."""

@@ -16,6 +16,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from sealane.dataplane.linux.netlink import attribute
+from sealane.dataplane.nft.batch import attributes
 from sealane.network.services import Family, ServiceModel
 
 Endpoint = tuple[str, int]
@@ -155,52 +157,38 @@ _GENERIC = struct.Struct(">BBH")
 _AF: dict[Family, int] = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
-def _attribute(kind: int, value: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)
-
-
-def _attributes(data: bytes) -> dict[int, bytes]:
-    found = {}
-    position = 0
-    while position + 4 <= len(data):
-        size, kind = struct.unpack_from("=HH", data, position)
-        found[kind & 0x3FFF] = data[position + 4 : position + size]
-        position += size + (-size % 4)
-    return found
-
-
 def _filter(target: Target) -> bytes:
     """A tuple and which parts of it count. Not IPv6 addresses: there kernels send the flows to every other address."""
     parts = _BY_PROTOCOL
-    protocol = _attribute(1, bytes([_UDP]))
+    protocol = attribute(1, bytes([_UDP]))
     address = b""
     if target.port:
         parts |= _BY_PORT
-        protocol += _attribute(3, struct.pack(">H", target.port))
+        protocol += attribute(3, struct.pack(">H", target.port))
     if target.address and target.family == 4:
         parts |= _BY_ADDRESS
-        address = _attribute(2, socket.inet_aton(target.address))
-    wanted = _attribute(1 | _NESTED, address) + _attribute(2 | _NESTED, protocol)
-    return _attribute(_ORIGINAL | _NESTED, wanted) + _attribute(
-        _FILTER | _NESTED, _attribute(1, struct.pack("=I", parts)) + _attribute(2, struct.pack("=I", 0))
+        address = attribute(2, socket.inet_aton(target.address))
+    wanted = attribute(1 | _NESTED, address) + attribute(2 | _NESTED, protocol)
+    return attribute(_ORIGINAL | _NESTED, wanted) + attribute(
+        _FILTER | _NESTED, attribute(1, struct.pack("=I", parts)) + attribute(2, struct.pack("=I", 0))
     )
 
 
 def _flow(family: Family, body: bytes) -> Flow | None:
     """None for what is not UDP."""
-    entry = _attributes(body)
-    original, reply = _attributes(entry[_ORIGINAL]), _attributes(entry[_REPLY])
-    protocol, answer = _attributes(original[2]), _attributes(reply[2])
+    entry = attributes(body)
+    original, reply = attributes(entry[_ORIGINAL]), attributes(entry[_REPLY])
+    protocol, answer = attributes(original[2]), attributes(reply[2])
     if protocol[1][0] != _UDP:
         return None
     source, destination = (1, 2) if family == 4 else (3, 4)
-    handle = _attribute(_ORIGINAL | _NESTED, entry[_ORIGINAL]) + _attribute(_ID, entry[_ID])
+    handle = attribute(_ORIGINAL | _NESTED, entry[_ORIGINAL]) + attribute(_ID, entry[_ID])
     if _ZONE in entry:
-        handle += _attribute(_ZONE, entry[_ZONE])
+        handle += attribute(_ZONE, entry[_ZONE])
     return Flow(
         family,
-        socket.inet_ntop(_AF[family], _attributes(original[1])[destination]),
+        socket.inet_ntop(_AF[family], attributes(original[1])[destination]),
         struct.unpack(">H", protocol[3])[0],
-        (socket.inet_ntop(_AF[family], _attributes(reply[1])[source]), struct.unpack(">H", answer[2])[0]),
+        (socket.inet_ntop(_AF[family], attributes(reply[1])[source]), struct.unpack(">H", answer[2])[0]),
         handle,
     )
