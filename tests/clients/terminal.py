@@ -18,6 +18,11 @@ from pathlib import Path
 from types import TracebackType
 
 
+def _interruptible() -> None:
+    """What runs in the background of a script (nohup, &) inherits that Ctrl-C is ignored; in a shell it is not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """Starts `argv` in a terminal of its own. `screen` is all that appeared, with plain line ends."""
 
@@ -26,7 +31,14 @@ class Terminal:
         fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         try:
             self._process = subprocess.Popen(
-                argv, stdin=inner, stdout=inner, stderr=inner, env=env, cwd=cwd, start_new_session=True
+                argv,
+                stdin=inner,
+                stdout=inner,
+                stderr=inner,
+                env=env,
+                cwd=cwd,
+                start_new_session=True,
+                preexec_fn=_interruptible,
             )
         finally:
             os.close(inner)

@@ -194,7 +194,7 @@ def kubeconfig(name: Name = DEFAULT_NAME) -> None:
     raise typer.Exit(command.kubeconfig(name))
 
 
-@app.command(name="exec", context_settings={"allow_interspersed_args": False})
+@app.command(name="exec")
 def exec_(
     pod: Annotated[str, typer.Argument(help="A pod, or deploy/NAME, sts/NAME, svc/NAME, …: one ready pod of it.")],
     command: Annotated[list[str], typer.Argument(metavar="-- CMD [ARG]...", help="Any program of this machine.")],
