@@ -24,10 +24,11 @@ import uvloop
 
 from benchmarks import apiload
 from benchmarks.report import Row, percentile
-from sealane.apiserver import http, pki
 from sealane.apiserver.api import Api
+from sealane.apiserver.http.serving import serve
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.store import Address, Store
+from sealane.apiserver.storage.store import Address, Store
+from sealane.cluster import pki
 from sealane.kube import kinds
 
 OBJECTS = 5000
@@ -274,7 +275,7 @@ async def _serve(folder: Path, listening: int) -> None:
     await LocalClient(api).create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
     credentials = pki.ensure(folder)
     sock = socket.socket(fileno=os.dup(listening))
-    await http.serve(api, [sock], pki.server_context(credentials), frozenset({credentials.token}))
+    await serve(api, [sock], pki.server_context(credentials), frozenset({credentials.token}))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.report import Row, percentile
 from sealane.kube import kinds
-from sealane.kube.http import HttpClient
+from sealane.kube.client.http import HttpClient
 from sealane.kube.objects import Raw
 from sealane.testing.cluster import Cluster
 

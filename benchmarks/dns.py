@@ -146,10 +146,11 @@ def _fork(work: Coroutine[Any, Any, None], cores: list[int]) -> int:
 
 async def _api(folder: Path, control: socket.socket) -> None:
     """Our API with the Services in it; holds the sockets of the DNS process; changes the first Service when told to."""
-    from sealane.apiserver import http, pki
     from sealane.apiserver.api import Api
+    from sealane.apiserver.http.serving import serve
     from sealane.apiserver.local import LocalClient
-    from sealane.apiserver.store import Store
+    from sealane.apiserver.storage.store import Store
+    from sealane.cluster import pki
     from sealane.dataplane.dns.process import ROLE
     from sealane.dataplane.linux.handoff import Giver
 
@@ -179,7 +180,7 @@ async def _api(folder: Path, control: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     control.setblocking(False)
     serving = asyncio.create_task(
-        http.serve(api, [listener, local], pki.server_context(credentials), frozenset({credentials.token}))
+        serve(api, [listener, local], pki.server_context(credentials), frozenset({credentials.token}))
     )
     (folder / "filled").touch()
     while (
@@ -193,7 +194,7 @@ async def _api(folder: Path, control: socket.socket) -> None:
 
 async def _serve(folder: Path) -> None:
     from sealane.dataplane.dns.process import serve
-    from sealane.kube.http import HttpClient
+    from sealane.kube.client.http import HttpClient
 
     async with HttpClient.from_kubeconfig(folder / "kubeconfig.local") as client:
         await serve(client, str(folder / "handoff.sock"), "none")

@@ -19,9 +19,9 @@ from pathlib import Path
 import uvloop
 
 from benchmarks.report import Row
-from sealane.apiserver import http, pki
 from sealane.apiserver.api import Api
-from sealane.apiserver.store import Store
+from sealane.apiserver.storage.store import Store
+from sealane.cluster import pki
 from sealane.dataplane.linux import namespaces, privileges, topology
 from sealane.dataplane.linux.handoff import Giver
 from sealane.dataplane.linux.threads import NamespaceThread
@@ -29,7 +29,7 @@ from sealane.dataplane.pods import spawner, standins
 from sealane.dataplane.pods.runtime import PodRuntime, Sources
 from sealane.dataplane.pods.spawning import Spawner
 from sealane.kube import kinds
-from sealane.kube.http import HttpClient
+from sealane.kube.client.http import HttpClient
 from sealane.kube.objects import Object
 from sealane.network.addresses import NodePlan, plan_node
 from sealane.reactive.collections import Change, Graph
@@ -97,7 +97,7 @@ def _fork(main: object) -> int:
 def _api(folder: Path, listener: socket.socket, credentials: pki.Credentials) -> None:
     async def serve() -> None:
         api = Api(Store.open(folder / "store.db"), root_ca=credentials.ca)
-        await http.serve(api, [listener], pki.server_context(credentials), frozenset({credentials.token}))
+        await serve(api, [listener], pki.server_context(credentials), frozenset({credentials.token}))
 
     uvloop.run(serve())
 

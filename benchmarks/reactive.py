@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from benchmarks.report import Row, percentile
-from sealane.controllers.endpointslices import derive_endpoints
+from sealane.controllers.services.endpointslices import derive_endpoints
 from sealane.kube.objects import Key, Object, Raw
 from sealane.kube.selectors import LabelSelector
 from sealane.reactive.collections import Derived, Fetch, Graph, Source, derive

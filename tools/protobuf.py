@@ -1,4 +1,4 @@
-"""Boils the Go types of Kubernetes down to src/sealane/apiserver/protobuf.json. Run at a new Kubernetes release.
+"""Boils the Go types of Kubernetes down to apiserver/encodings/protobuf.json. Run at a new Kubernetes release.
 
     python tools/protobuf.py API APIMACHINERY
 
@@ -18,7 +18,7 @@ import re
 import sys
 from pathlib import Path
 
-OUT = Path(__file__).parent.parent / "src/sealane/apiserver/protobuf.json"
+OUT = Path(__file__).parent.parent / "src/sealane/apiserver/encodings/protobuf.json"
 
 # Kinds that clients written in Go send: (package, apiVersion, kinds).
 KINDS = (

@@ -11,8 +11,8 @@ from nft_lab import PODS
 
 from sealane.kube.objects import Object
 from sealane.network.addresses import NodePlan
-from sealane.network.endpoints import endpoint_slices, pod_endpoint
-from sealane.network.hints import NodeShare, zone_capacity
+from sealane.network.services.hints import NodeShare, zone_capacity
+from sealane.network.services.slices import endpoint_slices, pod_endpoint
 
 STATES = ("none", "ready", "ready", "waiting", "draining", "gone")
 """Of a pod under a Service: not selected, ready, not ready, serving or not while it terminates."""

@@ -22,20 +22,20 @@ if __name__ == "__main__":
 from etcd_process import ETCD, Etcd  # noqa: E402
 from tests.unit.apiserver.serving import credentials  # noqa: E402
 
-from sealane.apiserver.backends import connect  # noqa: E402
-from sealane.apiserver.store import Store  # noqa: E402
+from sealane.apiserver.storage.backends import connect  # noqa: E402
+from sealane.apiserver.storage.store import Store  # noqa: E402
 from sealane.kube import kinds  # noqa: E402
-from sealane.kube.client import ApiError  # noqa: E402
-from sealane.kube.http import HttpClient  # noqa: E402
-from sealane.kube.kubeconfig import Access  # noqa: E402
+from sealane.kube.client.http import HttpClient  # noqa: E402
+from sealane.kube.client.kubeconfig import Access  # noqa: E402
+from sealane.kube.client.protocol import ApiError  # noqa: E402
 
 SERVER = """
 import asyncio, socket, sys
 from pathlib import Path
 from sealane.apiserver import http, pki
 from sealane.apiserver.api import Api
-from sealane.apiserver.backends import connect
-from sealane.apiserver.store import Store
+from sealane.apiserver.storage.backends import connect
+from sealane.apiserver.storage.store import Store
 
 async def main():
     made = pki.ensure(Path(sys.argv[3]))

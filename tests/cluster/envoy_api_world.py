@@ -12,8 +12,8 @@ from envoy_world import World
 from sealane import controllers
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.store import Store
-from sealane.controllers import gateways
+from sealane.apiserver.storage.store import Store
+from sealane.controllers.gateways import gateways
 from sealane.kube import kinds
 from sealane.kube.objects import Key, Object, Raw
 from sealane.network.routes.proxies import LISTENING

@@ -33,7 +33,7 @@ from hypothesis import strategies as st  # noqa: E402
 from tests.unit.apiserver.serving import credentials  # noqa: E402
 from tests.unit.apiserver.test_bad_input import JUNK, VALID, broken, complete  # noqa: E402
 
-from sealane.apiserver import cbor, protobuf, wire  # noqa: E402
+from sealane.apiserver.encodings import cbor, protobuf, wire  # noqa: E402
 from sealane.kube.kinds import Kind  # noqa: E402
 
 SECONDS = 10.0
@@ -44,7 +44,7 @@ import uvloop
 from sealane.apiserver import http, pki
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.store import Store
+from sealane.apiserver.storage.store import Store
 from sealane.kube import kinds
 
 async def main():

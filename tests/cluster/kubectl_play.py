@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from tests.unit.apiserver.serving import credentials, serving
 
-from sealane.apiserver import pki
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.store import Store
+from sealane.apiserver.storage.store import Store
+from sealane.cluster import pki
 from sealane.kube import kinds
 
 KUBECTL = shutil.which("kubectl", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))

@@ -22,8 +22,8 @@ from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.nft.programmer import NftProgrammer
 from sealane.kube.objects import Key, Object
 from sealane.network.addresses import plan_node
-from sealane.network.endpoints import endpoint_slices, pod_endpoint
-from sealane.network.hints import node_share, zone_capacity
+from sealane.network.services.hints import node_share, zone_capacity
+from sealane.network.services.slices import endpoint_slices, pod_endpoint
 from sealane.reactive.collections import Graph, Source
 
 PODS = {"a": (0, 2), "b": (0, 3), "c": (1, 2), "d": (1, 3)}

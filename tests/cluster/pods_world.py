@@ -19,12 +19,12 @@ from typing import Any
 
 import uvloop
 
-from sealane.apiserver import pki
 from sealane.apiserver.access.keys import SigningKey
 from sealane.apiserver.access.tokens import AccountTokens
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.store import Store
+from sealane.apiserver.storage.store import Store
+from sealane.cluster import pki
 from sealane.dataplane.linux import namespaces, privileges, topology
 from sealane.dataplane.linux.handoff import Giver
 from sealane.dataplane.linux.threads import NamespaceThread
@@ -34,7 +34,7 @@ from sealane.dataplane.pods.logfile import Query, Shown, read
 from sealane.dataplane.pods.runtime import PodRuntime, Sources
 from sealane.dataplane.pods.spawning import Spawner
 from sealane.kube import kinds
-from sealane.kube.client import ApiError
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Object
 from sealane.network.addresses import plan_node
 from sealane.reactive.collections import Graph

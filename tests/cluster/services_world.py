@@ -19,8 +19,8 @@ from sealane.cluster import state
 from sealane.explain.trace import trace
 from sealane.explain.world import World
 from sealane.kube import kinds
-from sealane.kube.client import ApiError
-from sealane.kube.http import HttpClient
+from sealane.kube.client.http import HttpClient
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Raw
 from sealane.testing.cluster import Cluster

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from tests.unit.access.test_giving import request
 
-from sealane.apiserver import pki
+from sealane.cluster import pki
 from sealane.kube import kinds
-from sealane.kube.http import HttpClient
-from sealane.kube.kubeconfig import Access, render
+from sealane.kube.client.http import HttpClient
+from sealane.kube.client.kubeconfig import Access, render
 from sealane.kube.objects import Key
 from sealane.reactive.collections import Graph
 from sealane.reactive.informer import inform

@@ -15,10 +15,11 @@ from tests.unit.access.test_access import certificate
 from tests.unit.apiserver.serving import credentials
 
 from sealane.controllers import KINDS, start
-from sealane.kube import kinds, kubeconfig
-from sealane.kube.client import ApiError
-from sealane.kube.http import HttpClient
-from sealane.kube.kubeconfig import Access
+from sealane.kube import kinds
+from sealane.kube.client import kubeconfig
+from sealane.kube.client.http import HttpClient
+from sealane.kube.client.kubeconfig import Access
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw
 from sealane.reactive.collections import Graph
 from sealane.reactive.informer import inform
@@ -29,7 +30,7 @@ from pathlib import Path
 from sealane.apiserver import http, pki
 from sealane.apiserver.access import upkeep
 from sealane.apiserver.api import Api
-from sealane.apiserver.store import Store
+from sealane.apiserver.storage.store import Store
 
 async def main():
     made = pki.ensure(Path(sys.argv[2]))

@@ -10,14 +10,15 @@ from pathlib import Path
 import dns.asyncquery
 import dns.message
 
-from sealane.apiserver import http, pki
 from sealane.apiserver.api import Api
+from sealane.apiserver.http import serving
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.store import Store
+from sealane.apiserver.storage.store import Store
+from sealane.cluster import pki
 from sealane.dataplane.dns.process import ROLE, serve
 from sealane.dataplane.linux.handoff import Giver
 from sealane.kube import kinds
-from sealane.kube.http import HttpClient
+from sealane.kube.client.http import HttpClient
 from sealane.kube.objects import Raw
 
 CHANGES = 50
@@ -49,7 +50,7 @@ def test_an_answer_follows_the_api(tmp_path: Path) -> None:
         store = Store.open(tmp_path / "store.db")
         api = Api(store)
         served = asyncio.create_task(
-            http.serve(api, [listener], pki.server_context(credentials), frozenset({credentials.token}))
+            serving.serve(api, [listener], pki.server_context(credentials), frozenset({credentials.token}))
         )
         writer = LocalClient(api)
         await writer.create(kinds.NAMESPACE, {"metadata": {"name": "default"}})

@@ -19,7 +19,7 @@ from services_tries import TRIES, check
 from services_world import PODS, Lab, predict
 
 from sealane.kube import kinds
-from sealane.kube.client import ApiError
+from sealane.kube.client.protocol import ApiError
 from sealane.testing.cluster import Cluster, eventually
 
 MANIFESTS = Path(__file__).with_name("services_table.yaml").read_text() + "\n---\n" + PODS

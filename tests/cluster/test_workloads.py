@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sealane.kube.http import HttpClient
+from sealane.kube.client.http import HttpClient
 from sealane.kube.kinds import ENDPOINTSLICE, POD
 from sealane.kube.objects import Key, Object
 from sealane.reactive.collections import Graph, Source

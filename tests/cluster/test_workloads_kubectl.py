@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from tests.unit.controllers.conftest import Running, control_plane
 
-from sealane.apiserver import http, pki
+from sealane.apiserver.http.serving import serve
+from sealane.cluster import pki
 from sealane.kube.kinds import DEPLOYMENT, POD, REPLICASET
 
 KUBECTL = shutil.which("kubectl", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
@@ -105,7 +106,7 @@ async def cluster(folder: Path) -> AsyncIterator[Kubectl]:
         port = sock.getsockname()[1]
         pki.write_kubeconfig(folder / "kubeconfig", f"https://127.0.0.1:{port}", credentials, "test")
         serving = asyncio.create_task(
-            http.serve(running.api, [sock], pki.server_context(credentials), frozenset({credentials.token}))
+            serve(running.api, [sock], pki.server_context(credentials), frozenset({credentials.token}))
         )
         try:
             yield Kubectl(running, folder / "kubeconfig")

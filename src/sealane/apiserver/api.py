@@ -12,44 +12,45 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from sealane.apiserver import errors, plugins
+from sealane.apiserver import errors
 from sealane.apiserver.access.rbac import Authorizer
-from sealane.apiserver.access.secrets import TokenSecrets
-from sealane.apiserver.access.signing import Authority, Signing
 from sealane.apiserver.access.tokens import AccountTokens
-from sealane.apiserver.access.upkeep import Aggregation
-from sealane.apiserver.admission import Admission, namespace_objects
-from sealane.apiserver.apply import applied
-from sealane.apiserver.attempts import ORDINARY, Attempt, Operation, Steps, Write
-from sealane.apiserver.contents import Contents
-from sealane.apiserver.conversion import in_version
-from sealane.apiserver.deletion import PLAIN, Deletion, check_preconditions, finished, marked
-from sealane.apiserver.gc import Collector
-from sealane.apiserver.listing import EVERYTHING, ListOptions
-from sealane.apiserver.logs import LogReader
-from sealane.apiserver.metadata import check_envelope, timestamp
+from sealane.apiserver.addresses.ranges import Ranges
+from sealane.apiserver.admission import plugins
+from sealane.apiserver.admission.admission import Admission, namespace_objects
+from sealane.apiserver.admission.attempts import ORDINARY, Attempt, Operation, Steps, Write
+from sealane.apiserver.admission.webhooks.gate import Webhooks
+from sealane.apiserver.followers.certificates import Authority, Signing
+from sealane.apiserver.followers.contents import Contents
+from sealane.apiserver.followers.garbage import Collector
+from sealane.apiserver.followers.quotas import Quotas
+from sealane.apiserver.followers.roles import Aggregation
+from sealane.apiserver.followers.token_secrets import TokenSecrets
+from sealane.apiserver.node_agent import Streams
+from sealane.apiserver.objects.apply import applied
+from sealane.apiserver.objects.deletion import PLAIN, Deletion, check_preconditions, finished, marked
+from sealane.apiserver.objects.metadata import check_envelope, timestamp
+from sealane.apiserver.objects.states import born, new_metadata
+from sealane.apiserver.objects.subresources import bound
+from sealane.apiserver.pods.logs import LogReader
 from sealane.apiserver.preparing import MADE_BY_UPDATE, Preparation
-from sealane.apiserver.quotas import Quotas
-from sealane.apiserver.ranges import Ranges
 from sealane.apiserver.reading import Reader, converted, shown
-from sealane.apiserver.resources import DEFINITIONS, Resources, Served
-from sealane.apiserver.states import born, new_metadata
-from sealane.apiserver.store import Address, Event, Store, Stored, encode
-from sealane.apiserver.streams.pods import Streams
-from sealane.apiserver.subresources import bound
-from sealane.apiserver.watch import Hub
-from sealane.apiserver.webhooks.gate import Webhooks
+from sealane.apiserver.registry.conversion import in_version
+from sealane.apiserver.registry.resources import DEFINITIONS, Resources, Served
+from sealane.apiserver.storage.listing import EVERYTHING, ListOptions
+from sealane.apiserver.storage.store import Address, Event, Store, Stored, encode
+from sealane.apiserver.storage.watch import Hub
 from sealane.kube import kinds
-from sealane.kube.client import ApiError, PatchType
-from sealane.kube.defaults import defaulted
+from sealane.kube.client.protocol import ApiError, PatchType
 from sealane.kube.kinds import Kind
+from sealane.kube.kinds.defaulting import defaulted
 from sealane.kube.objects import Object, Raw
 from sealane.kube.patches import apply_patch
 
 _AT_ONCE = 250  # deletions in one turn of the event loop
 
 if TYPE_CHECKING:
-    from sealane.apiserver.webhooks.calls import OpenSocket
+    from sealane.apiserver.admission.webhooks.calls import OpenSocket
 
 
 class Api:
@@ -401,6 +402,6 @@ def _completed(attempt: Attempt, raw: Raw) -> Raw:
     """What a webhook made of an object, with the defaults of its kind."""
     if not attempt.served.custom or attempt.subresource == "scale":
         return defaulted(raw)
-    from sealane.apiserver import custom
+    from sealane.apiserver.registry import custom
 
     return custom.decoded(attempt.served, raw, ORDINARY)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from sealane.apiserver.access.action import Action, denied
-from sealane.kube.client import ApiError
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import Kind
 from sealane.kube.problems import quoted
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sealane.apiserver.errors import immutable, invalid
-from sealane.apiserver.resources import Served
+from sealane.apiserver.registry.resources import Served
 from sealane.kube import kinds
-from sealane.kube.client import ApiError
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Raw
 

@@ -7,9 +7,9 @@ from contextlib import aclosing
 from typing import Any, Literal
 
 from sealane.apiserver.api import Api
-from sealane.apiserver.deletion import Deletion
+from sealane.apiserver.objects.deletion import Deletion
 from sealane.apiserver.reading import converted
-from sealane.kube.client import ObjectList, PatchType, WatchEvent, binding
+from sealane.kube.client.protocol import ObjectList, PatchType, WatchEvent, binding
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object, Raw
 

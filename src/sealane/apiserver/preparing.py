@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sealane.apiserver import errors
-from sealane.apiserver.admission import Admission
-from sealane.apiserver.attempts import Attempt, Write
-from sealane.apiserver.fieldsets import Shape, shape_of, structural
-from sealane.apiserver.metadata import check_envelope, check_name, generated_name, timestamp, with_metadata
-from sealane.apiserver.ownership import created, updated
-from sealane.apiserver.resources import DEFINITIONS, NAMESPACES, Served
-from sealane.apiserver.states import born, counted, new_metadata, replacing
-from sealane.apiserver.store import Address, Resource, Store, Stored
-from sealane.apiserver.subresources import scale_of, scaled
+from sealane.apiserver.admission.admission import Admission
+from sealane.apiserver.admission.attempts import Attempt, Write
+from sealane.apiserver.objects.fieldsets import Shape, shape_of, structural
+from sealane.apiserver.objects.metadata import check_envelope, check_name, generated_name, timestamp, with_metadata
+from sealane.apiserver.objects.ownership import created, updated
+from sealane.apiserver.objects.states import born, counted, new_metadata, replacing
+from sealane.apiserver.objects.subresources import scale_of, scaled
+from sealane.apiserver.registry.resources import DEFINITIONS, NAMESPACES, Served
+from sealane.apiserver.storage.store import Address, Resource, Store, Stored
 from sealane.kube import kinds
-from sealane.kube.defaults import defaulted
 from sealane.kube.kinds import Kind
+from sealane.kube.kinds.defaulting import defaulted
 from sealane.kube.objects import Raw
 
 _GENERATED_TRIES = 8

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sealane.apiserver import errors, listing
-from sealane.apiserver.conversion import in_version
-from sealane.apiserver.listing import ListOptions, Page
-from sealane.apiserver.resources import Resources, Served
-from sealane.apiserver.selection import Selection, select
-from sealane.apiserver.store import Store, Stored, encode
-from sealane.apiserver.subresources import scale_of
-from sealane.apiserver.watch import Hub, Watch
+from sealane.apiserver import errors
+from sealane.apiserver.objects.subresources import scale_of
+from sealane.apiserver.registry.conversion import in_version
+from sealane.apiserver.registry.resources import Resources, Served
+from sealane.apiserver.storage import listing
+from sealane.apiserver.storage.listing import ListOptions, Page
+from sealane.apiserver.storage.selection import Selection, select
+from sealane.apiserver.storage.store import Store, Stored, encode
+from sealane.apiserver.storage.watch import Hub, Watch
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object
 
@@ -101,7 +102,7 @@ def converted(served: Served, stored: Stored) -> Stored:
     raw = stored.object.raw
     raw = in_version(raw, served.kind.api_version)
     if stored.version <= served.since:
-        from sealane.apiserver import custom
+        from sealane.apiserver.registry import custom
 
         raw = custom.defaulted(served, raw)
     return stored if raw is stored.object.raw else Stored(stored.version, Object(raw), encode(raw))

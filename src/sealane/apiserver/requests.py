@@ -12,10 +12,11 @@ from urllib.parse import unquote
 import msgspec
 from aiohttp import web
 
-from sealane.apiserver import cbor, errors, protobuf
+from sealane.apiserver import errors
 from sealane.apiserver.access.action import Action, name_selected, verb_of
 from sealane.apiserver.access.user import User
-from sealane.kube.client import ApiError
+from sealane.apiserver.encodings import cbor, protobuf
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw, without_nulls
 
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})

@@ -6,7 +6,7 @@ from sealane.cli.say import NO_CLUSTER, NOT, Exit
 from sealane.cluster import lifecycle, state
 from sealane.cluster.state import Folder, Record
 from sealane.kube import kinds
-from sealane.kube.client import Client
+from sealane.kube.client.protocol import Client
 from sealane.kube.objects import Object
 from sealane.kube.selectors import LabelSelector
 
@@ -44,7 +44,7 @@ async def find_pod(client: Client, namespace: str, reference: str) -> Object:
     """The pod that `reference` names: NAME, pod/NAME, or a ready one of deploy/NAME, sts/NAME, svc/NAME, …"""
     from difflib import get_close_matches
 
-    from sealane.kube.client import ApiError
+    from sealane.kube.client.protocol import ApiError
 
     kind_name, _, name = reference.rpartition("/")
     if kind_name in ("", "po", "pod", "pods"):

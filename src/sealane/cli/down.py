@@ -28,8 +28,8 @@ def _down(name: str, *, keep: bool, every: bool) -> int:
 
 def _purge(folder: Folder, store: str) -> None:
     """Removes the cluster's objects from etcd."""
-    from sealane.apiserver.backends import StorageError
-    from sealane.apiserver.backends.etcd import EtcdBackend
+    from sealane.apiserver.storage.backends import StorageError
+    from sealane.apiserver.storage.backends.etcd import EtcdBackend
 
     try:
         backend = EtcdBackend.connect(store, folder.name)

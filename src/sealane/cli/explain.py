@@ -15,7 +15,7 @@ from sealane.kube.objects import Key, Object, Origin
 
 if TYPE_CHECKING:
     from sealane.explain.world import World
-    from sealane.kube.client import Client
+    from sealane.kube.client.protocol import Client
 
 READ = (
     kinds.NAMESPACE,
@@ -120,7 +120,7 @@ def _world(command: str, paths: list[str], name: str, context: str) -> World:
 
 async def read(folder: Folder) -> list[Object]:
     """Everything of the running cluster that decides where a packet goes."""
-    from sealane.kube.http import HttpClient
+    from sealane.kube.client.http import HttpClient
 
     async with HttpClient.from_kubeconfig(folder.local_kubeconfig) as client:
         try:
@@ -131,7 +131,7 @@ async def read(folder: Folder) -> list[Object]:
 
 async def deciding(client: Client) -> list[Object]:
     """All objects of a cluster that decide where a packet goes. Raises ApiError and OSError."""
-    from sealane.kube.client import ApiError
+    from sealane.kube.client.protocol import ApiError
     from sealane.network.services.node_ports import CONFIGURED_BY
 
     lists = await asyncio.gather(*(client.list(kind) for kind in READ))

@@ -57,7 +57,7 @@ def _logs(name: str, namespace: str, pod: str, container: str, *, follow: bool, 
 
 
 async def _find(folder: Folder, namespace: str, reference: str) -> str:
-    from sealane.kube.http import HttpClient
+    from sealane.kube.client.http import HttpClient
 
     async with HttpClient.from_kubeconfig(folder.local_kubeconfig) as client:
         try:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from sealane.cli.say import BAD_INPUT, NOT, OK, Exit, console, guarded, table
 from sealane.cluster.readiness import condition_is, pod_reason
 from sealane.kube import kinds
-from sealane.kube.client import ApiError
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sealane.kube.http import HttpClient
+    from sealane.kube.client.http import HttpClient
 
 SECONDS = 20.0
 _SHOWN = (kinds.NODE, kinds.POD, kinds.SERVICE, kinds.GATEWAY)
@@ -39,8 +39,8 @@ def _status(context: str, *, as_json: bool) -> int:
 
 def client(context: str) -> HttpClient:
     """Of the cluster that `context` of the user's kubeconfig names. Raises Exit."""
-    from sealane.kube.http import HttpClient
-    from sealane.kube.kubeconfig import KubeconfigError
+    from sealane.kube.client.http import HttpClient
+    from sealane.kube.client.kubeconfig import KubeconfigError
 
     try:
         return HttpClient.from_kubeconfig(context=context)

@@ -14,7 +14,7 @@ from sealane.cluster import state
 from sealane.cluster.state import Folder, Options
 
 if TYPE_CHECKING:
-    from sealane.apiserver.backends.etcd import EtcdBackend
+    from sealane.apiserver.storage.backends.etcd import EtcdBackend
 
 
 def save(name: str, file: str, *, force: bool) -> int:
@@ -26,7 +26,7 @@ def restore(name: str, file: str, store: str) -> int:
 
 
 def _save(name: str, file: Path, *, force: bool) -> int:
-    from sealane.apiserver.backends import StorageError, snapshots
+    from sealane.apiserver.storage.backends import StorageError, snapshots
 
     folder = state.folder(name)
     if not folder.path.exists() or not folder.is_cluster:
@@ -46,7 +46,7 @@ def _save(name: str, file: Path, *, force: bool) -> int:
 
 
 def _restore(name: str, file: Path, store: str) -> int:
-    from sealane.apiserver.backends import StorageError, snapshots
+    from sealane.apiserver.storage.backends import StorageError, snapshots
 
     folder = state.folder(name)
     record = folder.read()
@@ -80,7 +80,7 @@ def _store(folder: Folder, url: str) -> Iterator[EtcdBackend | Path]:
     if not url:
         yield folder.store
         return
-    from sealane.apiserver.backends.etcd import EtcdBackend
+    from sealane.apiserver.storage.backends.etcd import EtcdBackend
 
     try:
         kept = EtcdBackend.connect(url, folder.name)

@@ -87,7 +87,7 @@ def describe(folder: Folder) -> dict[str, Any]:
 
 
 async def _objects(folder: Folder) -> dict[str, Any]:
-    from sealane.kube.http import HttpClient
+    from sealane.kube.client.http import HttpClient
 
     client = HttpClient.from_kubeconfig(folder.local_kubeconfig)
     try:

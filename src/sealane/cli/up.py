@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from sealane.cli.say import BAD_INPUT, INTERRUPTED, NOT, OK, Exit, complain, console, guarded, progress, terminable
 from sealane.cluster import lifecycle, state
 from sealane.cluster.state import Folder, Options, Record
-from sealane.kube.client import Client
+from sealane.kube.client.protocol import Client
 from sealane.kube.objects import Key, Object, Raw
 
 if TYPE_CHECKING:
     from sealane.kube.manifests import Manifests
 
 
-NEEDED = ("sealane.kube.http", "sealane.cluster.apply", "sealane.cluster.readiness", "sealane.reactive.informer")
+NEEDED = ("sealane.kube.client.http", "sealane.cluster.apply", "sealane.cluster.readiness", "sealane.reactive.informer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def _check_upstream(text: str | None) -> None:
 
 def _check_store(url: str | None, name: str) -> None:
     if url:
-        from sealane.apiserver.backends.location import Location
+        from sealane.apiserver.storage.backends.location import Location
 
         try:
             Location.parse(url, name)
@@ -182,7 +182,7 @@ def _load(paths: list[str], options: UpOptions, before: Folder | None) -> tuple[
 
 async def _definitions(folder: Folder) -> list[Raw]:
     from sealane.kube import kinds
-    from sealane.kube.http import HttpClient
+    from sealane.kube.client.http import HttpClient
 
     client = HttpClient.from_kubeconfig(folder.local_kubeconfig)
     try:
@@ -195,7 +195,7 @@ async def _apply_and_wait(
     folder: Folder, manifests: Manifests | None, options: UpOptions, say: Callable[[str], None]
 ) -> int:
     from sealane.cluster.apply import Failed, apply
-    from sealane.kube.http import HttpClient
+    from sealane.kube.client.http import HttpClient
 
     client = HttpClient.from_kubeconfig(folder.local_kubeconfig)
     try:
@@ -224,7 +224,7 @@ async def _apply_and_wait(
 
 async def _populated(client: Client, objects: list[Object]) -> list[Object]:
     """What --populate adds: namespaces that the manifests only name, and stand-ins for selectors that match nothing."""
-    from sealane.controllers.populate import populate
+    from sealane.controllers.workloads.populate import populate
     from sealane.kube import kinds
 
     grown = (kinds.DEPLOYMENT, kinds.STATEFULSET, kinds.DAEMONSET, kinds.POD)

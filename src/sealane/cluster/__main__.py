@@ -36,7 +36,7 @@ def main() -> None:
 
 def _run(folder: Folder, options: Options) -> None:
     gc.disable()  # what is made while starting stays: it would be looked at in vain (`Channel.ready` enables it)
-    from sealane.cluster import roles
+    from sealane.cluster.processes import plan as plans
 
     ctypes.CDLL(None).prctl(PR_SET_NAME, b"sealane:super")
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
@@ -50,7 +50,7 @@ def _run(folder: Folder, options: Options) -> None:
         (Process("supervisor", os.getpid(), start_time(os.getpid())),),
     )
     folder.write(record)
-    plan = roles.prepare(folder, options, api)
+    plan = plans.prepare(folder, options, api)
     supervisor = Supervisor(folder, record, plan)
     supervisor.run()
     if supervisor.abandoned:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sealane.apiserver.ranges import default_cidr
+from sealane.apiserver.addresses.ranges import default_cidr
 from sealane.kube import kinds
-from sealane.kube.client import ApiError, Client
+from sealane.kube.client.protocol import ApiError, Client
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Raw
 from sealane.network.addresses import (

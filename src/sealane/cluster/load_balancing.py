@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from sealane.apiserver import pki
+from sealane.cluster import pki
 from sealane.cluster.state import Folder
 from sealane.dataplane.balancer.proxy import Balancer, BalancerProxy
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.kube import kinds
-from sealane.kube.client import Client
+from sealane.kube.client.protocol import Client
 from sealane.kube.objects import Key, Object
 from sealane.network.addresses import NodePlan
 from sealane.network.services.annotations import annotated_ranges, public_names

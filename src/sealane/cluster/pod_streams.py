@@ -18,8 +18,8 @@ from typing import Any
 
 import msgspec
 
-from sealane.apiserver.streams.pods import Command, Usage
-from sealane.kube.client import ApiError
+from sealane.apiserver.node_agent import Command, Usage
+from sealane.kube.client.protocol import ApiError
 
 _PIECE = 1 << 16
 _TERMINAL_GRACE = 0.5

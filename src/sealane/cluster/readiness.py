@@ -9,7 +9,7 @@ from typing import Any
 from sealane.kube import kinds
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Key, Object
-from sealane.network.routes.gateway import CONTROLLER
+from sealane.network.routes.gateway_api.listeners import CONTROLLER
 
 WATCHED: tuple[Kind, ...] = (
     kinds.NODE,

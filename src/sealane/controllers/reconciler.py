@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from sealane.controllers.actions import Action, Again, Create, Delete, Patch, Say
-from sealane.kube.client import ApiError, Client
+from sealane.kube.client.protocol import ApiError, Client
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Key, Object
 from sealane.reactive.backoff import Backoff

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from sealane.controllers import service_events
-from sealane.controllers.endpointslices import derive_endpoints, endpoint_writers
-from sealane.controllers.pods import facts_of
 from sealane.controllers.reconciler import Reconciler
-from sealane.controllers.scheduler import Scheduler
-from sealane.controllers.workloads import (
+from sealane.controllers.scheduling.scheduler import Scheduler
+from sealane.controllers.services import service_events
+from sealane.controllers.services.endpointslices import derive_endpoints, endpoint_writers
+from sealane.controllers.workloads.pods import facts_of
+from sealane.controllers.workloads.wiring import (
     daemonset_controller,
     deployment_controller,
     loadbalancer_controller,
     replicaset_controller,
     statefulset_controller,
 )
-from sealane.kube.client import Client
+from sealane.kube.client.protocol import Client
 from sealane.kube.kinds import (
     CONTROLLERREVISION,
     CRONJOB,
@@ -139,7 +139,7 @@ def start(client: Client, sources: Mapping[Kind, Source[Key, Object]]) -> Contro
     controllers = Controllers(reconcilers, scheduler, writers, list(recorders.values()))
 
     def batch() -> list[Reconciler]:
-        from sealane.controllers.batch import cronjob_controller, job_controller, stray_pod_controller
+        from sealane.controllers.batch.wiring import cronjob_controller, job_controller, stray_pod_controller
 
         return [
             job_controller(client, sources, pods, recorders["job-controller"]),
@@ -148,12 +148,12 @@ def start(client: Client, sources: Mapping[Kind, Source[Key, Object]]) -> Contro
         ]
 
     def budgets() -> list[Reconciler]:
-        from sealane.controllers.budgets import budget_controller
+        from sealane.controllers.disruption.budgets import budget_controller
 
         return [budget_controller(client, sources, pods, recorders["controllermanager"])]
 
     def volumes() -> list[Reconciler]:
-        from sealane.controllers.binding import claim_controller, volume_controller
+        from sealane.controllers.volumes.binding import claim_controller, volume_controller
 
         recorder = recorders["persistentvolume-controller"]
         return [claim_controller(client, sources, recorder), volume_controller(client, sources, recorder)]

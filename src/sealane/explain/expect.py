@@ -11,7 +11,7 @@ from ipaddress import ip_network
 from itertools import cycle
 from typing import Any
 
-from sealane.kube.defaults.topology_keys import without_keys
+from sealane.kube.kinds.services.topology_keys import without_keys
 from sealane.kube.objects import Object, Origin, Raw
 from sealane.kube.selectors import LabelSelector
 from sealane.network.addresses import (
@@ -22,14 +22,16 @@ from sealane.network.addresses import (
     IPNetwork,
     plan_node,
 )
-from sealane.network.endpoints import PodEndpoint, address_types, endpoint_slices, pod_endpoint, pod_selector
-from sealane.network.hints import node_share, zone_capacity
-from sealane.network.mirroring import is_mirrored, mirrored_slices
-from sealane.network.routes import gateway, ingress, proxies
+from sealane.network.routes import proxies
+from sealane.network.routes.gateway_api import listeners as gateway
+from sealane.network.routes.ingress import ingress
 from sealane.network.routes.model import INGRESS_PROXY
 from sealane.network.services.annotations import wants_internal
 from sealane.network.services.compile import slice_service
+from sealane.network.services.hints import node_share, zone_capacity
 from sealane.network.services.listeners import listeners
+from sealane.network.services.mirroring import is_mirrored, mirrored_slices
+from sealane.network.services.slices import PodEndpoint, address_types, endpoint_slices, pod_endpoint, pod_selector
 
 TEMPLATED = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job")
 FIRST_SERVICE = 256

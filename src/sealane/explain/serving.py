@@ -14,7 +14,6 @@ from sealane.explain.world import World, outside_address
 from sealane.kube.objects import Key, Object
 from sealane.kube.selectors import LabelSelector, Requirement
 from sealane.network.addresses import SERVICES, family, is_internal
-from sealane.network.endpoints import pod_endpoint, pod_selector, target_number
 from sealane.network.services import (
     Family,
     Frontend,
@@ -31,6 +30,7 @@ from sealane.network.services import Place as NodePlace
 from sealane.network.services.listeners import listeners
 from sealane.network.services.node_ports import CONFIGURED_BY
 from sealane.network.services.select import Selection, find_frontend
+from sealane.network.services.slices import pod_endpoint, pod_selector, target_number
 
 _ENDED = {"drop": "dropped", "reject": "refused"}
 

@@ -17,7 +17,6 @@ from sealane.explain.serving import serve, service_addresses, why_no_endpoint
 from sealane.explain.steps import Endpoint, Outcome, Step, Trace, Verdict
 from sealane.explain.world import World
 from sealane.kube.objects import Key, Object
-from sealane.network.endpoints import address_types
 from sealane.network.routes.backends import BackendKey
 from sealane.network.routes.evaluate import Request, evaluate
 from sealane.network.routes.hosts import candidates as host_candidates
@@ -25,6 +24,7 @@ from sealane.network.routes.hosts import strip_port
 from sealane.network.routes.model import HostKey
 from sealane.network.routes.proxies import proxy_of
 from sealane.network.services.annotations import node_addresses, public_names
+from sealane.network.services.slices import address_types
 
 
 def trace(world: World, source: str, target: str, namespace: str = "default", port: str | None = None) -> Trace:

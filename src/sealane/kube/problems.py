@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sealane.kube.words import shown as quoted
+from sealane.kube.gotext import shown as quoted
 
 __all__ = ["FieldPath", "MapKey", "Part", "Problem", "Reason", "path_text", "quoted"]
 

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from sealane.kube.client import ApiError, Client, WatchEvent
+from sealane.kube.client.protocol import ApiError, Client, WatchEvent
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Key, Object
 from sealane.reactive.backoff import Backoff

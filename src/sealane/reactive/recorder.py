@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from sealane.kube.client import ApiError, Client
+from sealane.kube.client.protocol import ApiError, Client
 from sealane.kube.kinds import EVENT
 from sealane.kube.objects import Object, Raw
 from sealane.kube.times import timestamp

@@ -16,15 +16,15 @@ import msgspec
 import pytest
 from tests.unit.apiserver.serving import Server, credentials, serving
 
-from sealane.apiserver.access import upkeep
 from sealane.apiserver.access.keys import SigningKey, peeked
-from sealane.apiserver.access.signing import Authority
 from sealane.apiserver.access.tokens import AccountTokens
 from sealane.apiserver.api import Api
+from sealane.apiserver.followers import roles
+from sealane.apiserver.followers.certificates import Authority
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.store import Store
+from sealane.apiserver.storage.store import Store
 from sealane.kube import kinds
-from sealane.kube.http import HttpClient
+from sealane.kube.client.http import HttpClient
 from sealane.kube.objects import Raw
 
 PODS = "/api/v1/namespaces/default/pods"
@@ -87,7 +87,7 @@ async def asking(folder: Path) -> AsyncIterator[Asker]:
     accounts = AccountTokens(store, SigningKey(made.account_key))
     api = Api(store, accounts=accounts, authority=Authority(made.ca, made.ca_key))
     try:
-        upkeep.furnish(api)
+        roles.furnish(api)
         await LocalClient(api).create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
         async with serving(api) as server:
             context = server.access.ssl_context()
@@ -451,13 +451,13 @@ def test_the_default_roles_come_once_and_stay_as_they_were_changed(tmp_path: Pat
     async def talk() -> None:
         store = Store.open(tmp_path / "store.db")
         api = Api(store)
-        upkeep.furnish(api)
+        roles.furnish(api)
         await store.flush()
         version, client = store.version, LocalClient(api)
-        upkeep.furnish(api)
+        roles.furnish(api)
         assert store.version == version
         await client.delete(kinds.CLUSTERROLE, "", "view")
-        upkeep.furnish(api)
+        roles.furnish(api)
         await store.flush()
         assert (await client.get(kinds.CLUSTERROLE, "", "view")).raw["rules"]
         store.close()

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.access.test_access import Asker, asking
 
 from sealane.kube import kinds
-from sealane.kube.http import HttpClient
+from sealane.kube.client.http import HttpClient
 from sealane.kube.objects import Raw
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"

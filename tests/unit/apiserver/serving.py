@@ -12,10 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sealane.apiserver import http, pki
 from sealane.apiserver.api import Api
-from sealane.kube.http import HttpClient
-from sealane.kube.kubeconfig import Access
+from sealane.apiserver.http.serving import serve
+from sealane.cluster import pki
+from sealane.kube.client.http import HttpClient
+from sealane.kube.client.kubeconfig import Access
 
 _FOLDER = TemporaryDirectory(prefix="sealane-pki-")  # goes with this process
 
@@ -40,7 +41,7 @@ async def serving(api: Api) -> AsyncIterator[Server]:
         made = credentials()
         port = sock.getsockname()[1]
         context = pki.server_context(made)
-        task = asyncio.ensure_future(http.serve(api, [sock], context, frozenset({made.token})))
+        task = asyncio.ensure_future(serve(api, [sock], context, frozenset({made.token})))
         try:
             yield Server(port, Access(server=f"https://127.0.0.1:{port}", ca=made.ca, token=made.token))
         finally:

@@ -14,9 +14,9 @@ from tests.unit.apiserver.serving import over_http
 
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.store import Store
+from sealane.apiserver.storage.store import Store
 from sealane.kube import kinds
-from sealane.kube.client import ApiError, Client
+from sealane.kube.client.protocol import ApiError, Client
 from sealane.kube.objects import Object, Raw
 
 NAMES = ("a", "b", "c")

@@ -13,15 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.apiserver.conftest import Cluster
 
-from sealane.apiserver import fieldsets
+from sealane.apiserver.admission.attempts import Write
 from sealane.apiserver.api import Api
-from sealane.apiserver.apply import applied
-from sealane.apiserver.attempts import Write
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.ownership import updated
-from sealane.apiserver.store import Store
+from sealane.apiserver.objects import fieldsets
+from sealane.apiserver.objects.apply import applied
+from sealane.apiserver.objects.ownership import updated
+from sealane.apiserver.storage.store import Store
 from sealane.kube import kinds
-from sealane.kube.client import ApiError
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw
 
 NOW = "2026-01-01T00:00:00Z"

@@ -11,10 +11,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sealane.apiserver import fieldsets
-from sealane.apiserver.apply import applied
-from sealane.apiserver.ownership import entries_of, updated
-from sealane.kube.client import ApiError
+from sealane.apiserver.objects import fieldsets
+from sealane.apiserver.objects.apply import applied
+from sealane.apiserver.objects.ownership import entries_of, updated
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw
 
 SCHEMA = {

@@ -12,12 +12,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sealane.apiserver.admission.attempts import Write
 from sealane.apiserver.api import Api
-from sealane.apiserver.attempts import Write
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.store import Store
+from sealane.apiserver.storage.store import Store
 from sealane.kube import kinds
-from sealane.kube.client import ApiError, PatchType
+from sealane.kube.client.protocol import ApiError, PatchType
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Raw
 

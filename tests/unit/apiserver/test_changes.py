@@ -11,7 +11,7 @@ from tests.unit.apiserver.conftest import Cluster
 
 from sealane.apiserver.local import LocalClient
 from sealane.kube import kinds
-from sealane.kube.client import ApiError
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Raw
 

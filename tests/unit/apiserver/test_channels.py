@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sealane.apiserver.streams import channels
-from sealane.kube.client import ApiError
+from sealane.apiserver.pods.streams import channels
+from sealane.kube.client.protocol import ApiError
 
 V5, V4, V1, NONE = channels.BINARY
 TEXT = channels.TEXT[0]

@@ -11,8 +11,8 @@ from tests.unit.apiserver.asking import Asker, names, run
 from tests.unit.apiserver.conftest import Cluster
 from tests.unit.apiserver.serving import serving
 
-from sealane.apiserver.protobuf import decode
-from sealane.apiserver.retention import EVENT_SECONDS, expire
+from sealane.apiserver.encodings.protobuf import decode
+from sealane.apiserver.followers.retention import EVENT_SECONDS, expire
 
 CORE = "/api/v1/namespaces/default/events"
 NEW = "/apis/events.k8s.io/v1/namespaces/default/events"

@@ -12,7 +12,7 @@ from tests.unit.apiserver.test_verbs import configmap, pod, run
 
 from sealane.apiserver.local import LocalClient
 from sealane.kube import kinds
-from sealane.kube.client import ApiError
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object, Raw
 

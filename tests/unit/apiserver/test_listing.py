@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from tests.unit.apiserver.asking import PATH, Asker, names, run
 from tests.unit.apiserver.conftest import Cluster
 
-from sealane.apiserver import listing, store
-from sealane.apiserver.listing import ListOptions
-from sealane.apiserver.selection import Selection
-from sealane.apiserver.store import Address, Store
+from sealane.apiserver.storage import listing, store
+from sealane.apiserver.storage.listing import ListOptions
+from sealane.apiserver.storage.selection import Selection
+from sealane.apiserver.storage.store import Address, Store
 from sealane.kube import kinds
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sealane.apiserver.logs import LogOptions, agent_logs, log_options
-from sealane.kube.client import ApiError
+from sealane.apiserver.pods.logs import LogOptions, agent_logs, log_options
+from sealane.kube.client.protocol import ApiError
 
 
 async def collect(path: Path, pod: str, tail: int = -1) -> bytes:

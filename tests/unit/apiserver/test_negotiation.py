@@ -14,9 +14,9 @@ import yaml
 from tests.unit.apiserver.asking import PATH, Asker, configmap, run
 from tests.unit.apiserver.conftest import Cluster
 
-from sealane.apiserver import cbor
+from sealane.apiserver.encodings import cbor
 from sealane.kube import kinds
-from sealane.kube.client import ApiError
+from sealane.kube.client.protocol import ApiError
 
 PARTIAL = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from tests.unit.apiserver.test_changes import definition
 
-from sealane.apiserver.openapi.descriptions import spoken
-from sealane.apiserver.openapi.documents import document
-from sealane.apiserver.openapi.gnostic import encode
-from sealane.apiserver.resources import Resources
-from sealane.apiserver.wire import fields
+from sealane.apiserver.encodings.wire import fields
+from sealane.apiserver.http.openapi.descriptions import spoken
+from sealane.apiserver.http.openapi.documents import document
+from sealane.apiserver.http.openapi.gnostic import encode
+from sealane.apiserver.registry.resources import Resources
 from sealane.kube.objects import Object, Raw
 
 

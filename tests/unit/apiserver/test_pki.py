@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sealane.apiserver import pki
-from sealane.kube import kubeconfig
+from sealane.cluster import pki
+from sealane.kube.client import kubeconfig
 
 
 def test_made_once_kept_and_private(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sealane.apiserver.streams import spdy
-from sealane.apiserver.streams.portforward import Abandon, Connect, Event, Input, Pairs, PortChannels, Send
+from sealane.apiserver.pods.streams import spdy
+from sealane.apiserver.pods.streams.portforward import Abandon, Connect, Event, Input, Pairs, PortChannels, Send
 
 
 def told(events: Iterable[Event]) -> list[Event]:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealane.apiserver.protobuf import decode
+from sealane.apiserver.encodings.protobuf import decode
 from sealane.kube import kinds
-from sealane.kube.client import ApiError
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import Kind
 
 DEPLOYMENT = (

@@ -11,9 +11,9 @@ from tests.unit.apiserver.asking import PATH, Asker, configmap, run
 from tests.unit.apiserver.conftest import Cluster
 from tests.unit.apiserver.test_bad_input import VALID, complete
 
-from sealane.apiserver.protobuf import MAGIC, decode
-from sealane.apiserver.protobuf_answers import encode, speaks
-from sealane.apiserver.wire import fields
+from sealane.apiserver.encodings.protobuf import MAGIC, decode
+from sealane.apiserver.encodings.protobuf_answers import encode, speaks
+from sealane.apiserver.encodings.wire import fields
 from sealane.kube.objects import Raw
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"

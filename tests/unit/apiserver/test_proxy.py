@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sealane.apiserver.proxy import path_of, redirected, split
-from sealane.kube.client import ApiError
+from sealane.apiserver.pods.proxy import path_of, redirected, split
+from sealane.kube.client.protocol import ApiError
 
 SERVICE = "/api/v1/namespaces/x/services/web:80/proxy"
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from sealane.apiserver.addresses.ranges import FINALIZER, IN_USE, default_cidr
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.ranges import FINALIZER, IN_USE, default_cidr
-from sealane.apiserver.store import Store
-from sealane.kube.client import ApiError
+from sealane.apiserver.storage.store import Store
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import IPADDRESS, NAMESPACE, SERVICE, SERVICECIDR
 
 Scenario = Callable[[LocalClient], Awaitable[None]]

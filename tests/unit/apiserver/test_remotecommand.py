@@ -6,8 +6,16 @@ import json
 
 import pytest
 
-from sealane.apiserver.streams import channels, spdy
-from sealane.apiserver.streams.remotecommand import SPDY_VERSIONS, Channels, Event, Ready, Send, SpdyStreams, Wanted
+from sealane.apiserver.pods.streams import channels, spdy
+from sealane.apiserver.pods.streams.remotecommand import (
+    SPDY_VERSIONS,
+    Channels,
+    Event,
+    Ready,
+    Send,
+    SpdyStreams,
+    Wanted,
+)
 
 V4, V3, V2, V1 = SPDY_VERSIONS
 ALL = Wanted(stdin=True, stdout=True, stderr=True, tty=False)

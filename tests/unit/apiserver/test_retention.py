@@ -8,7 +8,7 @@ import time
 import pytest
 from tests.unit.apiserver.conftest import Cluster
 
-from sealane.apiserver.retention import COMPACTION_SECONDS, EVENT_SECONDS, Compaction, expire, is_over
+from sealane.apiserver.followers.retention import COMPACTION_SECONDS, EVENT_SECONDS, Compaction, expire, is_over
 from sealane.kube import kinds
 from sealane.kube.objects import Object, Raw
 from sealane.kube.times import timestamp

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealane.apiserver.services import Allocated, allocate, node_ports
-from sealane.kube.client import ApiError
+from sealane.apiserver.addresses.allocation import Allocated, allocate, node_ports
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw
 
 

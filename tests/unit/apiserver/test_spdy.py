@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealane.apiserver.streams import spdy
+from sealane.apiserver.pods.streams import spdy
 
 HEADERS = {"streamtype": "data", "port": "8080", "requestid": "0"}
 

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from sealane.apiserver.backends import Change, sqlite
-from sealane.apiserver.backends.sqlite import SqliteBackend
-from sealane.apiserver.history import History
-from sealane.apiserver.store import Address, StorageError, Store, StoreDamaged
+from sealane.apiserver.storage.backends import Change, sqlite
+from sealane.apiserver.storage.backends.sqlite import SqliteBackend
+from sealane.apiserver.storage.history import History
+from sealane.apiserver.storage.store import Address, StorageError, Store, StoreDamaged
 
 WRITER = """
 import asyncio, sys
-from sealane.apiserver.store import Address, Store
+from sealane.apiserver.storage.store import Address, Store
 
 async def main():
     store = Store.open(sys.argv[1])

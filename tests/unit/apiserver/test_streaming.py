@@ -12,8 +12,8 @@ import pytest
 from tests.unit.apiserver.conftest import Cluster
 from tests.unit.apiserver.serving import Server, serving
 
-from sealane.apiserver import streaming
 from sealane.apiserver.api import Api
+from sealane.apiserver.http import streaming
 from sealane.apiserver.local import LocalClient
 from sealane.kube import kinds
 

@@ -11,7 +11,7 @@ from tests.unit.apiserver.conftest import Cluster
 
 from sealane.apiserver.local import LocalClient
 from sealane.kube import kinds
-from sealane.kube.client import ApiError, WatchEvent
+from sealane.kube.client.protocol import ApiError, WatchEvent
 from sealane.kube.objects import Raw
 
 

@@ -22,9 +22,9 @@ from tests.unit.apiserver.serving import Server, serving
 
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.store import Event, Store
+from sealane.apiserver.storage.store import Event, Store
 from sealane.kube import kinds
-from sealane.kube.client import ApiError
+from sealane.kube.client.protocol import ApiError
 
 Told = tuple[str, str, str]
 """Type, name and resourceVersion of an event."""

@@ -8,10 +8,10 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-from sealane.apiserver import pki
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.store import Store
+from sealane.apiserver.storage.store import Store
+from sealane.cluster import pki
 from sealane.cluster.load_balancing import Certificates, balancers
 from sealane.kube.kinds import EVENT, NAMESPACE
 from sealane.kube.objects import Key, Object

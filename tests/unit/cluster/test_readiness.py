@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sealane.cluster.readiness import Waiting, waiting
 from sealane.kube.objects import Object, Raw
-from sealane.network.routes.gateway import CONTROLLER
+from sealane.network.routes.gateway_api.listeners import CONTROLLER
 
 
 def gateway_class(name: str, controller: str) -> Object:

@@ -12,9 +12,9 @@ import pytest
 
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.store import Store
+from sealane.apiserver.storage.store import Store
 from sealane.controllers import KINDS, Controllers, start
-from sealane.kube.client import ApiError
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import NAMESPACE, NODE, POD, Kind
 from sealane.kube.objects import Key, Object
 from sealane.reactive.collections import Change, Graph

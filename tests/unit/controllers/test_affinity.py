@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sealane.controllers.affinity import peer_obstacles
+from sealane.controllers.scheduling.affinity import peer_obstacles
 from sealane.kube.objects import Object, Raw
 from sealane.kube.selectors import LabelSelector
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.unit.controllers.world import World, workload
 
-from sealane.controllers.claims import plan_claim, plan_volume
+from sealane.controllers.volumes.claims import plan_claim, plan_volume
 from sealane.kube.objects import Object
 
 

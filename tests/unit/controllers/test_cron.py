@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.controllers.world import World
 
-from sealane.controllers import cronjobs
 from sealane.controllers.actions import Say
-from sealane.kube import cron
+from sealane.controllers.batch import cronjobs
+from sealane.kube.kinds.batch import cron
 from sealane.kube.objects import Object
 from sealane.kube.times import timestamp
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sealane.controllers.deployments import DESIRED, REVISION, REVISION_HISTORY, scaled_value
+from sealane.controllers.workloads.deployments import DESIRED, REVISION, REVISION_HISTORY, scaled_value
 
 from .world import World, images, template, workload
 

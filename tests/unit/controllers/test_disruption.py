@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from sealane.apiserver.eviction import spent
+from sealane.apiserver.pods.eviction import spent
 from sealane.controllers.actions import Patch
-from sealane.controllers.disruption import plan
-from sealane.controllers.pods import PodFacts, pod_facts
-from sealane.kube.client import ApiError
+from sealane.controllers.disruption.disruption import plan
+from sealane.controllers.workloads.pods import PodFacts, pod_facts
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Object
 
 NOW = 1_000_000.0

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.controllers.world import World
 
-from sealane.controllers.jobs_indexes import COMPLETION_INDEX, index_of, parse, text_of
+from sealane.controllers.batch.jobs_indexes import COMPLETION_INDEX, index_of, parse, text_of
 from sealane.kube.objects import Object
 from sealane.kube.times import timestamp
 

@@ -6,7 +6,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from sealane.controllers.actions import Action, Patch, Say
-from sealane.controllers.loadbalancers import Pool, assigned, plan
+from sealane.controllers.services.loadbalancers import Pool, assigned, plan
 from sealane.kube.objects import Object, Raw
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sealane.controllers.placement import obstacle
-from sealane.controllers.resources import requests_of
-from sealane.controllers.scheduler import Load, choose
+from sealane.controllers.scheduling.placement import obstacle
+from sealane.controllers.scheduling.resources import requests_of
+from sealane.controllers.scheduling.scheduler import Load, choose
 from sealane.kube.objects import Key, Object, Raw
 from sealane.kube.quantities import thousandths
 

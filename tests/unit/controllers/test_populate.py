@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from sealane.controllers.populate import populate
+from sealane.controllers.workloads.populate import populate
 from sealane.kube.objects import Object, Raw
 
 SERVICE = """

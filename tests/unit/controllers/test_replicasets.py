@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sealane.controllers.pods import PodFacts, pod_facts
-from sealane.controllers.replicasets import deletion_order
+from sealane.controllers.workloads.pods import PodFacts, pod_facts
+from sealane.controllers.workloads.replicasets import deletion_order
 from sealane.kube.objects import Object, Raw
 from sealane.kube.times import timestamp
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sealane.controllers.revisions import revision_data, revision_template, same_template, template_hash
+from sealane.controllers.workloads.revisions import revision_data, revision_template, same_template, template_hash
 from sealane.kube.objects import Object
 
 

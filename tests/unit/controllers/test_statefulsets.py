@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sealane.controllers.revisions import revision_template
+from sealane.controllers.workloads.revisions import revision_template
 
 from .world import World, images, template, workload
 

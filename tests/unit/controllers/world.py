@@ -6,10 +6,11 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sealane.controllers import cronjobs, daemonsets, deployments, jobs, replicasets, statefulsets
 from sealane.controllers.actions import Action, Create, Delete, Patch, by_controller, orphans_of
-from sealane.controllers.pods import PodFacts, pod_facts
-from sealane.kube.defaults import defaulted
+from sealane.controllers.batch import cronjobs, jobs
+from sealane.controllers.workloads import daemonsets, deployments, replicasets, statefulsets
+from sealane.controllers.workloads.pods import PodFacts, pod_facts
+from sealane.kube.kinds.defaulting import defaulted
 from sealane.kube.objects import Object, Raw
 from sealane.kube.times import timestamp
 

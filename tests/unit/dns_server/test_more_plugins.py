@@ -305,7 +305,7 @@ def test_too_many_questions_at_a_time_are_refused() -> None:
 @pytest.mark.parametrize(("name", "rcode"), [("localhost", "NOERROR"), ("other.example", "SERVFAIL")])
 def test_servers_asked_by_tls(tmp_path: Path, name: str, rcode: str) -> None:
     """Only one whose certificate is for the name that is asked for is believed."""
-    from sealane.apiserver import pki
+    from sealane.cluster import pki
 
     credentials = pki.ensure(tmp_path)
 

@@ -13,7 +13,7 @@ import dns.rcode
 
 from sealane.dataplane.dns.process import ROLE, serve
 from sealane.dataplane.linux.handoff import Giver
-from sealane.kube.client import ObjectList, WatchEvent
+from sealane.kube.client.protocol import ObjectList, WatchEvent
 from sealane.kube.kinds import SERVICE, Kind
 from sealane.kube.objects import Object
 

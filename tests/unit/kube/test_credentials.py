@@ -12,9 +12,9 @@ import pytest
 from aiohttp import web
 
 from sealane.kube import kinds
-from sealane.kube.credentials import CredentialError, Credentials, run
-from sealane.kube.http import HttpClient
-from sealane.kube.kubeconfig import Access, Plugin
+from sealane.kube.client.credentials import CredentialError, Credentials, run
+from sealane.kube.client.http import HttpClient
+from sealane.kube.client.kubeconfig import Access, Plugin
 from sealane.kube.times import timestamp
 
 V1 = "client.authentication.k8s.io/v1"

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealane.kube import kinds, schema
-from sealane.kube.defaults import defaulted
+from sealane.kube.kinds.defaulting import defaulted
+from sealane.kube.kinds.validation import validate
 from sealane.kube.schema import Type
-from sealane.kube.validation import validate
 
 CASES = Path(__file__).parent / "defaults"
 

@@ -17,10 +17,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from sealane.kube import kinds, kubeconfig
-from sealane.kube.client import ApiError, WatchEvent
-from sealane.kube.http import HttpClient
-from sealane.kube.kubeconfig import Access
+from sealane.kube import kinds
+from sealane.kube.client import kubeconfig
+from sealane.kube.client.http import HttpClient
+from sealane.kube.client.kubeconfig import Access
+from sealane.kube.client.protocol import ApiError, WatchEvent
 from sealane.kube.objects import Raw
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

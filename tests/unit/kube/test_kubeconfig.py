@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sealane.kube import kubeconfig
-from sealane.kube.kubeconfig import Access, KubeconfigError
+from sealane.kube.client import kubeconfig
+from sealane.kube.client.kubeconfig import Access, KubeconfigError
 
 TWO = """
 apiVersion: v1

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealane.kube import kinds
-from sealane.kube.client import ApiError
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw
 from sealane.kube.patches import apply_patch, json_patch, merge_patch, strategic_merge
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sealane.kube.defaults.topology_keys import ANNOTATION, explained, keys_of, without_keys
+from sealane.kube.kinds.services.topology_keys import ANNOTATION, explained, keys_of, without_keys
 
 HOST, ZONE, REGION = "kubernetes.io/hostname", "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
 

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sealane.kube import kinds, names, schema
+from sealane.kube.kinds.validation import as_api_error, validate
 from sealane.kube.objects import Raw
 from sealane.kube.problems import path_text
 from sealane.kube.schema import Type
-from sealane.kube.validation import as_api_error, validate
 
 
 def make(api_version: str, kind: str, spec: Any, **more: Any) -> Raw:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sealane.kube.validation import validate
+from sealane.kube.kinds.validation import validate
 
 
 def job_spec(*, restart: str = "Never", **spec: Any) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from sealane.kube.kinds.validation import validate
 from sealane.kube.objects import Raw
-from sealane.kube.validation import validate
 
 HOOK: Raw = {
     "name": "guard.example.com",

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sealane.kube.objects import Object, Raw
-from sealane.network.endpoints import (
+from sealane.network.services.slices import (
     MAX_ENDPOINTS,
     TRIGGER_TIME,
     PodEndpoint,

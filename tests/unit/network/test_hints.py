@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealane.kube.objects import Object, Raw
-from sealane.network.hints import OVERLOAD, NodeShare, add_hints, nearness, node_share, why_not_shared, zone_capacity
+from sealane.network.services.hints import (
+    OVERLOAD,
+    NodeShare,
+    add_hints,
+    nearness,
+    node_share,
+    why_not_shared,
+    zone_capacity,
+)
 
 
 def slice_of(*zones: str, ready: bool = True) -> Raw:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sealane.kube.objects import Object
-from sealane.network.mirroring import is_mirrored, left_out, mirrored_slices
+from sealane.network.services.mirroring import is_mirrored, left_out, mirrored_slices
 
 
 def endpoints(subsets: list[Any], labels: dict[str, str] | None = None, annotations: Any = None) -> Object:

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sealane.apiserver.admission.plugins.limit_ranger import pod_amounts
 from sealane.apiserver.api import Api
-from sealane.apiserver.plugins.limit_ranger import pod_amounts
-from sealane.apiserver.store import Store
+from sealane.apiserver.storage.store import Store
 from sealane.kube import kinds
-from sealane.kube.client import ApiError
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw
 from sealane.kube.quantities import text, thousandths
 

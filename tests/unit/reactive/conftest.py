@@ -10,8 +10,8 @@ import pytest
 
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.store import Store
-from sealane.kube.client import ApiError, WatchEvent
+from sealane.apiserver.storage.store import Store
+from sealane.kube.client.protocol import ApiError, WatchEvent
 from sealane.kube.kinds import NAMESPACE, Kind
 from sealane.kube.objects import Object, Raw
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from sealane.kube.client import ApiError
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import CONFIGMAP, SECRET, Kind
 from sealane.kube.objects import Key, Object, Raw
 from sealane.reactive.backoff import Backoff

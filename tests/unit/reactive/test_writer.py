@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealane.apiserver.local import LocalClient
-from sealane.kube.client import ApiError
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import CONFIGMAP, SERVICE
 from sealane.kube.objects import Key, Object, Raw
 from sealane.reactive.backoff import Backoff

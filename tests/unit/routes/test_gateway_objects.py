@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sealane.controllers.gateways_objects import wanted
-from sealane.controllers.gateways_status import stamped
+from sealane.controllers.gateways.stamps import stamped
 from sealane.kube.kinds import DEPLOYMENT, SERVICE
 from sealane.kube.objects import Key, Object
+from sealane.network.routes.generated import wanted
 from sealane.network.routes.proxies import proxy_pod
 from sealane.network.routes.routing import Routing, routing
 from sealane.network.routes.sources import Sources

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sealane.kube.validation import as_api_error, validate
+from sealane.kube.kinds.validation import as_api_error, validate
 
 SAID = 'Deployment in version "v1" cannot be handled as a Deployment: '
 

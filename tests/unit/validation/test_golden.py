@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sealane.kube.defaults import defaulted
+from sealane.kube.kinds.defaulting import defaulted
+from sealane.kube.kinds.validation import validate
 from sealane.kube.objects import Raw
-from sealane.kube.validation import validate
 
 GOLDEN = Path(__file__).parent / "golden"
 

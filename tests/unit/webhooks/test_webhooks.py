@@ -15,13 +15,13 @@ import pytest
 from aiohttp import web
 from tests.unit.apiserver.serving import credentials
 
-from sealane.apiserver import pki
+from sealane.apiserver.admission.attempts import Write
 from sealane.apiserver.api import Api
-from sealane.apiserver.attempts import Write
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.store import Store
+from sealane.apiserver.storage.store import Store
+from sealane.cluster import pki
 from sealane.kube import kinds
-from sealane.kube.client import ApiError
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Raw
 

@@ -20,7 +20,7 @@ from sealane.apiserver import errors
 from sealane.apiserver.access.action import Action
 from sealane.apiserver.access.tokens import AccountTokens, Vouched
 from sealane.apiserver.access.user import ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, User, account_user
-from sealane.kube.client import ApiError
+from sealane.kube.client.protocol import ApiError
 
 Headers = CIMultiDictProxy[str]
 

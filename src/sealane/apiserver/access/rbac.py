@@ -12,7 +12,7 @@ from sealane.apiserver.access.action import Action
 from sealane.apiserver.access.rules import Rule, allows
 from sealane.apiserver.access.user import User
 from sealane.apiserver.errors import not_allowed
-from sealane.apiserver.store import Address, Event, Resource, Store
+from sealane.apiserver.storage.store import Address, Event, Resource, Store
 from sealane.kube import kinds
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object, Raw

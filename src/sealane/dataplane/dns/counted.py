@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, cast
 
 from sealane.dataplane.dns.metrics import Metrics
-from sealane.kube.client import ApiError, Client, ObjectList, WatchEvent
+from sealane.kube.client.protocol import ApiError, Client, ObjectList, WatchEvent
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object
 from sealane.network.addresses import KUBERNETES_SERVICE

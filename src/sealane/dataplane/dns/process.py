@@ -25,7 +25,7 @@ from sealane.dataplane.dns.table import Table
 from sealane.dataplane.dns.upstream import parse_upstream
 from sealane.dataplane.linux.handoff import Changed, Complete, Handed, Wishes, Withdrawn, take
 from sealane.kube import kinds
-from sealane.kube.client import ApiError, Client
+from sealane.kube.client.protocol import ApiError, Client
 from sealane.kube.objects import Key, Object
 from sealane.kube.times import seconds
 from sealane.network.addresses import DNS_SERVICE

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sealane.kube.objects import Key, Object
-from sealane.network.endpoints import address_types
 from sealane.network.names import Record
 from sealane.network.names.records import address_record
 from sealane.network.services.annotations import node_addresses, public_names
+from sealane.network.services.slices import address_types
 from sealane.reactive.collections import Change, Collection, Fetch, derive
 from sealane.reactive.informer import Informer
 

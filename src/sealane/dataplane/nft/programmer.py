@@ -22,9 +22,9 @@ from sealane.dataplane.nft.node import Node
 from sealane.dataplane.nft.steps import Step
 from sealane.kube.objects import Key, Object
 from sealane.network.addresses import NodePlan
-from sealane.network.hints import node_share
 from sealane.network.policies import Given, Isolation, PodPeer, Policies, ResolvedPolicy, derive_policies
 from sealane.network.services import Place, ServiceModel, derive_services, node_port_addresses
+from sealane.network.services.hints import node_share
 from sealane.network.services.node_ports import CONFIGURED_BY
 from sealane.reactive.backoff import Backoff
 from sealane.reactive.collections import Change, Collection, Fetch, Source, derive

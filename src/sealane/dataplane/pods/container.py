@@ -29,7 +29,7 @@ from sealane.dataplane.pods.standins.behaviours import Facts, Socket
 from sealane.dataplane.pods.stdio import Stdio
 from sealane.dataplane.pods.surroundings import Surroundings, on_machine
 from sealane.dataplane.pods.tokens import Token, Wanted
-from sealane.kube.client import ApiError
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Object, Raw
 
 log = logging.getLogger(__name__)

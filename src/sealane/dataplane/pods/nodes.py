@@ -14,7 +14,7 @@ from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.linux.topology import NodeLinks
 from sealane.dataplane.pods.addresses import PodAddresses
 from sealane.dataplane.pods.machine import capacity
-from sealane.kube.client import ApiError, Client
+from sealane.kube.client.protocol import ApiError, Client
 from sealane.kube.kinds import LEASE, NODE
 from sealane.kube.objects import Raw
 from sealane.kube.times import micro_timestamp, timestamp

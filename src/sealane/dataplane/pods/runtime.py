@@ -18,7 +18,7 @@ from sealane.dataplane.pods.spawning import Spawner
 from sealane.dataplane.pods.status import difference
 from sealane.dataplane.pods.surroundings import Policing, Sources, Surroundings
 from sealane.dataplane.pods.tokens import Tokens
-from sealane.kube.client import ApiError, Client
+from sealane.kube.client.protocol import ApiError, Client
 from sealane.kube.kinds import POD
 from sealane.kube.objects import Key, Object, Raw
 from sealane.network.addresses import NodePlan

@@ -15,7 +15,7 @@ from sealane.dataplane.pods.files import References
 from sealane.dataplane.pods.nodes import Node
 from sealane.dataplane.pods.spawning import Spawner
 from sealane.dataplane.pods.tokens import Token, Tokens, Wanted
-from sealane.kube.client import Client
+from sealane.kube.client.protocol import Client
 from sealane.kube.kinds import CONFIGMAP, SECRET, SERVICE
 from sealane.kube.objects import Key, Object
 from sealane.kube.selectors import LabelSelector

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sealane.kube.defaults.topology_keys import explained, keys_of, without_keys
 from sealane.kube.kinds import Kind
+from sealane.kube.kinds.services.topology_keys import explained, keys_of, without_keys
+from sealane.kube.kinds.validation import validate
 from sealane.kube.manifests.documents import Document, Unreadable, documents
 from sealane.kube.manifests.served import BUILTIN, Served, definitions, why_unknown
 from sealane.kube.objects import Key, Object, Origin, Raw, without_nulls
 from sealane.kube.problems import FieldPath, Part, quoted
-from sealane.kube.validation import validate
 
 __all__ = ["ManifestProblem", "Manifests", "kind_of", "load"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sealane.kube.client import ApiError, PatchType
+from sealane.kube.client.protocol import ApiError, PatchType
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Raw
 from sealane.kube.patches.json_patch import json_patch

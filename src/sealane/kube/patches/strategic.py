@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sealane.kube import schema
-from sealane.kube.client import ApiError
+from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Raw
 from sealane.kube.schema import Type

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sealane.kube import names
+from sealane.kube.gotext import shown
 from sealane.kube.objects import Raw
 from sealane.kube.structural.defaults import with_defaults
 from sealane.kube.structural.embedded import embedded_causes
@@ -22,7 +23,6 @@ from sealane.kube.structural.prune import pruned
 from sealane.kube.structural.rules import rule_causes
 from sealane.kube.structural.structure import forbidden, invalid, required, structure_causes
 from sealane.kube.structural.validate import checked
-from sealane.kube.words import shown
 
 APPROVED = "api-approved.kubernetes.io"
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")

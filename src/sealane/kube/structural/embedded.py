@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from sealane.kube import names
+from sealane.kube.checks.metadata import check_annotations, check_labels
+from sealane.kube.gotext import shown
 from sealane.kube.problems import Part
 from sealane.kube.structural.limits import Cause
 from sealane.kube.structural.node import Node
 from sealane.kube.structural.paths import at, field
-from sealane.kube.validation.metadata import check_annotations, check_labels
-from sealane.kube.words import shown
 
 
 def embedded_causes(node: Node, value: Any, path: str = "") -> Iterator[Cause]:

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sealane.kube.cel.environment import CelError
+from sealane.kube.gotext import shown
 from sealane.kube.structural.fieldpaths import walk
 from sealane.kube.structural.limits import Cause
 from sealane.kube.structural.node import Node, Rule
 from sealane.kube.structural.paths import at
 from sealane.kube.structural.rules import checker, type_of
 from sealane.kube.structural.structure import forbidden, invalid, required
-from sealane.kube.words import shown
 
 Schema = Mapping[str, Any]
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")

@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from sealane.kube.gotext import number, quoted, shown
 from sealane.kube.structural import formats
 from sealane.kube.structural.regex import pattern
-from sealane.kube.words import number, quoted, shown
 
 Cause = tuple[str, str, str]
 """Field path ("" for the object itself), reason such as "FieldValueInvalid", message such as "Invalid value: …"."""

@@ -9,10 +9,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from sealane.kube.gotext import shown
 from sealane.kube.structural.limits import Cause
 from sealane.kube.structural.node import Node
 from sealane.kube.structural.paths import at, field
-from sealane.kube.words import shown
 
 
 def list_causes(node: Node, value: Any, path: str = "") -> Iterator[Cause]:

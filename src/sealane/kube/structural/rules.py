@@ -14,11 +14,11 @@ from typing import Any
 
 from sealane.kube.cel.environment import CelError, Program, compiled, duration, timestamp
 from sealane.kube.cel.names import escaped
+from sealane.kube.gotext import quoted
 from sealane.kube.objects import Raw
 from sealane.kube.structural.limits import Cause
 from sealane.kube.structural.node import MISSING, Node, Rule
 from sealane.kube.structural.paths import at, field
-from sealane.kube.words import quoted
 
 _LONGEST_MESSAGE = 5 * 1024
 _LARGEST = 10**300

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sealane.kube.gotext import shown
 from sealane.kube.structural.limits import Cause
 from sealane.kube.structural.paths import at
 from sealane.kube.structural.regex import pattern
-from sealane.kube.words import shown
 
 Schema = Mapping[str, Any]
 

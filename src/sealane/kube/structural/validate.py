@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from sealane.kube.gotext import quoted
 from sealane.kube.objects import Raw
 from sealane.kube.structural.embedded import embedded_causes
 from sealane.kube.structural.limits import Cause, mistyped, required
 from sealane.kube.structural.lists import list_causes
 from sealane.kube.structural.node import MISSING, Node
 from sealane.kube.structural.rules import rule_causes
-from sealane.kube.words import quoted
 
 __all__ = ["Cause", "status_causes", "update_causes", "validation_causes"]
 

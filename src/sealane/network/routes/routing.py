@@ -14,11 +14,14 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from sealane.kube.objects import Key, Object
-from sealane.network.routes import backends, gateway, httproute, ingress, proxies, status
+from sealane.network.routes import backends, proxies
 from sealane.network.routes.backends import BackendEndpoints, BackendKey
-from sealane.network.routes.gateway import GatewayListener, ListenerKey
-from sealane.network.routes.httproute import BoundRoute
-from sealane.network.routes.ingress import BoundIngress
+from sealane.network.routes.gateway_api import httproute, status
+from sealane.network.routes.gateway_api import listeners as gateway
+from sealane.network.routes.gateway_api.httproute import BoundRoute
+from sealane.network.routes.gateway_api.listeners import GatewayListener, ListenerKey
+from sealane.network.routes.ingress import ingress
+from sealane.network.routes.ingress.ingress import BoundIngress
 from sealane.network.routes.model import Forward, HostKey, Rule, VirtualHost, virtual_host
 from sealane.network.routes.proxies import ProxyPod
 from sealane.network.routes.sources import Sources

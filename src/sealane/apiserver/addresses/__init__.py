@@ -1,0 +1,1 @@
+"""Addresses that the API gives: ServiceCIDRs and what Services get from them."""

@@ -1,0 +1,1 @@
+"""What a write passes before it is stored: plugins, policies, webhooks, in Kubernetes' order."""

@@ -1,0 +1,76 @@
+"""The door to the webhooks: shut, and what is behind it not even imported, while none is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from sealane.apiserver.admission.attempts import Attempt, Write
+from sealane.apiserver.storage.store import Event, Resource, Store
+from sealane.kube import kinds
+from sealane.kube.objects import Raw
+
+if TYPE_CHECKING:
+    from sealane.apiserver.admission.webhooks.calls import OpenSocket
+    from sealane.apiserver.admission.webhooks.dispatch import Complete, Dispatch
+
+T = TypeVar("T")
+
+_CONFIGURATIONS: frozenset[Resource] = frozenset(
+    (kind.group, kind.plural) for kind in (kinds.MUTATINGWEBHOOKS, kinds.VALIDATINGWEBHOOKS)
+)
+
+
+class Webhooks:
+    """Of one API; follows the configurations as they are committed.
+
+    open_socket: see `calls.Caller`. complete(attempt, patched): gives a patched object the defaults of its kind.
+    """
+
+    def __init__(self, store: Store, open_socket: OpenSocket | None, complete: Complete) -> None:
+        self._store = store
+        self._open_socket = open_socket
+        self._complete = complete
+        self._dispatch: Dispatch | None = None
+        if any(True for resource in _CONFIGURATIONS for _ in store.items(resource)):
+            self._read()
+        store.subscribe(self._committed)
+
+    @property
+    def active(self) -> bool:
+        return self._dispatch is not None and self._dispatch.active
+
+    async def close(self) -> None:
+        if self._dispatch is not None:
+            await self._dispatch.close()
+
+    def _committed(self, events: Sequence[Event]) -> None:
+        if any(event.address.resource in _CONFIGURATIONS for event in events):
+            self._read()
+
+    def _read(self) -> None:
+        if self._dispatch is None:
+            from sealane.apiserver.admission.webhooks.calls import Caller
+            from sealane.apiserver.admission.webhooks.dispatch import Dispatch
+
+            self._dispatch = Dispatch(self._store, Caller(self._store, self._open_socket), self._complete)
+        self._dispatch.read()
+
+    async def decided(self, options: Write, decide: Callable[[Write], T]) -> T:
+        """What `decide` gives, decided anew each time that webhooks have answered what it asked. Raises ApiError.
+
+        Nothing comes between the last time and the return.
+        """
+        if self._dispatch is None or not self._dispatch.active:
+            return decide(options)
+        return await self._dispatch.decided(options, decide)
+
+    def mutated(self, attempt: Attempt, replay: Callable[[Raw], Raw]) -> Raw:
+        """`attempt.new` after every mutating webhook. Raises ApiError, Unanswered."""
+        assert self._dispatch is not None
+        return self._dispatch.mutated(attempt, replay)
+
+    def check(self, attempt: Attempt) -> None:
+        """Raises ApiError when a validating webhook refuses, Unanswered."""
+        assert self._dispatch is not None
+        self._dispatch.check(attempt)

@@ -1,0 +1,1 @@
+"""Bytes of objects: JSON, CBOR, protobuf. No rules of objects."""

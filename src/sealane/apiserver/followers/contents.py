@@ -1,0 +1,187 @@
+"""What is inside goes first: namespaces and CustomResourceDefinitions that are being deleted, and what they hold.
+
+Also keeps what every namespace holds: its default ServiceAccount and the ConfigMap kube-root-ca.crt.
+Sources: https://kubernetes.io/docs/tasks/administer-cluster/namespaces/#deleting-a-namespace and
+k8s.io/apiextensions-apiserver/pkg/controller/finalizer
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from sealane.apiserver.admission.admission import namespace_objects
+from sealane.apiserver.objects.deletion import Deletion
+from sealane.apiserver.registry.definitions import CUSTOM_RESOURCES
+from sealane.apiserver.registry.resources import DEFINITIONS, NAMESPACES, Served
+from sealane.apiserver.storage.store import Address, Event, Resource, StorageError, Stored
+from sealane.kube.client.protocol import ApiError
+from sealane.kube.objects import Object, Raw
+
+if TYPE_CHECKING:
+    from sealane.apiserver.api import Api
+
+log = logging.getLogger("sealane.namespaces")
+
+_RETRY_SECONDS = 1.0
+GRACE_SECONDS = 1.0
+"""Between a namespace's deletion and that of what is in it: so that `kubectl delete -f`, which deletes a manifest's
+namespace before its other objects, still finds those. (Upstream's namespace controller waits 5 seconds.)"""
+
+Change = Callable[[Raw], Raw]
+_FURNITURE = {("", "serviceaccounts"): "default", ("", "configmaps"): "kube-root-ca.crt"}
+
+
+class Contents:
+    """Belongs to one Api. Works in tasks of the event loop that commits."""
+
+    def __init__(self, api: Api, grace: float = GRACE_SECONDS) -> None:
+        self._api = api
+        self._grace = grace
+        self._ending: dict[Address, bool] = {}  # namespaces and definitions that go: have they begun to?
+        self._due: dict[Address, None] = {}
+        self._bare: dict[str, None] = {}  # namespaces that lost what they should hold
+        self._task: asyncio.Task[None] | None = None
+        for resource in (NAMESPACES, DEFINITIONS):
+            for stored in api.store.items(resource):
+                self._look(Address(resource, "", stored.object.name), stored.object)
+        if api.root_ca:  # a restored store brings that of another cluster
+            for stored in api.store.items(("", "configmaps")):
+                found = stored.object
+                if found.name == _FURNITURE["", "configmaps"] and _root(found.raw) != api.root_ca:
+                    self._bare[found.namespace] = None
+        api.store.subscribe(self._committed)
+
+    def _look(self, address: Address, found: Object) -> None:
+        """Namespaces and definitions that are being deleted begin to lose what they hold, namespaces after a while."""
+        if not found.deleting or address in self._ending:
+            return
+        self._ending[address] = False
+        if address.resource == NAMESPACES and self._grace:
+            with suppress(RuntimeError):  # no event loop yet: then it was deleted long ago
+                asyncio.get_running_loop().call_later(self._grace, self._begin, address)
+                return
+        self._ending[address] = True
+        self._due[address] = None
+
+    def _begin(self, address: Address) -> None:
+        if address in self._ending:
+            self._ending[address] = True
+            self._due[address] = None
+            self.wake()
+
+    def _committed(self, events: Sequence[Event]) -> None:
+        for type_, address, stored, _ in events:
+            resource, namespace, name = address
+            if resource in (NAMESPACES, DEFINITIONS):
+                if type_ == "DELETED":
+                    self._ending.pop(address, None)
+                else:
+                    self._look(address, stored.object)
+            if type_ == "DELETED":
+                if self._ending:
+                    self._touch(Address(NAMESPACES, "", namespace))
+                    self._touch(Address(DEFINITIONS, "", ".".join((resource[1], resource[0]))))
+                if _FURNITURE.get(resource) == name:
+                    self._bare[namespace] = None
+        self.wake()
+
+    def wake(self) -> None:
+        """Starts what is to be done, such as what an earlier process left. Needs a running event loop."""
+        if (self._due or self._bare) and self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="namespace contents")
+
+    def _touch(self, address: Address) -> None:
+        if self._ending.get(address):
+            self._due[address] = None
+
+    async def _run(self) -> None:
+        try:
+            while self._due or self._bare:
+                due, bare = list(self._due), list(self._bare)
+                self._due.clear()
+                self._bare.clear()
+                try:
+                    await asyncio.gather(*map(self._empty, due), *map(self._furnish, bare))
+                except StorageError as error:
+                    log.warning("%s", error)
+                    self._due.update(dict.fromkeys(due))
+                    self._bare.update(dict.fromkeys(bare))
+                    await asyncio.sleep(_RETRY_SECONDS)
+        finally:
+            self._task = None
+
+    async def _empty(self, ending: Address) -> None:
+        """Deletes what is still inside; once nothing is, lets `ending` go."""
+        if self._api.store.get(*ending) is None:
+            return
+        inside = list(self._inside(ending))
+        if inside:
+            fresh = [(served, stored.object) for served, stored in inside if not stored.object.deleting]
+            await asyncio.gather(*(self._delete(served, found) for served, found in fresh))
+            return
+        served = self._api.resources.stored(ending.resource)
+        if served is None:
+            return
+        if ending.resource == NAMESPACES:
+            await self._change(served, ending.name, _without_kubernetes, "finalize")
+        else:
+            await self._change(served, ending.name, _without_custom_resources, "")
+
+    def _inside(self, ending: Address) -> Iterator[tuple[Served, Stored]]:
+        store, resources = self._api.store, self._api.resources
+        held: Sequence[Resource] = tuple(store.resources())
+        namespace: str | None = ending.name
+        if ending.resource == DEFINITIONS:
+            plural, _, group = ending.name.partition(".")
+            held, namespace = [(group, plural)], None
+        for resource in held:
+            served = resources.stored(resource)
+            if served is not None and (ending.resource == DEFINITIONS or served.kind.namespaced):
+                for stored in store.items(resource, namespace):
+                    yield served, stored
+
+    async def _delete(self, served: Served, found: Object) -> None:
+        try:
+            options = Deletion(propagation="Background", uid=found.uid)
+            await self._api.delete(served.kind, found.namespace, found.name, options)
+        except ApiError as error:
+            if error.code not in (404, 409):
+                log.warning("%s: %s", found.key, error)
+
+    async def _change(self, served: Served, name: str, change: Change, subresource: str) -> None:
+        try:
+            await self._api.change(served, "", name, change, subresource)
+        except ApiError as error:
+            if error.code != 404:
+                log.warning("%s: %s", name, error)
+
+    async def _furnish(self, namespace: str) -> None:
+        for kind, raw in namespace_objects(namespace, self._api.root_ca):
+            try:
+                if self._api.store.get((kind.group, kind.plural), namespace, raw["metadata"]["name"]) is None:
+                    await self._api.create(kind, namespace, raw)
+                elif "data" in raw:
+                    patch = {"data": raw["data"]}
+                    await self._api.patch(kind, namespace, raw["metadata"]["name"], patch)
+            except ApiError as error:  # the namespace goes
+                log.debug("%s: %s", namespace, error)
+
+
+def _root(configmap: Raw) -> str:
+    return str((configmap.get("data") or {}).get("ca.crt") or "")
+
+
+def _without_kubernetes(raw: Raw) -> Raw:
+    spec = raw.get("spec") or {}
+    kept = [each for each in spec.get("finalizers") or () if each != "kubernetes"]
+    return {**raw, "spec": {**spec, "finalizers": kept}}
+
+
+def _without_custom_resources(raw: Raw) -> Raw:
+    metadata = raw["metadata"]
+    kept = [each for each in metadata.get("finalizers") or () if each != CUSTOM_RESOURCES]
+    return {**raw, "metadata": {**metadata, "finalizers": kept}}

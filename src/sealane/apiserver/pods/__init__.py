@@ -1,0 +1,1 @@
+"""What the API does with running pods: logs, metrics, eviction, proxy, streams."""

@@ -1,0 +1,1 @@
+"""Which resources are served, in which versions, built in or defined by CustomResourceDefinitions."""

@@ -1,0 +1,1 @@
+"""Objects on disk and their history: store, watches, lists, and the back ends below."""

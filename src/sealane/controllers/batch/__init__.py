@@ -1,0 +1,1 @@
+"""Controllers of Jobs and CronJobs: plans are pure, `wiring` runs them."""

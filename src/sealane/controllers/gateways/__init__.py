@@ -1,0 +1,1 @@
+"""Controllers of Gateways and Ingresses: their proxies and their status."""

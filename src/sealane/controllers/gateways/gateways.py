@@ -1,0 +1,188 @@
+"""Gateways, routes and Ingresses: the proxies' Deployments and Services, and all statuses.
+
+The routing itself is `network/routes`; a proxy's configuration is made from the same collections by the data plane,
+which tells back through `listening` where a proxy accepts connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from sealane.controllers.gateways.stamps import stamped
+from sealane.kube.client.protocol import ApiError, Client
+from sealane.kube.kinds import (
+    DEPLOYMENT,
+    ENDPOINTSLICE,
+    GATEWAY,
+    GATEWAYCLASS,
+    HTTPROUTE,
+    INGRESS,
+    INGRESSCLASS,
+    NAMESPACE,
+    POD,
+    REFERENCEGRANT,
+    SERVICE,
+    Kind,
+)
+from sealane.kube.objects import Key, Object, Raw
+from sealane.kube.times import timestamp
+from sealane.network.routes.gateway_api.status import Status
+from sealane.network.routes.generated import is_managed, wanted
+from sealane.network.routes.proxies import LISTENING, ProxyPod
+from sealane.network.routes.routing import Routing, proxy_of_port, routing
+from sealane.network.routes.sources import Sources
+from sealane.reactive.collections import Change, Collection, Fetch, Source, derive
+from sealane.reactive.writer import Writer
+
+log = logging.getLogger(__name__)
+
+KINDS: tuple[Kind, ...] = (
+    GATEWAYCLASS,
+    GATEWAY,
+    HTTPROUTE,
+    REFERENCEGRANT,
+    INGRESSCLASS,
+    INGRESS,
+    SERVICE,
+    ENDPOINTSLICE,
+    NAMESPACE,
+    POD,
+    DEPLOYMENT,
+)
+"""What `start` needs a source of."""
+
+
+class Gateways:
+    """Made by `start`.
+
+    routing: the routing model, for the data plane. listening: filled by the data plane, see `Gates`.
+    """
+
+    def __init__(self, routing: Routing, listening: Source[str, bool], writers: Sequence[Writer], gates: Gates) -> None:
+        self.routing = routing
+        self.listening = listening
+        self.writers = tuple(writers)
+        self.gates = gates
+
+    async def stop(self) -> None:
+        """Lets the writes under way end."""
+        await asyncio.gather(self.gates.stop(), *(writer.stop() for writer in self.writers))
+
+
+def start(client: Client, sources: Mapping[Kind, Source[Key, Object]]) -> Gateways:
+    """Starts the controllers of Gateways, routes and Ingresses.
+
+    sources: of all `KINDS`, filled by informers that are synced. Needs a running event loop.
+    """
+    model = routing(
+        Sources(
+            *(
+                sources[kind]
+                for kind in (
+                    GATEWAYCLASS,
+                    GATEWAY,
+                    HTTPROUTE,
+                    REFERENCEGRANT,
+                    INGRESSCLASS,
+                    INGRESS,
+                    SERVICE,
+                    ENDPOINTSLICE,
+                    NAMESPACE,
+                    POD,
+                )
+            )
+        )
+    )
+    listening: Source[str, bool] = Source(model.hosts.graph, "gateways.listening")
+    writers = [Writer(client, kind, objects, sources[kind], owns=is_managed) for kind, objects in wanted(model).items()]
+    for kind in (GATEWAYCLASS, GATEWAY, HTTPROUTE, INGRESS):
+        status = derive(f"gateways.status.{kind.plural}", model.statuses[kind.kind], _stamp(sources[kind]))
+        writers.append(
+            Writer(client, kind, status, sources[kind], fields=("status",), subresource="status", whole=True)
+        )
+    gates = Gates(client, model, listening, sources[POD])
+    for writer in writers:
+        writer.start()
+    gates.start()
+    return Gateways(model, listening, writers, gates)
+
+
+def _stamp(objects: Collection[Key, Object]) -> Callable[[Key, Status, Fetch], Raw | None]:
+    def stamp(key: Key, status: Status, fetch: Fetch) -> Raw | None:
+        item = fetch.get(objects, key)
+        return stamped(item, status.status, timestamp(time.time())) if item is not None else None
+
+    return stamp
+
+
+class Gates:
+    """Opens the readiness gate of each proxy pod once the proxy listens on all its ports there.
+
+    listening: names "POD-UID/PORT". An open gate stays open: when the one Envoy restarts, no other pod could serve in
+    its place, and a restart of this process must not be seen at all. Conditions have several writers, so this one is
+    patched alone (a strategic merge patch), whenever the pod does not have it.
+    """
+
+    def __init__(
+        self, client: Client, model: Routing, listening: Source[str, bool], pods: Collection[Key, Object]
+    ) -> None:
+        self._client = client
+        self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._unsubscribe: Callable[[], None] = lambda: None
+
+        def to_open(_key: Key, pod: ProxyPod, fetch: Fetch) -> bool | None:
+            item = fetch.get(pods, pod.pod)
+            if item is None or _is_open(item):
+                return None
+            ports = fetch(model.ports, index=proxy_of_port, value=pod.proxy)
+            heard = [fetch.get(listening, f"{pod.uid}/{port.key.port}") is not None for port in ports]
+            return True if heard and all(heard) else None
+
+        self._to_open: Collection[Key, bool] = derive("gateways.gates", model.pods, to_open)
+
+    def start(self) -> None:
+        self._unsubscribe = self._to_open.subscribe(self._changed)
+
+    async def stop(self) -> None:
+        self._unsubscribe()
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _changed(self, changes: Sequence[Change[Key, bool]]) -> None:
+        for change in changes:
+            if change.key not in self._tasks and change.new is not None:
+                self._tasks[change.key] = asyncio.create_task(self._open(change.key))
+
+    async def _open(self, key: Key) -> None:
+        """Patches until the informer shows the condition, or that the pod is gone."""
+        delay = 0.05
+        try:
+            while key in self._to_open:
+                condition = {"type": LISTENING, "status": "True", "lastTransitionTime": timestamp(time.time())}
+                try:
+                    await self._client.patch(
+                        POD,
+                        key.namespace,
+                        key.name,
+                        {"status": {"conditions": [condition]}},
+                        type="strategic",
+                        subresource="status",
+                    )
+                except (ApiError, OSError) as error:
+                    if not (isinstance(error, ApiError) and error.code == 404):
+                        log.warning("%s: %s", key, error)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 5.0)
+        finally:
+            del self._tasks[key]
+
+
+def _is_open(pod: Object) -> bool:
+    return any(
+        condition.get("type") == LISTENING and condition.get("status") == "True"
+        for condition in pod.status.get("conditions") or ()
+    )

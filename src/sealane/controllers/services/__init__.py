@@ -1,0 +1,1 @@
+"""Controllers of Services: EndpointSlices, addresses of load balancers, Events."""

@@ -1,0 +1,1 @@
+"""What checks of all families share: fields, metadata, words of refusals."""

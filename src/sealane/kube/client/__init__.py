@@ -1,0 +1,1 @@
+"""The client protocol, and its implementation over HTTP with a kubeconfig."""

@@ -1,0 +1,1 @@
+"""Role, ClusterRole, their bindings, CertificateSigningRequest."""

@@ -1,0 +1,1 @@
+"""LimitRange, ResourceQuota, PriorityClass, PodDisruptionBudget, HorizontalPodAutoscaler."""

@@ -1,0 +1,1 @@
+"""Service, Endpoints, EndpointSlice, ServiceCIDR, IPAddress."""

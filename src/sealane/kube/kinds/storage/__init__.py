@@ -1,0 +1,1 @@
+"""PersistentVolume, PersistentVolumeClaim, StorageClass."""

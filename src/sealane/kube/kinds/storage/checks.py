@@ -1,0 +1,102 @@
+"""PersistentVolumeClaim, PersistentVolume, StorageClass; also RuntimeClass and Lease, which are as small.
+
+Source: ValidatePersistentVolumeClaimSpec, ValidatePersistentVolume, … of k8s.io/kubernetes/pkg/apis
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sealane.kube import names
+from sealane.kube.checks.common import check_not_negative, check_text
+from sealane.kube.checks.metadata import check_selector
+from sealane.kube.problems import MapKey, Part, Problem
+from sealane.kube.quantities import thousandths
+
+_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+_NOT_SOURCES = frozenset(
+    {
+        *("accessModes", "capacity", "claimRef", "mountOptions", "nodeAffinity", "persistentVolumeReclaimPolicy"),
+        *("storageClassName", "volumeMode", "volumeAttributesClassName"),
+    }
+)
+
+
+def check_claim(obj: Part) -> Iterator[Problem]:
+    spec = obj["spec"]
+    yield from _check_modes(spec, "at least 1 access mode is required")
+    yield from check_selector(spec["selector"])
+    requested = spec["resources"]["requests"]["storage"]
+    where = Part(requested.value, ("spec", "resources", MapKey("storage")))
+    if not requested.present:
+        yield Problem(where.path, "Required value", "FieldValueRequired")
+    else:
+        yield from _check_positive(where)
+    yield from check_text(spec["storageClassName"], names.dns_subdomain)
+
+
+def check_volume(obj: Part) -> Iterator[Problem]:
+    spec = obj["spec"]
+    yield from _check_modes(spec, "")
+    capacity = spec["capacity"]
+    if capacity.empty:
+        yield capacity.required()
+    elif "storage" not in capacity:
+        yield capacity.not_supported(("storage",))
+    for key, _ in capacity.items():
+        yield from _check_positive(capacity.at(key))
+    sources = [key for key, value in spec.items() if key not in _NOT_SOURCES and value is not None]
+    if not sources:
+        yield spec.required("must specify a volume type")
+    for extra in sources[1:]:
+        yield spec[extra].forbidden("may not specify more than 1 volume type")
+    path = spec["hostPath"].text("path")
+    if "hostPath" in spec and ".." in path.split("/"):
+        yield spec["hostPath"]["path"].invalid("must not contain '..'")
+    if path == "/" and spec.text("persistentVolumeReclaimPolicy") == "Recycle":
+        yield spec["persistentVolumeReclaimPolicy"].forbidden("may not be 'recycle' for a hostPath mount of '/'")
+    yield from check_text(spec["storageClassName"], names.dns_subdomain)
+
+
+def _check_modes(spec: Part, why: str) -> Iterator[Problem]:
+    modes = spec.each("accessModes")
+    if not modes:
+        yield spec["accessModes"].required(why)
+    for mode in modes:
+        if mode.value not in _MODES:
+            yield Part(mode.value, spec["accessModes"].path).not_supported(_MODES)
+    found = {mode.value for mode in modes if isinstance(mode.value, str)}
+    if "ReadWriteOncePod" in found and found - {"ReadWriteOncePod"}:
+        yield spec["accessModes"].forbidden("may not use ReadWriteOncePod with other access modes")
+
+
+def _check_positive(part: Part) -> Iterator[Problem]:
+    try:
+        positive = thousandths(str(part.value)) > 0
+    except ValueError:
+        positive = not str(part.value).startswith("-")  # another form is complained of elsewhere
+    if not positive:
+        yield part.invalid("must be greater than zero")
+
+
+def check_storage_class(obj: Part) -> Iterator[Problem]:
+    provisioner = obj["provisioner"]
+    if provisioner.empty:
+        yield provisioner.required()
+    elif isinstance(provisioner.value, str):
+        yield from (provisioner.invalid(why) for why in names.qualified_name(provisioner.value.lower()))
+
+
+def check_runtime_class(obj: Part) -> Iterator[Problem]:
+    if isinstance(obj["handler"].value, str):
+        yield from (obj["handler"].invalid(why) for why in names.dns_label(obj.text("handler")))
+
+
+def check_lease(obj: Part) -> Iterator[Problem]:
+    spec = obj["spec"]
+    seconds = spec.number("leaseDurationSeconds")
+    if seconds is not None and seconds <= 0:
+        yield spec["leaseDurationSeconds"].invalid("must be greater than 0")
+    yield from check_not_negative(spec, "leaseTransitions")
+    if not spec["preferredHolder"].empty and spec["strategy"].empty:
+        yield spec["preferredHolder"].forbidden("may only be specified if `strategy` is defined")

@@ -1,0 +1,223 @@
+"""What routing says about itself: the statuses of GatewayClasses, Gateways and HTTPRoutes.
+
+Source: https://gateway-api.sigs.k8s.io/reference/spec/ (v1), `GatewayStatus`, `ListenerStatus`, `RouteParentStatus` and
+the condition types and reasons there. Ingress status is the address of its proxy's Service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sealane.kube.objects import Key, Object
+from sealane.network.routes.conditions import Condition
+from sealane.network.routes.gateway_api import listeners as gateways
+from sealane.network.routes.gateway_api.httproute import BoundRoute
+from sealane.network.routes.gateway_api.listeners import CONTROLLER, GatewayListener, ListenerKey
+from sealane.network.routes.ingress.ingress import is_ours
+from sealane.network.routes.model import INGRESS_PROXY
+from sealane.network.routes.proxies import generated
+from sealane.network.routes.sources import Sources, service_of_slice
+from sealane.reactive.collections import Collection, Fetch, derive
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The status that the object `key` should have. Conditions in it have no lastTransitionTime yet."""
+
+    key: Key
+    status: dict[str, Any]
+
+
+Statuses = Mapping[str, Collection[Key, Status]]
+"""By kind of object: GatewayClass, Gateway, HTTPRoute, Ingress."""
+
+
+def statuses(
+    sources: Sources,
+    listeners: Collection[ListenerKey, GatewayListener],
+    routes: Collection[Key, BoundRoute],
+    attached: Collection[ListenerKey, int],
+) -> Statuses:
+    return {
+        "GatewayClass": derive(
+            "routes.status.class", sources.gateway_classes, lambda _key, item, _fetch: class_status(item)
+        ),
+        "Gateway": derive(
+            "routes.status.gateway",
+            sources.gateways,
+            lambda _key, item, fetch: gateway_status(item, sources, listeners, attached, fetch),
+        ),
+        "HTTPRoute": derive(
+            "routes.status.route",
+            sources.http_routes,
+            lambda key, item, fetch: route_status(item, fetch.get(routes, key)),
+        ),
+        "Ingress": derive(
+            "routes.status.ingress", sources.ingresses, lambda _key, item, fetch: ingress_status(item, sources, fetch)
+        ),
+    }
+
+
+def _generation(item: Object) -> int:
+    return int(item.metadata.get("generation") or 0)
+
+
+def class_status(item: Object) -> Status | None:
+    if not gateways.is_ours(item):
+        return None
+    conditions = (Condition("Accepted", True, "Accepted", f"served by {CONTROLLER}"),)
+    features = ["Gateway", "HTTPRoute", "ReferenceGrant", *EXTENDED_FEATURES]
+    return Status(
+        item.key,
+        {
+            "conditions": [condition.raw(_generation(item)) for condition in conditions],
+            "supportedFeatures": [{"name": name} for name in sorted(features)],
+        },
+    )
+
+
+EXTENDED_FEATURES = (
+    "GatewayHTTPListenerIsolation",
+    "GatewayPort8080",
+    "HTTPRouteBackendRequestHeaderModification",
+    "HTTPRouteBackendTimeout",
+    "HTTPRouteHostRewrite",
+    "HTTPRouteMethodMatching",
+    "HTTPRouteParentRefPort",
+    "HTTPRoutePathRedirect",
+    "HTTPRoutePathRewrite",
+    "HTTPRoutePortRedirect",
+    "HTTPRouteQueryParamMatching",
+    "HTTPRouteRequestMirror",
+    "HTTPRouteRequestTimeout",
+    "HTTPRouteResponseHeaderModification",
+    "HTTPRouteSchemeRedirect",
+)
+
+
+def gateway_status(
+    item: Object,
+    sources: Sources,
+    listeners: Collection[ListenerKey, GatewayListener],
+    attached: Collection[ListenerKey, int],
+    fetch: Fetch,
+) -> Status | None:
+    """None for a Gateway of another's class.
+
+    Programmed is true when the Gateway's Service has an address and a ready proxy behind it.
+    """
+    if not gateways.is_ours(fetch.get(sources.gateway_classes, gateways.class_key(item))):
+        return None
+    found = {listener.key.name: listener for listener in fetch(listeners, index=gateways.gateway_of, value=item.key)}
+    class_name = gateways.class_key(item).name
+    addresses = service_addresses(item.key, class_name, sources, fetch)
+    ready = bool(addresses) and proxy_is_ready(item.key, class_name, sources, fetch)
+    valid = [listener for listener in found.values() if not listener.problem]
+    generation = _generation(item)
+    conditions = (_gateway_accepted(found, valid), _programmed(bool(valid), addresses, ready))
+    return Status(
+        item.key,
+        {
+            "addresses": [
+                {"type": "IPAddress" if "ip" in address else "Hostname", "value": next(iter(address.values()))}
+                for address in addresses
+            ],
+            "conditions": [condition.raw(generation) for condition in conditions],
+            "listeners": [
+                _listener_status(found[entry["name"]], fetch.get(attached, found[entry["name"]].key), ready, generation)
+                for entry in item.spec.get("listeners") or ()
+            ],
+        },
+    )
+
+
+def _gateway_accepted(found: dict[str, GatewayListener], valid: list[GatewayListener]) -> Condition:
+    if len(valid) == len(found):
+        return Condition("Accepted", True, "Accepted", "all listeners are valid")
+    names = ", ".join(listener.key.name for listener in found.values() if listener.problem)
+    return Condition("Accepted", bool(valid), "ListenersNotValid", f"listeners that cannot serve: {names}")
+
+
+def _programmed(valid: bool, addresses: list[dict[str, str]], ready: bool) -> Condition:
+    if not valid:
+        return Condition("Programmed", False, "Invalid", "no listener is valid")
+    if not addresses:
+        return Condition("Programmed", False, "AddressNotAssigned", "the Gateway's Service has no address yet")
+    if not ready:
+        return Condition("Programmed", False, "Pending", "no proxy of this Gateway is ready yet")
+    return Condition("Programmed", True, "Programmed", "the proxy listens")
+
+
+_PROBLEMS = {
+    "UnsupportedProtocol": "this protocol is not supported",
+    "ProtocolConflict": "another listener has the same port and a different protocol",
+    "HostnameConflict": "another listener has the same port and hostname",
+}
+
+
+def _listener_status(listener: GatewayListener, attached: int | None, ready: bool, generation: int) -> dict[str, Any]:
+    problem = listener.problem
+    message = _PROBLEMS.get(problem, "")
+    conflict = problem in ("ProtocolConflict", "HostnameConflict")
+    conditions = [
+        Condition("Accepted", not problem, problem or "Accepted", message),
+        Condition("Conflicted", conflict, problem if conflict else "NoConflicts", message if conflict else ""),
+        Condition("Programmed", False, "Invalid", message)
+        if problem
+        else Condition("Programmed", ready, "Programmed" if ready else "Pending"),
+        Condition("ResolvedRefs", False, "InvalidRouteKinds", "allowedRoutes.kinds names kinds that cannot attach here")
+        if listener.bad_kinds
+        else Condition("ResolvedRefs", True, "ResolvedRefs"),
+    ]
+    return {
+        "name": listener.key.name,
+        "attachedRoutes": attached or 0,
+        "supportedKinds": [{"group": group, "kind": kind} for group, kind in listener.kinds],
+        "conditions": [condition.raw(generation) for condition in conditions],
+    }
+
+
+def route_status(item: Object, bound: BoundRoute | None) -> Status | None:
+    """Entries of our own Gateways; with none, an empty list for a route that had some of ours before."""
+    if bound is None:
+        had = any(parent.get("controllerName") == CONTROLLER for parent in item.status.get("parents") or ())
+        return Status(item.key, {"parents": []}) if had else None
+    return Status(
+        item.key,
+        {
+            "parents": [
+                {
+                    "parentRef": dict(parent.ref),
+                    "controllerName": CONTROLLER,
+                    "conditions": [condition.raw(_generation(item)) for condition in parent.conditions],
+                }
+                for parent in bound.parents
+            ]
+        },
+    )
+
+
+def ingress_status(item: Object, sources: Sources, fetch: Fetch) -> Status | None:
+    if not is_ours(item, sources, fetch):
+        return None
+    addresses = service_addresses(INGRESS_PROXY, "", sources, fetch)
+    return Status(item.key, {"loadBalancer": {"ingress": addresses} if addresses else {}})
+
+
+def service_addresses(proxy: Key, class_name: str, sources: Sources, fetch: Fetch) -> list[dict[str, str]]:
+    """[{"ip": …} or {"hostname": …}] of the proxy's Service."""
+    found = fetch.get(sources.services, Key("", "Service", *generated(proxy, class_name)))
+    ingress = ((found.status.get("loadBalancer") or {}).get("ingress") or ()) if found is not None else ()
+    return [{field: entry[field]} for entry in ingress for field in ("ip", "hostname") if entry.get(field)]
+
+
+def proxy_is_ready(proxy: Key, class_name: str, sources: Sources, fetch: Fetch) -> bool:
+    """Whether the proxy's Service has a ready endpoint."""
+    slices = fetch(sources.endpoint_slices, index=service_of_slice, value=generated(proxy, class_name))
+    return any(
+        (endpoint.get("conditions") or {}).get("ready", True) is not False
+        for slice_ in slices
+        for endpoint in slice_.raw.get("endpoints") or ()
+    )
