@@ -27,7 +27,8 @@ from benchmarks.report import Row, percentile
 from sealane.apiserver.api import Api
 from sealane.apiserver.http.serving import serve
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.storage.store import Address, Store
+from sealane.apiserver.storage.backends import Address
+from sealane.apiserver.storage.store import Store
 from sealane.cluster import pki
 from sealane.kube import kinds
 

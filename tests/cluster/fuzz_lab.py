@@ -41,7 +41,8 @@ SERVER = """
 import asyncio, socket, sys
 from pathlib import Path
 import uvloop
-from sealane.apiserver import http, pki
+from sealane.apiserver.http.serving import serve
+from sealane.cluster import pki
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
 from sealane.apiserver.storage.store import Store
@@ -52,7 +53,7 @@ async def main():
     api = Api(Store.open(sys.argv[1]))
     await LocalClient(api).create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
     sock = socket.socket(fileno=int(sys.argv[3]))
-    await http.serve(api, [sock], pki.server_context(made), frozenset({made.token}))
+    await serve(api, [sock], pki.server_context(made), frozenset({made.token}))
 
 uvloop.run(main())
 """

@@ -27,17 +27,18 @@ from sealane.reactive.informer import inform
 SERVER = """
 import asyncio, socket, sys
 from pathlib import Path
-from sealane.apiserver import http, pki
-from sealane.apiserver.access import upkeep
+from sealane.apiserver.http.serving import serve
+from sealane.cluster import pki
+from sealane.apiserver.followers import roles
 from sealane.apiserver.api import Api
 from sealane.apiserver.storage.store import Store
 
 async def main():
     made = pki.ensure(Path(sys.argv[2]))
     api = Api(Store.open(sys.argv[1]))
-    upkeep.furnish(api)
+    roles.furnish(api)
     sock = socket.socket(fileno=int(sys.argv[3]))
-    await http.serve(api, [sock], pki.server_context(made), frozenset({made.token}))
+    await serve(api, [sock], pki.server_context(made), frozenset({made.token}))
 
 asyncio.run(main())
 """

@@ -18,28 +18,31 @@ from sealane.apiserver.access.tokens import AccountTokens
 from sealane.apiserver.addresses.ranges import Ranges
 from sealane.apiserver.admission import plugins
 from sealane.apiserver.admission.admission import Admission, namespace_objects
-from sealane.apiserver.admission.attempts import ORDINARY, Attempt, Operation, Steps, Write
+from sealane.apiserver.admission.attempts import Attempt, Operation, Steps
 from sealane.apiserver.admission.webhooks.gate import Webhooks
+from sealane.apiserver.clock import timestamp
 from sealane.apiserver.followers.certificates import Authority, Signing
 from sealane.apiserver.followers.contents import Contents
 from sealane.apiserver.followers.garbage import Collector
 from sealane.apiserver.followers.quotas import Quotas
 from sealane.apiserver.followers.roles import Aggregation
 from sealane.apiserver.followers.token_secrets import TokenSecrets
-from sealane.apiserver.node_agent import Streams
+from sealane.apiserver.node_agent import LogReader, Streams
 from sealane.apiserver.objects.apply import applied
 from sealane.apiserver.objects.deletion import PLAIN, Deletion, check_preconditions, finished, marked
-from sealane.apiserver.objects.metadata import check_envelope, timestamp
+from sealane.apiserver.objects.metadata import check_envelope
 from sealane.apiserver.objects.states import born, new_metadata
 from sealane.apiserver.objects.subresources import bound
-from sealane.apiserver.pods.logs import LogReader
 from sealane.apiserver.preparing import MADE_BY_UPDATE, Preparation
 from sealane.apiserver.reading import Reader, converted, shown
 from sealane.apiserver.registry.conversion import in_version
 from sealane.apiserver.registry.resources import DEFINITIONS, Resources, Served
+from sealane.apiserver.storage.backends import Address
 from sealane.apiserver.storage.listing import EVERYTHING, ListOptions
-from sealane.apiserver.storage.store import Address, Event, Store, Stored, encode
+from sealane.apiserver.storage.store import Store
+from sealane.apiserver.storage.values import Event, Stored, encode
 from sealane.apiserver.storage.watch import Hub
+from sealane.apiserver.write import ORDINARY, Write
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError, PatchType
 from sealane.kube.kinds import Kind

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from sealane.apiserver.access.action import Action, denied
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import Kind
 from sealane.kube.problems import quoted
@@ -46,20 +45,6 @@ def modified(kind: Kind, name: str) -> ApiError:
 
 def forbidden(kind: Kind, name: str, why: str) -> ApiError:
     return ApiError(403, "Forbidden", f'{qualified(kind)} "{name}" is forbidden: {why}', _details(kind, name))
-
-
-def not_allowed(action: Action, reason: str = "") -> ApiError:
-    """403 for what the user of `action` may not do: k8s.io/apiserver/pkg/endpoints/handlers/responsewriters."""
-    why = f"{denied(action)}: {reason}" if reason else denied(action)
-    if action.path:
-        return ApiError(403, "Forbidden", f"forbidden: {why}", {})
-    what = f"{action.resource}.{action.group}" if action.group else action.resource
-    details = {"kind": action.resource}
-    if action.name:
-        what, details["name"] = f'{what} "{action.name}"', action.name
-    if action.group:
-        details["group"] = action.group
-    return ApiError(403, "Forbidden", f"{what} is forbidden: {why}", details)
 
 
 def terminating(kind: Kind, name: str, namespace: str) -> ApiError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -79,3 +79,19 @@ class Streams(Protocol):
     async def connect(self, namespace: str, pod: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A TCP connection to a port on the pod's loopback, as a kubelet makes for port-forward."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """core/v1 PodLogOptions. tail: lines, -1 for all. since: seconds since the epoch. limit: bytes. 0: no limit."""
+
+    follow: bool = False
+    previous: bool = False
+    tail: int = -1
+    since: float = 0.0
+    timestamps: bool = False
+    limit: int = 0
+
+
+LogReader = Callable[[str, str, str, LogOptions], AsyncIterator[bytes]]
+"""log_reader(namespace, pod, container, options): what a container printed, in chunks."""

@@ -9,14 +9,18 @@ from collections.abc import Callable
 
 from sealane.apiserver import errors
 from sealane.apiserver.admission.admission import Admission
-from sealane.apiserver.admission.attempts import Attempt, Write
+from sealane.apiserver.admission.attempts import Attempt
+from sealane.apiserver.clock import timestamp
 from sealane.apiserver.objects.fieldsets import Shape, shape_of, structural
-from sealane.apiserver.objects.metadata import check_envelope, check_name, generated_name, timestamp, with_metadata
+from sealane.apiserver.objects.metadata import check_envelope, check_name, generated_name, with_metadata
 from sealane.apiserver.objects.ownership import created, updated
 from sealane.apiserver.objects.states import born, counted, new_metadata, replacing
 from sealane.apiserver.objects.subresources import scale_of, scaled
 from sealane.apiserver.registry.resources import DEFINITIONS, NAMESPACES, Served
-from sealane.apiserver.storage.store import Address, Resource, Store, Stored
+from sealane.apiserver.storage.backends import Address, Resource
+from sealane.apiserver.storage.store import Store
+from sealane.apiserver.storage.values import Stored
+from sealane.apiserver.write import Write
 from sealane.kube import kinds
 from sealane.kube.kinds import Kind
 from sealane.kube.kinds.defaulting import defaulted

@@ -14,7 +14,8 @@ from sealane.apiserver.registry.resources import Resources, Served
 from sealane.apiserver.storage import listing
 from sealane.apiserver.storage.listing import ListOptions, Page
 from sealane.apiserver.storage.selection import Selection, select
-from sealane.apiserver.storage.store import Store, Stored, encode
+from sealane.apiserver.storage.store import Store
+from sealane.apiserver.storage.values import Stored, encode
 from sealane.apiserver.storage.watch import Hub, Watch
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealane.apiserver.access.action import Action, denied, name_selected, verb_of
+from sealane.apiserver.access.action import Action, name_selected, verb_of
+from sealane.apiserver.access.refusal import denied
 from sealane.apiserver.access.rules import Rule, allows, uncovered
 from sealane.apiserver.access.user import User
 

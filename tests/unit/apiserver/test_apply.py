@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.apiserver.conftest import Cluster
 
-from sealane.apiserver.admission.attempts import Write
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
 from sealane.apiserver.objects import fieldsets
 from sealane.apiserver.objects.apply import applied
 from sealane.apiserver.objects.ownership import updated
 from sealane.apiserver.storage.store import Store
+from sealane.apiserver.write import Write
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw

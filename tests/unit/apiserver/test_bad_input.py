@@ -12,10 +12,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sealane.apiserver.admission.attempts import Write
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
 from sealane.apiserver.storage.store import Store
+from sealane.apiserver.write import Write
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError, PatchType
 from sealane.kube.kinds import Kind

@@ -14,9 +14,10 @@ from tests.unit.apiserver.asking import PATH, Asker, names, run
 from tests.unit.apiserver.conftest import Cluster
 
 from sealane.apiserver.storage import listing, store
+from sealane.apiserver.storage.backends import Address
 from sealane.apiserver.storage.listing import ListOptions
 from sealane.apiserver.storage.selection import Selection
-from sealane.apiserver.storage.store import Address, Store
+from sealane.apiserver.storage.store import Store
 from sealane.kube import kinds
 
 

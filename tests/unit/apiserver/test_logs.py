@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sealane.apiserver.pods.logs import LogOptions, agent_logs, log_options
+from sealane.apiserver.node_agent import LogOptions
+from sealane.apiserver.pods.logs import agent_logs, log_options
 from sealane.kube.client.protocol import ApiError
 
 

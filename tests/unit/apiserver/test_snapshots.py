@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sealane.apiserver.storage.backends import StorageError, snapshots
-from sealane.apiserver.storage.store import Address, Store
+from sealane.apiserver.storage.backends import Address, StorageError, snapshots
+from sealane.apiserver.storage.store import Store
 
 CONFIGMAPS = ("", "configmaps")
 

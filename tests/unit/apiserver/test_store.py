@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from sealane.apiserver.storage.backends import Change, sqlite
+from sealane.apiserver.storage.backends import Address, Change, StorageError, StoreDamaged, sqlite
 from sealane.apiserver.storage.backends.sqlite import SqliteBackend
 from sealane.apiserver.storage.history import History
-from sealane.apiserver.storage.store import Address, StorageError, Store, StoreDamaged
+from sealane.apiserver.storage.store import Store
 
 WRITER = """
 import asyncio, sys

@@ -22,7 +22,8 @@ from tests.unit.apiserver.serving import Server, serving
 
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.storage.store import Event, Store
+from sealane.apiserver.storage.store import Store
+from sealane.apiserver.storage.values import Event
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sealane.apiserver.admission.attempts import Write
 from sealane.apiserver.admission.plugins.pod_security_standards import violations
 from sealane.apiserver.api import Api
 from sealane.apiserver.storage.store import Store
+from sealane.apiserver.write import Write
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw

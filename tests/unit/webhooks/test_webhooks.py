@@ -15,10 +15,10 @@ import pytest
 from aiohttp import web
 from tests.unit.apiserver.serving import credentials
 
-from sealane.apiserver.admission.attempts import Write
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
 from sealane.apiserver.storage.store import Store
+from sealane.apiserver.write import Write
 from sealane.cluster import pki
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError

@@ -55,14 +55,3 @@ def name_selected(query: Mapping[str, str]) -> str:
         if part.startswith(_NAME_FIELD):
             return part[len(_NAME_FIELD) :].removeprefix("=")
     return ""
-
-
-def denied(action: Action) -> str:
-    """Why, in the words of k8s.io/apiserver/pkg/endpoints/handlers/responsewriters (forbiddenMessage)."""
-    who = f'User "{action.user.name}" cannot {action.verb}'
-    if action.path:
-        return f'{who} path "{action.path}"'
-    what = f'{who} resource "{action.full_resource}" in API group "{action.group}"'
-    if action.namespace:
-        return f'{what} in the namespace "{action.namespace}"'
-    return f"{what} at the cluster scope"

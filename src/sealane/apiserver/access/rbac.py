@@ -9,10 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sealane.apiserver.access.action import Action
+from sealane.apiserver.access.refusal import not_allowed
 from sealane.apiserver.access.rules import Rule, allows
 from sealane.apiserver.access.user import User
-from sealane.apiserver.errors import not_allowed
-from sealane.apiserver.storage.store import Address, Event, Resource, Store
+from sealane.apiserver.storage.backends import Address, Resource
+from sealane.apiserver.storage.store import Store
+from sealane.apiserver.storage.values import Event
 from sealane.kube import kinds
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object, Raw

@@ -17,7 +17,8 @@ from typing import Any
 from sealane.apiserver import errors
 from sealane.apiserver.access.keys import SigningKey, peeked
 from sealane.apiserver.access.user import User, account_user
-from sealane.apiserver.storage.store import Resource, Store
+from sealane.apiserver.storage.backends import Resource
+from sealane.apiserver.storage.store import Store
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Object, Raw

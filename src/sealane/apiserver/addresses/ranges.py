@@ -14,10 +14,12 @@ from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from sealane.apiserver.objects.metadata import timestamp
+from sealane.apiserver.clock import timestamp
 from sealane.apiserver.objects.states import born, new_metadata
 from sealane.apiserver.registry.resources import Served
-from sealane.apiserver.storage.store import Address, Event, Resource, StorageError, Store
+from sealane.apiserver.storage.backends import Address, Resource, StorageError
+from sealane.apiserver.storage.store import Store
+from sealane.apiserver.storage.values import Event
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Object, Raw

@@ -7,11 +7,12 @@ from typing import Any
 
 from sealane.apiserver.addresses import ranges
 from sealane.apiserver.addresses.allocation import Allocated, addresses, allocate, owner_of, without_former_type
-from sealane.apiserver.admission.attempts import Attempt, Steps, Write
+from sealane.apiserver.admission.attempts import Attempt, Steps
 from sealane.apiserver.immutable import check_added, check_change
 from sealane.apiserver.registry import definitions
 from sealane.apiserver.registry.resources import Served
 from sealane.apiserver.storage.store import Store
+from sealane.apiserver.write import Write
 from sealane.kube import kinds, schema
 from sealane.kube.checks.fields import check_fields
 from sealane.kube.kinds import Kind

@@ -9,37 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from sealane.apiserver.access.user import CONTROL_PLANE, User
 from sealane.apiserver.registry.resources import Served
-from sealane.apiserver.storage.store import Resource
+from sealane.apiserver.storage.backends import Resource
+from sealane.apiserver.write import ORDINARY, Write
 from sealane.kube.objects import Raw
 
 Operation: TypeAlias = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """Options of a write. field_validation: "Strict", "Warn" or "Ignore". manager: who writes, for managedFields.
-
-    warnings: what `warn` adds to, to be told to the client; None when nobody listens. user: who writes.
-    answers: of the webhooks that were asked about this write so far; None when none will be asked.
-    """
-
-    dry_run: bool = False
-    field_validation: str = ""
-    manager: str = ""
-    force: bool = False
-    warnings: list[str] | None = None
-    user: User = CONTROL_PLANE
-    answers: dict[object, object] | None = None
-
-    def warn(self, text: str) -> None:
-        if self.warnings is not None:
-            self.warnings.append(text)
-
-
-ORDINARY = Write()
-"""What a controller of this cluster writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +29,7 @@ class Attempt:
     new: Raw | None
     old: Raw | None = None
     subresource: str = ""
-    options: Write = Write()
+    options: Write = ORDINARY
 
     @property
     def object(self) -> Raw:

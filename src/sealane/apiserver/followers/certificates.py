@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sealane.apiserver.admission.attempts import Write
-from sealane.apiserver.objects.metadata import timestamp
-from sealane.apiserver.storage.store import Event, Resource, StorageError
+from sealane.apiserver.clock import timestamp
+from sealane.apiserver.storage.backends import Resource, StorageError
+from sealane.apiserver.storage.values import Event
+from sealane.apiserver.write import Write
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw

@@ -17,7 +17,8 @@ from sealane.apiserver.admission.admission import namespace_objects
 from sealane.apiserver.objects.deletion import Deletion
 from sealane.apiserver.registry.definitions import CUSTOM_RESOURCES
 from sealane.apiserver.registry.resources import DEFINITIONS, NAMESPACES, Served
-from sealane.apiserver.storage.store import Address, Event, Resource, StorageError, Stored
+from sealane.apiserver.storage.backends import Address, Resource, StorageError
+from sealane.apiserver.storage.values import Event, Stored
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Object, Raw
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from sealane.apiserver.objects.deletion import FOREGROUND, ORPHAN, Deletion, Propagation
-from sealane.apiserver.storage.store import Address, Event, StorageError, Stored
+from sealane.apiserver.storage.backends import Address, StorageError
+from sealane.apiserver.storage.values import Event, Stored
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Object, Raw
 

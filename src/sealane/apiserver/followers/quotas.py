@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from sealane.apiserver.admission.attempts import Write
 from sealane.apiserver.admission.plugins.resource_quota import QUOTAS, Newest, used_of
-from sealane.apiserver.storage.store import Event, StorageError
+from sealane.apiserver.storage.backends import StorageError
+from sealane.apiserver.storage.values import Event
+from sealane.apiserver.write import Write
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw

@@ -12,10 +12,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sealane.apiserver.access.roles import aggregated, defaults
-from sealane.apiserver.admission.attempts import Write
 from sealane.apiserver.objects.metadata import with_metadata
 from sealane.apiserver.objects.states import born, new_metadata
-from sealane.apiserver.storage.store import Address, Event, Resource, StorageError
+from sealane.apiserver.storage.backends import Address, Resource, StorageError
+from sealane.apiserver.storage.values import Event
+from sealane.apiserver.write import Write
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw

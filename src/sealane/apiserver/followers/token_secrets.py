@@ -14,10 +14,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sealane.apiserver.access.tokens import ACCOUNT_NAME, ACCOUNT_UID, TOKEN_SECRET, AccountTokens
-from sealane.apiserver.admission.attempts import Write
 from sealane.apiserver.objects.deletion import Deletion
 from sealane.apiserver.objects.metadata import with_metadata
-from sealane.apiserver.storage.store import Address, Event, Resource, StorageError, Stored
+from sealane.apiserver.storage.backends import Address, Resource, StorageError
+from sealane.apiserver.storage.values import Event, Stored
+from sealane.apiserver.write import Write
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Object, Raw

@@ -14,11 +14,11 @@ import msgspec
 from aiohttp import web
 
 from sealane.apiserver import errors
-from sealane.apiserver.admission.attempts import Write
 from sealane.apiserver.objects.deletion import Deletion
 from sealane.apiserver.requests import duplicates, flag, user_of
 from sealane.apiserver.storage import listing
 from sealane.apiserver.storage.listing import ListOptions
+from sealane.apiserver.write import Write
 from sealane.kube.kinds import Kind
 
 _NUMBER = re.compile(r"[+-]?[0-9]+")

@@ -12,7 +12,7 @@ import msgspec
 from sealane.apiserver.encodings import cbor
 from sealane.apiserver.registry.resources import Served
 from sealane.apiserver.storage.listing import Page
-from sealane.apiserver.storage.store import Stored, encode
+from sealane.apiserver.storage.values import Stored, encode
 from sealane.apiserver.storage.watch import Encoding, Seen, line
 from sealane.kube.objects import Raw
 

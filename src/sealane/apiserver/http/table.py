@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from sealane.apiserver.registry.resources import Column as PrinterColumn
 from sealane.apiserver.registry.resources import Served
-from sealane.apiserver.storage.store import Stored, encode
+from sealane.apiserver.storage.values import Stored, encode
 from sealane.kube.kinds.ages import since
 from sealane.kube.kinds.table import COLUMNS, NAME, PLAIN, Cell, Column
 from sealane.kube.objects import Raw

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from sealane.apiserver import errors
-from sealane.apiserver.admission.attempts import Operation, Write
+from sealane.apiserver.admission.attempts import Operation
 from sealane.apiserver.api import Api
 from sealane.apiserver.http import negotiation, render, watching
 from sealane.apiserver.http.discovery import subresources
@@ -22,7 +22,8 @@ from sealane.apiserver.pods.streams.asked import stream_options
 from sealane.apiserver.registry.resources import Served
 from sealane.apiserver.requests import Target, body_of, object_in, user_of
 from sealane.apiserver.storage.listing import Page, parsed_version
-from sealane.apiserver.storage.store import Stored
+from sealane.apiserver.storage.values import Stored
+from sealane.apiserver.write import Write
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError, PatchType
 from sealane.kube.objects import Object, Raw

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from sealane.apiserver import errors
 from sealane.apiserver.access.user import CONTROL_PLANE, User
-from sealane.apiserver.objects.metadata import timestamp, with_metadata
+from sealane.apiserver.clock import timestamp
+from sealane.apiserver.objects.metadata import with_metadata
 from sealane.apiserver.registry.resources import Served
 from sealane.kube import kinds
 from sealane.kube.kinds import Kind

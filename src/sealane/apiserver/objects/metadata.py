@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 import re
-import time
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
@@ -146,18 +145,6 @@ def new_uid() -> str:
     digits = f"{random.getrandbits(128):032x}"
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
-
-
-_clock = (0, "")
-
-
-def timestamp(offset: float = 0) -> str:
-    """Now, or `offset` seconds later, as meta/v1 Time writes it."""
-    global _clock
-    second = int(time.time() + offset)
-    if _clock[0] != second:
-        _clock = (second, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second)))
-    return _clock[1]
 
 
 def with_metadata(raw: Raw, **changes: Any) -> Raw:

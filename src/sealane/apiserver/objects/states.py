@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sealane.apiserver import errors
-from sealane.apiserver.objects.metadata import new_uid, timestamp
+from sealane.apiserver.clock import timestamp
+from sealane.apiserver.objects.metadata import new_uid
 from sealane.apiserver.registry.resources import Served
 from sealane.kube.objects import Raw
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from sealane.apiserver import errors
-from sealane.apiserver.objects.metadata import timestamp
+from sealane.apiserver.clock import timestamp
 from sealane.apiserver.registry.resources import ScalePaths
 from sealane.kube.kinds import POD, Kind
 from sealane.kube.objects import Raw

@@ -7,10 +7,10 @@ k8s.io/kubernetes/pkg/registry/core/pod/storage/eviction.go (order of decisions,
 from __future__ import annotations
 
 from sealane.apiserver import errors
-from sealane.apiserver.admission.attempts import Write
 from sealane.apiserver.api import Api
+from sealane.apiserver.clock import timestamp
 from sealane.apiserver.objects.deletion import Deletion
-from sealane.apiserver.objects.metadata import timestamp
+from sealane.apiserver.write import Write
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import POD, PODDISRUPTIONBUDGET
 from sealane.kube.objects import Object, Raw

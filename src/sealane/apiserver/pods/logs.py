@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,28 +15,13 @@ from typing import Any
 import msgspec
 
 from sealane.apiserver.errors import bad_request, invalid
+from sealane.apiserver.node_agent import LogOptions, LogReader
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import Kind
 
 _PIECE = 1 << 16
 _OPTIONS = Kind("", "v1", "PodLogOptions", "pods")
 _TRUE = frozenset({"1", "true", "True", "t", "T", "TRUE"})
-
-
-@dataclass(frozen=True, slots=True)
-class LogOptions:
-    """core/v1 PodLogOptions. tail: lines, -1 for all. since: seconds since the epoch. limit: bytes. 0: no limit."""
-
-    follow: bool = False
-    previous: bool = False
-    tail: int = -1
-    since: float = 0.0
-    timestamps: bool = False
-    limit: int = 0
-
-
-LogReader = Callable[[str, str, str, LogOptions], AsyncIterator[bytes]]
-"""log_reader(namespace, pod, container, options): what a container printed, in chunks."""
 
 
 def log_options(pod: str, query: Mapping[str, str], now: Callable[[], float] = time.time) -> LogOptions:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sealane.apiserver.admission.attempts import Write
 from sealane.apiserver.errors import bad_request, invalid
 from sealane.apiserver.registry.resources import ScalePaths, Served
+from sealane.apiserver.write import Write
 from sealane.kube import schema
 from sealane.kube.checks.fields import check_fields
 from sealane.kube.checks.metadata import check_metadata

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from sealane.apiserver.clock import timestamp
 from sealane.apiserver.errors import bad_request, invalid
-from sealane.apiserver.objects.metadata import timestamp
 from sealane.kube.kinds import CRD
 from sealane.kube.objects import Raw
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sealane.apiserver.errors import no_path
-from sealane.apiserver.storage.store import Resource
+from sealane.apiserver.storage.backends import Resource
 from sealane.kube import kinds
 from sealane.kube.kinds import Kind, version_order
 from sealane.kube.objects import Object, Raw

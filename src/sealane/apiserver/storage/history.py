@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sealane.apiserver.storage.store import Address, Event, Resource, Stored
+from sealane.apiserver.storage.backends import Address, Resource
+from sealane.apiserver.storage.values import Event, Stored
 
 EVENTS = 20_000
 BYTES = 64 << 20

@@ -18,8 +18,10 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from sealane.apiserver import errors
+from sealane.apiserver.storage.backends import Address, Resource
 from sealane.apiserver.storage.selection import Selection
-from sealane.apiserver.storage.store import Address, Resource, Store, Stored
+from sealane.apiserver.storage.store import Store
+from sealane.apiserver.storage.values import Stored
 from sealane.kube.client.protocol import ApiError
 
 Match = Literal["", "Exact", "NotOlderThan"]

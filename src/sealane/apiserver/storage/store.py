@@ -11,41 +11,20 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import msgspec
 
 from sealane.apiserver.storage.backends import Address, Backend, Change, Resource, StorageError, StoreDamaged
 from sealane.apiserver.storage.backends.sqlite import SqliteBackend
 from sealane.apiserver.storage.history import History
+from sealane.apiserver.storage.values import Event, Stored, encode
 from sealane.kube.objects import Object, Raw
-
-__all__ = ["Address", "Event", "EventType", "Resource", "StorageError", "Store", "StoreDamaged", "Stored", "encode"]
-
-EventType: TypeAlias = Literal["ADDED", "MODIFIED", "DELETED"]
 
 PATIENCE_SECONDS = 3.0
 """For which a request waits until a version it names is there: k8s.io/apiserver/pkg/storage/cacher, blockTimeout."""
 
-encode = msgspec.json.Encoder().encode
 _decode: msgspec.json.Decoder[Raw] = msgspec.json.Decoder(Raw)
-
-
-class Stored(NamedTuple):
-    """One state of one object: its resourceVersion, parsed and as JSON bytes."""
-
-    version: int
-    object: Object
-    data: bytes
-
-
-class Event(NamedTuple):
-    """One committed write. `stored` of a DELETED event is the last state, with the resourceVersion of the deletion."""
-
-    type: EventType
-    address: Address
-    stored: Stored
-    before: Stored | None
 
 
 class _Write(NamedTuple):

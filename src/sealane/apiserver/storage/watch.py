@@ -10,8 +10,10 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
+from sealane.apiserver.storage.backends import Resource
 from sealane.apiserver.storage.selection import Selection
-from sealane.apiserver.storage.store import Event, EventType, Resource, Store, Stored, encode
+from sealane.apiserver.storage.store import Store
+from sealane.apiserver.storage.values import Event, EventType, Stored, encode
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Object
 

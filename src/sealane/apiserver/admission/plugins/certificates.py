@@ -11,7 +11,7 @@ from sealane.apiserver.access.action import Action
 from sealane.apiserver.access.rbac import Authorizer
 from sealane.apiserver.access.user import MASTERS
 from sealane.apiserver.admission.attempts import Attempt, Step
-from sealane.apiserver.objects.metadata import timestamp
+from sealane.apiserver.clock import timestamp
 from sealane.kube import kinds
 from sealane.kube.objects import Raw
 from sealane.kube.problems import quoted

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sealane.apiserver.admission.plugins.limit_ranger import pod_amounts
-from sealane.apiserver.storage.store import Resource
+from sealane.apiserver.storage.backends import Resource
 from sealane.kube.objects import Raw
 from sealane.kube.quantities import thousandths
 

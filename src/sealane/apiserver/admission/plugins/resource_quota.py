@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from sealane.apiserver.admission.attempts import Attempt, Step
 from sealane.apiserver.errors import forbidden
 from sealane.apiserver.registry.resources import Served
-from sealane.apiserver.storage.store import Address, Event, Resource, Store
+from sealane.apiserver.storage.backends import Address, Resource
+from sealane.apiserver.storage.store import Store
+from sealane.apiserver.storage.values import Event
 from sealane.kube import kinds
 from sealane.kube.objects import Raw
 

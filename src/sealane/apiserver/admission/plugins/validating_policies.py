@@ -12,7 +12,8 @@ from sealane.apiserver.access.user import User, account_user
 from sealane.apiserver.admission.attempts import Attempt, Step
 from sealane.apiserver.errors import forbidden
 from sealane.apiserver.registry.resources import NAMESPACES, Resources
-from sealane.apiserver.storage.store import Resource, Store
+from sealane.apiserver.storage.backends import Resource
+from sealane.apiserver.storage.store import Store
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw

@@ -12,14 +12,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from sealane.apiserver.admission.attempts import Attempt, Question, Unanswered, Write
+from sealane.apiserver.admission.attempts import Attempt, Question, Unanswered
 from sealane.apiserver.admission.webhooks import review
 from sealane.apiserver.admission.webhooks.calls import Caller
 from sealane.apiserver.admission.webhooks.conditions import ConditionError, hold
 from sealane.apiserver.admission.webhooks.configuration import EXEMPT_GROUP, Hook, hooks
 from sealane.apiserver.admission.webhooks.review import Answer, CallFailed
 from sealane.apiserver.errors import forbidden
-from sealane.apiserver.storage.store import Resource, Store, encode
+from sealane.apiserver.storage.backends import Resource
+from sealane.apiserver.storage.store import Store
+from sealane.apiserver.storage.values import encode
+from sealane.apiserver.write import Write
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from sealane.apiserver.admission.attempts import Attempt, Write
-from sealane.apiserver.storage.store import Event, Resource, Store
+from sealane.apiserver.admission.attempts import Attempt
+from sealane.apiserver.storage.backends import Resource
+from sealane.apiserver.storage.store import Store
+from sealane.apiserver.storage.values import Event
+from sealane.apiserver.write import Write
 from sealane.kube import kinds
 from sealane.kube.objects import Raw
 

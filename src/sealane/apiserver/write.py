@@ -1,0 +1,32 @@
+"""Options of a write, as every floor of the server passes them on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sealane.apiserver.access.user import CONTROL_PLANE, User
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Options of a write. field_validation: "Strict", "Warn" or "Ignore". manager: who writes, for managedFields.
+
+    warnings: what `warn` adds to, to be told to the client; None when nobody listens. user: who writes.
+    answers: of the webhooks that were asked about this write so far; None when none will be asked.
+    """
+
+    dry_run: bool = False
+    field_validation: str = ""
+    manager: str = ""
+    force: bool = False
+    warnings: list[str] | None = None
+    user: User = CONTROL_PLANE
+    answers: dict[object, object] | None = None
+
+    def warn(self, text: str) -> None:
+        if self.warnings is not None:
+            self.warnings.append(text)
+
+
+ORDINARY = Write()
+"""What a controller of this cluster writes."""
