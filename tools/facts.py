@@ -21,6 +21,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import shapes
 import yaml
 
 OUT = Path(__file__).parent.parent / "src/sealane/kube/facts.json"
@@ -237,6 +238,7 @@ def main() -> None:
 
     OUT.write_text(f'{{"kinds":{lines(kinds)},\n"types":{lines(types)}}}\n')
     print(f"{OUT.name}: {len(types)} types, {OUT.stat().st_size // 1000} kB")
+    shapes.write()
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def controller_of(each: Object) -> Mapping[str, Any] | None:
     """The reference to the controller of an object, if it has one."""
     for reference in each.metadata.get("ownerReferences") or ():
         if reference.get("controller"):
-            return reference  # type: ignore[no-any-return]
+            return reference
     return None
 
 

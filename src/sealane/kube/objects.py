@@ -1,14 +1,25 @@
-"""Objects: raw JSON kept whole, with typed views on demand and the place they came from."""
+"""Objects: raw JSON kept whole, and the place it came from."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 import msgspec
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    from sealane.kube.shapes.meta_v1 import ObjectMeta
+
+    RawT = TypeVar("RawT", bound=Mapping[str, Any], default=Any)
+    SpecT = TypeVar("SpecT", default=Any)
+    StatusT = TypeVar("StatusT", default=Any)
+else:
+    from typing import TypeVar
+
+    RawT, SpecT, StatusT = TypeVar("RawT"), TypeVar("SpecT"), TypeVar("StatusT")
 
 Raw = dict[str, Any]
 """The JSON of an object as Python values. Treated as immutable once it is inside an `Object`."""
@@ -74,23 +85,25 @@ def _stripped(value: Any) -> Any:
     return value
 
 
-class Object:
+class Object(Generic[RawT, SpecT, StatusT]):
     """A Kubernetes object. Immutable by agreement; equal when its JSON is equal.
 
-    `namespace` and `labels` are what the reactive filters read.
+    `namespace` and `labels` are what the reactive filters read. A type checker sees the fields of a kind in an argument
+    that is annotated with the kind's name of `kube.shapes`, and no field of a plain `Object`.
     """
 
-    __slots__ = ("_views", "key", "labels", "origin", "raw")
+    __slots__ = ("key", "labels", "origin", "raw")
+
+    raw: RawT
 
     def __init__(self, raw: Raw, origin: Origin | None = None) -> None:
         meta: Mapping[str, Any] = raw.get("metadata") or {}
         api_version: str = raw.get("apiVersion", "")
         group = api_version.rpartition("/")[0]
-        self.raw = raw
+        self.raw = raw  # type: ignore[assignment]
         self.origin = origin
         self.key = Key(group, raw.get("kind", ""), meta.get("namespace") or "", meta.get("name") or "")
         self.labels: Mapping[str, str] = meta.get("labels") or {}
-        self._views: dict[type, Any] = {}
 
     @property
     def name(self) -> str:
@@ -105,16 +118,17 @@ class Object:
         return self.key.kind
 
     @property
-    def metadata(self) -> Mapping[str, Any]:
-        return self.raw.get("metadata") or {}
+    def metadata(self) -> ObjectMeta:
+        found: ObjectMeta | None = self.raw.get("metadata")
+        return found or {}
 
     @property
-    def spec(self) -> Mapping[str, Any]:
-        return self.raw.get("spec") or {}
+    def spec(self) -> SpecT:
+        return self.raw.get("spec") or {}  # type: ignore[return-value]
 
     @property
-    def status(self) -> Mapping[str, Any]:
-        return self.raw.get("status") or {}
+    def status(self) -> StatusT:
+        return self.raw.get("status") or {}  # type: ignore[return-value]
 
     @property
     def annotations(self) -> Mapping[str, str]:
@@ -132,20 +146,6 @@ class Object:
     def deleting(self) -> bool:
         return bool(self.metadata.get("deletionTimestamp"))
 
-    def view(self, shape: type[T]) -> T:
-        """This object as a typed msgspec Struct of `kube.views`, converted once and remembered.
-
-        Raises msgspec.ValidationError when the JSON does not have that shape.
-        """
-        view = self._views.get(shape)
-        if view is None:
-            try:
-                view = msgspec.convert(self.raw, shape)
-            except msgspec.ValidationError:
-                view = msgspec.convert(without_nulls(self.raw), shape)
-            self._views[shape] = view
-        return view
-
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
@@ -154,7 +154,7 @@ class Object:
         version = self.resource_version
         if version and self.uid and version == other.resource_version and self.uid == other.uid:
             return True
-        return self.raw == other.raw
+        return bool(self.raw == other.raw)
 
     def __hash__(self) -> int:
         return hash(self.key)

@@ -20,6 +20,7 @@ from sealane.kube.objects import Object, Raw
 
 if TYPE_CHECKING:
     from sealane.apiserver.api import Api
+    from sealane.kube.shapes.meta_v1 import OwnerReference
 
 log = logging.getLogger("sealane.gc")
 
@@ -136,11 +137,11 @@ class Collector:
             options = Deletion(propagation=policy, uid=found.uid)
             await self._api.delete(served.kind, address.namespace, address.name, options)
 
-    def _sorted_owners(self, found: Object) -> tuple[list[Raw], list[Raw], list[Raw]]:
+    def _sorted_owners(self, found: Object) -> tuple[list[OwnerReference], list[OwnerReference], list[OwnerReference]]:
         """Owners that are gone; that wait for their dependents to go first; that are there."""
-        absent: list[Raw] = []
-        waiting: list[Raw] = []
-        solid: list[Raw] = []
+        absent: list[OwnerReference] = []
+        waiting: list[OwnerReference] = []
+        solid: list[OwnerReference] = []
         for owner in _owners(found):
             there = self._owner(owner, found)
             if there is None:
@@ -151,7 +152,7 @@ class Collector:
                 solid.append(owner)
         return absent, waiting, solid
 
-    def _owner(self, reference: Raw, dependent: Object) -> Stored | None:
+    def _owner(self, reference: OwnerReference, dependent: Object) -> Stored | None:
         """An owner has the UID, kind and name that the reference says, and the dependent's namespace or none."""
         address = self._api.store.by_uid(reference["uid"])
         stored = self._api.store.get(*address) if address is not None else None
@@ -206,7 +207,7 @@ class Collector:
                 raise
 
 
-def _owners(found: Object) -> Sequence[Raw]:
+def _owners(found: Object) -> Sequence[OwnerReference]:
     return found.metadata.get("ownerReferences") or ()
 
 

@@ -107,7 +107,7 @@ class TokenSecrets:
 
 
 def _is_one(stored: Stored) -> bool:
-    return stored.object.raw.get("type") == TOKEN_SECRET
+    return bool(stored.object.raw.get("type") == TOKEN_SECRET)
 
 
 def _with(old: Raw, data: dict[str, str], uid: str) -> Raw:

@@ -25,7 +25,7 @@ def claim_controller(client: Client, sources: Sources, recorder: Recorder) -> Re
 
 
 def _is_unbound(claim: Object) -> bool:
-    return claim.status.get("phase") != "Bound"
+    return bool(claim.status.get("phase") != "Bound")
 
 
 def volume_controller(client: Client, sources: Sources, recorder: Recorder) -> Reconciler:

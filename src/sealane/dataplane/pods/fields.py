@@ -22,7 +22,7 @@ class UnknownField(Exception):
 def pod_field(pod: Object, path: str, ips: Sequence[str], node_ips: Sequence[str]) -> str:
     """The value of a fieldRef. Raises UnknownField."""
     if match := _SUBSCRIPT.fullmatch(path):
-        return str((pod.metadata.get(match[1]) or {}).get(match[2], ""))
+        return (pod.labels if match[1] == "labels" else pod.annotations).get(match[2], "")
     match path:
         case "metadata.name":
             return pod.name
