@@ -24,9 +24,9 @@ import uvloop
 
 from benchmarks import apiload
 from benchmarks.report import Row, percentile
-from sealane.apiserver.api import Api
 from sealane.apiserver.http.serving import serve
 from sealane.apiserver.local import LocalClient
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.backends import Address
 from sealane.apiserver.storage.store import Store
 from sealane.cluster import pki
@@ -272,7 +272,7 @@ async def _fill(path: Path) -> None:
 
 
 async def _serve(folder: Path, listening: int) -> None:
-    api = Api(Store.open(folder / "store.db"))
+    api = start_api(Store.open(folder / "store.db"))
     await LocalClient(api).create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
     credentials = pki.ensure(folder)
     sock = socket.socket(fileno=os.dup(listening))

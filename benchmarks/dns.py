@@ -146,9 +146,9 @@ def _fork(work: Coroutine[Any, Any, None], cores: list[int]) -> int:
 
 async def _api(folder: Path, control: socket.socket) -> None:
     """Our API with the Services in it; holds the sockets of the DNS process; changes the first Service when told to."""
-    from sealane.apiserver.api import Api
     from sealane.apiserver.http.serving import serve
     from sealane.apiserver.local import LocalClient
+    from sealane.apiserver.server import start_api
     from sealane.apiserver.storage.store import Store
     from sealane.cluster import pki
     from sealane.dataplane.dns.process import ROLE
@@ -162,7 +162,7 @@ async def _api(folder: Path, control: socket.socket) -> None:
     local.listen(16)
     pki.write_kubeconfig(folder / "kubeconfig.local", f"unix:{folder / 'api.sock'}", credentials, "bench")
     store = Store.open(folder / "store.db")
-    api = Api(store)
+    api = start_api(store)
     client = LocalClient(api)
     for index in range(50):
         await client.create(kinds.NAMESPACE, {"metadata": {"name": f"ns-{index}"}})

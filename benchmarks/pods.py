@@ -19,7 +19,7 @@ from pathlib import Path
 import uvloop
 
 from benchmarks.report import Row
-from sealane.apiserver.api import Api
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 from sealane.cluster import pki
 from sealane.dataplane.linux import namespaces, privileges, topology
@@ -96,7 +96,7 @@ def _fork(main: object) -> int:
 
 def _api(folder: Path, listener: socket.socket, credentials: pki.Credentials) -> None:
     async def serve() -> None:
-        api = Api(Store.open(folder / "store.db"), root_ca=credentials.ca)
+        api = start_api(Store.open(folder / "store.db"), root_ca=credentials.ca)
         await serve(api, [listener], pki.server_context(credentials), frozenset({credentials.token}))
 
     uvloop.run(serve())

@@ -34,7 +34,7 @@ import asyncio, socket, sys
 from pathlib import Path
 from sealane.apiserver.http.serving import serve
 from sealane.cluster import pki
-from sealane.apiserver.api import Api
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.backends import connect
 from sealane.apiserver.storage.store import Store
 
@@ -42,7 +42,7 @@ async def main():
     made = pki.ensure(Path(sys.argv[3]))
     sock = socket.socket(fileno=int(sys.argv[4]))
     store = Store.on(connect(sys.argv[1], sys.argv[2], "crash"))
-    await serve(Api(store), [sock], pki.server_context(made), frozenset({made.token}))
+    await serve(start_api(store), [sock], pki.server_context(made), frozenset({made.token}))
 
 asyncio.run(main())
 """

@@ -10,8 +10,8 @@ from typing import Any
 from envoy_world import World
 
 from sealane import controllers
-from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 from sealane.controllers.gateways import gateways
 from sealane.kube import kinds
@@ -49,7 +49,7 @@ class ApiWorld(World):
     async def start(self, *, concurrency: int = 2) -> None:
         await self.start_network()
         self.store = Store.open(self.folder / "store.db")
-        self.client = LocalClient(Api(self.store))
+        self.client = LocalClient(start_api(self.store))
         for kind, raw in SYSTEM:
             await self.client.create(kind, {"apiVersion": kind.api_version, "kind": kind.kind, **raw})
         graph = Graph()

@@ -43,14 +43,14 @@ from pathlib import Path
 import uvloop
 from sealane.apiserver.http.serving import serve
 from sealane.cluster import pki
-from sealane.apiserver.api import Api
+from sealane.apiserver.server import start_api
 from sealane.apiserver.local import LocalClient
 from sealane.apiserver.storage.store import Store
 from sealane.kube import kinds
 
 async def main():
     made = pki.ensure(Path(sys.argv[2]))
-    api = Api(Store.open(sys.argv[1]))
+    api = start_api(Store.open(sys.argv[1]))
     await LocalClient(api).create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
     sock = socket.socket(fileno=int(sys.argv[3]))
     await serve(api, [sock], pki.server_context(made), frozenset({made.token}))

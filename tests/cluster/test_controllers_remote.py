@@ -30,12 +30,12 @@ from pathlib import Path
 from sealane.apiserver.http.serving import serve
 from sealane.cluster import pki
 from sealane.apiserver.followers import roles
-from sealane.apiserver.api import Api
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 
 async def main():
     made = pki.ensure(Path(sys.argv[2]))
-    api = Api(Store.open(sys.argv[1]))
+    api = start_api(Store.open(sys.argv[1]))
     roles.furnish(api)
     sock = socket.socket(fileno=int(sys.argv[3]))
     await serve(api, [sock], pki.server_context(made), frozenset({made.token}))

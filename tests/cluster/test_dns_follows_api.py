@@ -10,9 +10,9 @@ from pathlib import Path
 import dns.asyncquery
 import dns.message
 
-from sealane.apiserver.api import Api
 from sealane.apiserver.http import serving
 from sealane.apiserver.local import LocalClient
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 from sealane.cluster import pki
 from sealane.dataplane.dns.process import ROLE, serve
@@ -48,7 +48,7 @@ def test_an_answer_follows_the_api(tmp_path: Path) -> None:
         kubeconfig = tmp_path / "kubeconfig"
         pki.write_kubeconfig(kubeconfig, f"https://127.0.0.1:{listener.getsockname()[1]}", credentials, "test")
         store = Store.open(tmp_path / "store.db")
-        api = Api(store)
+        api = start_api(store)
         served = asyncio.create_task(
             serving.serve(api, [listener], pki.server_context(credentials), frozenset({credentials.token}))
         )

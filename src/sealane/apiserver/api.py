@@ -7,26 +7,17 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/ and k8s.io/apiserve
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sealane.apiserver import errors
 from sealane.apiserver.access.rbac import Authorizer
 from sealane.apiserver.access.tokens import AccountTokens
-from sealane.apiserver.addresses.ranges import Ranges
 from sealane.apiserver.admission import plugins
 from sealane.apiserver.admission.admission import Admission, namespace_objects
 from sealane.apiserver.admission.attempts import Attempt, Operation, Steps
 from sealane.apiserver.admission.webhooks.gate import Webhooks
 from sealane.apiserver.clock import timestamp
-from sealane.apiserver.followers.certificates import Authority, Signing
-from sealane.apiserver.followers.contents import Contents
-from sealane.apiserver.followers.garbage import Collector
-from sealane.apiserver.followers.quotas import Quotas
-from sealane.apiserver.followers.roles import Aggregation
-from sealane.apiserver.followers.token_secrets import TokenSecrets
 from sealane.apiserver.node_agent import LogReader, Streams
 from sealane.apiserver.objects.apply import applied
 from sealane.apiserver.objects.deletion import PLAIN, Deletion, check_preconditions, finished, marked
@@ -57,10 +48,11 @@ if TYPE_CHECKING:
 
 
 class Api:
-    """Everything a cluster's API does with its `store`. Use it in one event loop.
+    """Everything a cluster's API does with its `store` when it is asked. Use it in one event loop.
 
+    What follows from commits (garbage collection, quotas, …) is done by `followers`; `server` puts both together.
     root_ca: PEM text of the CA for the ConfigMap kube-root-ca.crt of every namespace; "" for none.
-    accounts: who signs tokens of ServiceAccounts; authority: who signs client certificates; None for nobody.
+    accounts: who signs tokens of ServiceAccounts; None for nobody.
     open_socket: makes sockets from which pods and Services can be reached; None: this process's network will do.
     """
 
@@ -71,7 +63,6 @@ class Api:
         root_ca: str = "",
         streams: Streams | None = None,
         accounts: AccountTokens | None = None,
-        authority: Authority | None = None,
         open_socket: OpenSocket | None = None,
     ) -> None:
         self.store = store
@@ -93,18 +84,6 @@ class Api:
         self.admission = Admission(store, steps, self.resources.names)
         store.subscribe(self._committed)
         self._preparation = Preparation(store, self.admission, converted)
-        self._collector = Collector(self)
-        self._contents = Contents(self)
-        self._ranges = Ranges(self)
-        self._aggregation = Aggregation(self)
-        self._quotas = Quotas(self)
-        self._signing = Signing(self, authority) if authority is not None else None
-        self._token_secrets = TokenSecrets(self, accounts) if accounts is not None else None
-        with suppress(RuntimeError):  # made outside an event loop: the first commit wakes them
-            asyncio.get_running_loop()
-            self._collector.wake()
-            self._contents.wake()
-            self._ranges.wake()
 
     # Writing
 

@@ -22,6 +22,7 @@ from sealane.apiserver.api import Api
 from sealane.apiserver.followers import roles
 from sealane.apiserver.followers.certificates import Authority
 from sealane.apiserver.local import LocalClient
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 from sealane.kube import kinds
 from sealane.kube.client.http import HttpClient
@@ -85,7 +86,7 @@ async def asking(folder: Path) -> AsyncIterator[Asker]:
     store = Store.open(folder / "store.db")
     made = credentials()
     accounts = AccountTokens(store, SigningKey(made.account_key))
-    api = Api(store, accounts=accounts, authority=Authority(made.ca, made.ca_key))
+    api = start_api(store, accounts=accounts, authority=Authority(made.ca, made.ca_key))
     try:
         roles.furnish(api)
         await LocalClient(api).create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
@@ -450,7 +451,7 @@ def test_aggregated_roles_follow_their_parts(tmp_path: Path) -> None:
 def test_the_default_roles_come_once_and_stay_as_they_were_changed(tmp_path: Path) -> None:
     async def talk() -> None:
         store = Store.open(tmp_path / "store.db")
-        api = Api(store)
+        api = start_api(store)
         roles.furnish(api)
         await store.flush()
         version, client = store.version, LocalClient(api)

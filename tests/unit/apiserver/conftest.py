@@ -8,6 +8,7 @@ import pytest
 
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 from sealane.kube import kinds
 
@@ -22,7 +23,7 @@ class Cluster:
     def open(self) -> Api:
         store = Store.open(self.path)
         self.stores.append(store)
-        return Api(store)
+        return start_api(store)
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[LocalClient]:

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.apiserver.serving import over_http
 
-from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError, Client
@@ -135,7 +135,7 @@ def shape(objects: dict[str, Raw]) -> dict[str, Any]:
 @given(st.lists(STEPS, max_size=25))
 def test_http_process_and_dict_agree(steps: list[Step]) -> None:
     async def run(folder: Path) -> None:
-        apis = [Api(Store.open(folder / f"{number}.db")) for number in range(2)]
+        apis = [start_api(Store.open(folder / f"{number}.db")) for number in range(2)]
         local, model = LocalClient(apis[0]), Model()
         async with over_http(apis[1]) as remote:
             clients: list[Client] = [local, remote]

@@ -18,6 +18,7 @@ from sealane.apiserver.local import LocalClient
 from sealane.apiserver.objects import fieldsets
 from sealane.apiserver.objects.apply import applied
 from sealane.apiserver.objects.ownership import updated
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 from sealane.apiserver.write import Write
 from sealane.kube import kinds
@@ -236,7 +237,7 @@ def recorded(raw: Raw) -> dict[str, set[str]]:
 @given(BEGINNINGS, st.lists(STEP, max_size=12))
 def test_any_sequence_of_applies_and_edits_does_what_the_model_says(beginning: str, steps: list[Any]) -> None:
     async def run(path: Path) -> None:
-        api, model = Api(Store.open(path)), Model()
+        api, model = start_api(Store.open(path)), Model()
         await LocalClient(api).create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
         if beginning != "nothing":
             raw: Raw = {"metadata": {"name": "c", "namespace": "default"}, "data": {"x": "1"}}

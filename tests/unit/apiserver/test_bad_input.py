@@ -12,8 +12,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 from sealane.apiserver.write import Write
 from sealane.kube import kinds
@@ -176,7 +176,7 @@ def test_no_object_is_too_broken_to_be_refused(drawn: tuple[Kind, Raw, Any], str
     kind, valid, wrong = drawn
 
     async def run(folder: Path) -> None:
-        api = Api(Store.open(folder / "store.db"))
+        api = start_api(Store.open(folder / "store.db"))
         await LocalClient(api).create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
         namespace, name = "default" if kind.namespaced else "", valid["metadata"]["name"]
         options = Write(field_validation=strictness, manager="test", force=True)

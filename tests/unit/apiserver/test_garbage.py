@@ -10,7 +10,9 @@ import pytest
 from tests.unit.apiserver.conftest import Cluster
 from tests.unit.apiserver.test_verbs import configmap, pod, run
 
+from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
+from sealane.apiserver.storage.store import Store
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import Kind
@@ -116,13 +118,16 @@ def test_who_names_an_owner_that_is_gone_goes(cluster: Cluster) -> None:
 
 
 def test_what_a_crash_left_is_collected_at_the_next_start(cluster: Cluster) -> None:
-    async def first(client: LocalClient) -> None:
+    async def first() -> None:
+        """The owner goes, and nothing follows."""
+        store = Store.open(cluster.path)
+        client = LocalClient(Api(store))
+        await client.create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
         one = await client.create(kinds.CONFIGMAP, configmap("one"))
         await client.create(kinds.CONFIGMAP, owned("child", one))
-        # The owner goes, and the process ends before anything can follow.
-        client._api._collector._committed = lambda events: None  # type: ignore[method-assign]
-        client._api.store._subscribers.clear()
         await client.delete(kinds.CONFIGMAP, "default", "one")
+        assert await names(client) == {"child"}
+        store.close()
 
     async def second(client: LocalClient) -> None:
         async def settled() -> bool:
@@ -130,7 +135,7 @@ def test_what_a_crash_left_is_collected_at_the_next_start(cluster: Cluster) -> N
 
         await until(settled)
 
-    run(cluster, first)
+    asyncio.run(first())
     run(cluster, second)
 
 

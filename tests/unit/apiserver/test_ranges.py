@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from sealane.apiserver.addresses.ranges import FINALIZER, IN_USE, default_cidr
-from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import IPADDRESS, NAMESPACE, SERVICE, SERVICECIDR
@@ -22,7 +22,7 @@ Scenario = Callable[[LocalClient], Awaitable[None]]
 def play(tmp_path: Path, scenario: Scenario) -> None:
     async def run() -> None:
         store = Store.open(tmp_path / "store.db")
-        client = LocalClient(Api(store))
+        client = LocalClient(start_api(store))
         await client.create(NAMESPACE, {"metadata": {"name": "default"}})
         await client.create(SERVICECIDR, default_cidr())
         await scenario(client)

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from tests.unit.apiserver.asking import PATH
 from tests.unit.apiserver.serving import Server, serving
 
-from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 from sealane.apiserver.storage.values import Event
 from sealane.kube import kinds
@@ -122,7 +122,7 @@ def test_cuts_lose_and_repeat_nothing(
     changes: list[tuple[str, str]], cuts: list[int], selects: bool, compacted: int
 ) -> None:
     async def inside(folder: Path) -> None:
-        api = Api(Store.open(folder / "store.db"))
+        api = start_api(Store.open(folder / "store.db"))
         client = LocalClient(api)
         await client.create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
         start = api.store.version

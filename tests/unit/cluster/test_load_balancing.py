@@ -8,8 +8,8 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 from sealane.cluster import pki
 from sealane.cluster.load_balancing import Certificates, balancers
@@ -48,7 +48,7 @@ def test_which_there_are() -> None:
 def test_certificates(tmp_path: Path) -> None:
     async def scenario() -> None:
         store = Store.open(tmp_path / "store.db")
-        client = LocalClient(Api(store))
+        client = LocalClient(start_api(store))
         await client.create(NAMESPACE, {"metadata": {"name": "default"}})
         credentials = pki.ensure(tmp_path / "pki")
         graph = Graph()

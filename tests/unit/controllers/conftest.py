@@ -12,6 +12,7 @@ import pytest
 
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 from sealane.controllers import KINDS, Controllers, start
 from sealane.kube.client.protocol import ApiError
@@ -102,7 +103,7 @@ class Running:
 @asynccontextmanager
 async def control_plane(path: Path, nodes: int = 3) -> AsyncIterator[Running]:
     store = Store.open(path)
-    api = Api(store)
+    api = start_api(store)
     client = LocalClient(api)
     for name in ("default", "shop"):
         if (await client.list(NAMESPACE, fields=f"metadata.name={name}")).items == ():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sealane.apiserver.admission.plugins.pod_security_standards import violations
-from sealane.apiserver.api import Api
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 from sealane.apiserver.write import Write
 from sealane.kube import kinds
@@ -89,7 +89,7 @@ def test_restricted_volumes_and_users() -> None:
 def test_labels_of_the_namespace_decide(tmp_path: Path) -> None:
     async def talk() -> None:
         store = Store.open(tmp_path / "store.db")
-        api = Api(store)
+        api = start_api(store)
         label = "pod-security.kubernetes.io/"
         for name, labels in (
             ("strict", {f"{label}enforce": "restricted"}),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sealane.apiserver.admission.plugins.limit_ranger import pod_amounts
 from sealane.apiserver.api import Api
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError
@@ -31,7 +32,7 @@ def play(folder: Path, talk: Callable[[Api], Coroutine[Any, Any, None]]) -> None
     async def run() -> None:
         store = Store.open(folder / "store.db")
         try:
-            api = Api(store)
+            api = start_api(store)
             await api.create(kinds.NAMESPACE, "", {"metadata": {"name": "n"}})
             await talk(api)
         finally:

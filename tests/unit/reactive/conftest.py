@@ -10,6 +10,7 @@ import pytest
 
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 from sealane.kube.client.protocol import ApiError, WatchEvent
 from sealane.kube.kinds import NAMESPACE, Kind
@@ -91,4 +92,4 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def client(store: Store) -> Unreliable:
-    return Unreliable(Api(store))
+    return Unreliable(start_api(store))

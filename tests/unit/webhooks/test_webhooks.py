@@ -17,6 +17,7 @@ from tests.unit.apiserver.serving import credentials
 
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 from sealane.apiserver.write import Write
 from sealane.cluster import pki
@@ -77,7 +78,7 @@ class Hooks:
 @asynccontextmanager
 async def hooked(folder: Path) -> AsyncIterator[Hooks]:
     store = Store.open(folder / "store.db")
-    api = Api(store)
+    api = start_api(store)
     client = LocalClient(api)
     for name in ("default", "other"):
         await client.create(kinds.NAMESPACE, {"metadata": {"name": name, "labels": {"of": name}}})

@@ -7,30 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from sealane.apiserver.api import Api
 from sealane.apiserver.clock import timestamp
-from sealane.apiserver.storage.backends import Resource, StorageError
+from sealane.apiserver.followers.worklist import Worklist
+from sealane.apiserver.storage.backends import Resource
 from sealane.apiserver.storage.values import Event
 from sealane.apiserver.write import Write
 from sealane.kube import kinds
-from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw
-
-if TYPE_CHECKING:
-    from sealane.apiserver.api import Api
 
 SIGNERS = tuple(
     f"kubernetes.io/{name}" for name in ("kube-apiserver-client", "kube-apiserver-client-kubelet", "kubelet-serving")
 )
 """Those that `requests` knows."""
-
-log = logging.getLogger("sealane.certificates")
 
 _REQUESTS: Resource = (kinds.CSR.group, kinds.CSR.plural)
 _WRITE = Write(manager="kube-controller-manager")
@@ -45,37 +38,26 @@ class Authority:
 
 
 class Signing:
-    """Belongs to one Api. Works in a task of the event loop that commits."""
+    """Follows one Api. authority: who signs."""
 
     def __init__(self, api: Api, authority: Authority) -> None:
         self._api = api
         self._authority = authority
-        self._task: asyncio.Task[None] | None = None
-        self._due = any(True for _ in api.store.items(_REQUESTS))
+        self._work = Worklist("certificate signing", self._look)
+        self._work.add(stored.object.name for stored in api.store.items(_REQUESTS))
         api.store.subscribe(self._committed)
-        self.wake()
 
     def _committed(self, events: Sequence[Event]) -> None:
-        if any(event.address.resource == _REQUESTS and event.type != "DELETED" for event in events):
-            self._due = True
-            self.wake()
+        self._work.add(
+            event.address.name
+            for event in events
+            if event.address.resource == _REQUESTS and event.type != "DELETED" and _waits(event.stored.object.raw)
+        )
 
-    def wake(self) -> None:
-        if self._due and self._task is None:
-            with suppress(RuntimeError):  # no event loop yet: the first commit wakes it
-                self._task = asyncio.get_running_loop().create_task(self._run(), name="certificate signing")
-
-    async def _run(self) -> None:
-        try:
-            while self._due:
-                self._due = False
-                for stored in list(self._api.store.items(_REQUESTS)):
-                    if _waits(stored.object.raw):
-                        await self._sign(stored.object.raw)
-        except StorageError as error:
-            log.warning("%s", error)
-        finally:
-            self._task = None
+    async def _look(self, name: str) -> None:
+        stored = self._api.store.get(_REQUESTS, "", name)
+        if stored is not None and _waits(stored.object.raw):
+            await self._sign(stored.object.raw)
 
     async def _sign(self, raw: Raw) -> None:
         from sealane.apiserver.access import requests  # few clusters see one
@@ -108,10 +90,7 @@ class Signing:
         def change(old: Raw) -> Raw:
             return {**old, "status": {**(old.get("status") or {}), **part}} if _waits(old) else old
 
-        try:
-            await self._api.change(self._api.resources.of(kinds.CSR), "", name, change, "status", _WRITE)
-        except ApiError as error:
-            log.debug("%s: %s", name, error)
+        await self._api.change(self._api.resources.of(kinds.CSR), "", name, change, "status", _WRITE)
 
 
 def _waits(raw: Raw) -> bool:

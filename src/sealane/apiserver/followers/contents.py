@@ -11,23 +11,20 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from sealane.apiserver.admission.admission import namespace_objects
+from sealane.apiserver.api import Api
+from sealane.apiserver.followers.worklist import Worklist
 from sealane.apiserver.objects.deletion import Deletion
 from sealane.apiserver.registry.definitions import CUSTOM_RESOURCES
 from sealane.apiserver.registry.resources import DEFINITIONS, NAMESPACES, Served
-from sealane.apiserver.storage.backends import Address, Resource, StorageError
+from sealane.apiserver.storage.backends import Address, Resource
 from sealane.apiserver.storage.values import Event, Stored
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Object, Raw
 
-if TYPE_CHECKING:
-    from sealane.apiserver.api import Api
+log = logging.getLogger(__name__)
 
-log = logging.getLogger("sealane.namespaces")
-
-_RETRY_SECONDS = 1.0
 GRACE_SECONDS = 1.0
 """Between a namespace's deletion and that of what is in it: so that `kubectl delete -f`, which deletes a manifest's
 namespace before its other objects, still finds those. (Upstream's namespace controller waits 5 seconds.)"""
@@ -37,15 +34,14 @@ _FURNITURE = {("", "serviceaccounts"): "default", ("", "configmaps"): "kube-root
 
 
 class Contents:
-    """Belongs to one Api. Works in tasks of the event loop that commits."""
+    """Follows one Api. grace: seconds between a namespace's deletion and that of what is in it."""
 
     def __init__(self, api: Api, grace: float = GRACE_SECONDS) -> None:
         self._api = api
         self._grace = grace
         self._ending: dict[Address, bool] = {}  # namespaces and definitions that go: have they begun to?
-        self._due: dict[Address, None] = {}
-        self._bare: dict[str, None] = {}  # namespaces that lost what they should hold
-        self._task: asyncio.Task[None] | None = None
+        self._emptying = Worklist("namespace contents", self._empty, together=True)
+        self._furnishing = Worklist("namespace furniture", self._furnish, together=True)
         for resource in (NAMESPACES, DEFINITIONS):
             for stored in api.store.items(resource):
                 self._look(Address(resource, "", stored.object.name), stored.object)
@@ -53,7 +49,7 @@ class Contents:
             for stored in api.store.items(("", "configmaps")):
                 found = stored.object
                 if found.name == _FURNITURE["", "configmaps"] and _root(found.raw) != api.root_ca:
-                    self._bare[found.namespace] = None
+                    self._furnishing.add([found.namespace])
         api.store.subscribe(self._committed)
 
     def _look(self, address: Address, found: Object) -> None:
@@ -65,16 +61,16 @@ class Contents:
             with suppress(RuntimeError):  # no event loop yet: then it was deleted long ago
                 asyncio.get_running_loop().call_later(self._grace, self._begin, address)
                 return
-        self._ending[address] = True
-        self._due[address] = None
+        self._begin(address)
 
     def _begin(self, address: Address) -> None:
         if address in self._ending:
             self._ending[address] = True
-            self._due[address] = None
-            self.wake()
+            self._emptying.add([address])
 
     def _committed(self, events: Sequence[Event]) -> None:
+        self._emptying.wake()
+        self._furnishing.wake()
         for type_, address, stored, _ in events:
             resource, namespace, name = address
             if resource in (NAMESPACES, DEFINITIONS):
@@ -87,33 +83,11 @@ class Contents:
                     self._touch(Address(NAMESPACES, "", namespace))
                     self._touch(Address(DEFINITIONS, "", ".".join((resource[1], resource[0]))))
                 if _FURNITURE.get(resource) == name:
-                    self._bare[namespace] = None
-        self.wake()
-
-    def wake(self) -> None:
-        """Starts what is to be done, such as what an earlier process left. Needs a running event loop."""
-        if (self._due or self._bare) and self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="namespace contents")
+                    self._furnishing.add([namespace])
 
     def _touch(self, address: Address) -> None:
         if self._ending.get(address):
-            self._due[address] = None
-
-    async def _run(self) -> None:
-        try:
-            while self._due or self._bare:
-                due, bare = list(self._due), list(self._bare)
-                self._due.clear()
-                self._bare.clear()
-                try:
-                    await asyncio.gather(*map(self._empty, due), *map(self._furnish, bare))
-                except StorageError as error:
-                    log.warning("%s", error)
-                    self._due.update(dict.fromkeys(due))
-                    self._bare.update(dict.fromkeys(bare))
-                    await asyncio.sleep(_RETRY_SECONDS)
-        finally:
-            self._task = None
+            self._emptying.add([address])
 
     async def _empty(self, ending: Address) -> None:
         """Deletes what is still inside; once nothing is, lets `ending` go."""

@@ -8,44 +8,39 @@ k8s.io/kubernetes/pkg/controller/garbagecollector (attemptToDeleteItem, attemptT
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from sealane.apiserver.api import Api
+from sealane.apiserver.followers.worklist import Worklist
 from sealane.apiserver.objects.deletion import FOREGROUND, ORPHAN, Deletion, Propagation
-from sealane.apiserver.storage.backends import Address, StorageError
+from sealane.apiserver.storage.backends import Address
 from sealane.apiserver.storage.values import Event, Stored
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Object, Raw
 
 if TYPE_CHECKING:
-    from sealane.apiserver.api import Api
     from sealane.kube.shapes.meta_v1 import OwnerReference
-
-log = logging.getLogger("sealane.gc")
-
-_RETRY_SECONDS = 1.0
 
 
 class Collector:
-    """Belongs to one Api. Works in tasks of the event loop that commits."""
+    """Follows one Api."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
         self._dependents: dict[str, set[Address]] = {}
-        self._queue: dict[Address, None] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._work = Worklist("garbage collection", self._collect, together=True)
         store = api.store
         for resource in store.resources():
             for stored in store.items(resource):
                 self._index(Address(resource, stored.object.namespace, stored.object.name), stored.object)
         for uid, dependents in self._dependents.items():
             if store.by_uid(uid) is None:
-                self._queue.update(dict.fromkeys(dependents))
+                self._work.add(dependents)
         for resource in store.resources():
             for stored in store.items(resource):
                 if stored.object.deleting and _finalizers(stored.object) & {ORPHAN, FOREGROUND}:
-                    self._queue[Address(resource, stored.object.namespace, stored.object.name)] = None
+                    self._work.add([Address(resource, stored.object.namespace, stored.object.name)])
         store.subscribe(self._committed)
 
     def _index(self, address: Address, found: Object) -> None:
@@ -54,6 +49,7 @@ class Collector:
 
     def _committed(self, events: Sequence[Event]) -> None:
         by_uid = self._api.store.by_uid
+        touched: list[Address] = []
         for type_, address, stored, before in events:
             found = stored.object
             if before is not None:
@@ -64,52 +60,27 @@ class Collector:
                         dependents.discard(address)
                         if not dependents:
                             del self._dependents[uid]
-                    self._touch_waiting_owner(uid)
+                    touched += self._waiting_owner(uid)
             if type_ == "DELETED":
-                for dependent in self._dependents.get(found.uid, ()):
-                    self._queue[dependent] = None
+                touched += self._dependents.get(found.uid, ())
                 continue
             owners = _owners(found)
             if owners:
                 self._index(address, found)
                 if any(by_uid(owner["uid"]) is None for owner in owners):
-                    self._queue[address] = None
+                    touched.append(address)
             if found.deleting and _finalizers(found) & {ORPHAN, FOREGROUND}:
-                self._queue[address] = None
-        self.wake()
+                touched.append(address)
+        self._work.add(touched)
 
-    def wake(self) -> None:
-        """Starts what is to be done, such as what an earlier process left. Needs a running event loop."""
-        if self._queue and self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="garbage collection")
-
-    def _touch_waiting_owner(self, uid: str) -> None:
+    def _waiting_owner(self, uid: str) -> Sequence[Address]:
+        """The owner of that UID when it waits for its dependents to go first."""
         address = self._api.store.by_uid(uid)
         owner = self._api.store.get(*address) if address is not None else None
         if address is None or owner is None:
-            return
-        if owner.object.deleting and FOREGROUND in _finalizers(owner.object):
-            self._queue[address] = None
-
-    async def _run(self) -> None:
-        try:
-            while self._queue:
-                batch = list(self._queue)
-                self._queue.clear()
-                await asyncio.gather(*map(self._attempt, batch))
-        finally:
-            self._task = None
-
-    async def _attempt(self, address: Address) -> None:
-        try:
-            await self._collect(address)
-        except ApiError as error:
-            if error.code not in (404, 409):
-                log.warning("%s: %s", address, error)
-        except StorageError as error:
-            log.warning("%s: %s", address, error)
-            await asyncio.sleep(_RETRY_SECONDS)
-            self._queue[address] = None
+            return ()
+        waits = owner.object.deleting and FOREGROUND in _finalizers(owner.object)
+        return (address,) if waits else ()
 
     async def _collect(self, address: Address) -> None:
         stored = self._api.store.get(*address)
@@ -175,7 +146,7 @@ class Collector:
             references = [each for each in _owners(stored.object) if each["uid"] == owner.uid]
             blocking = blocking or any(each.get("blockOwnerDeletion") for each in references)
             if not stored.object.deleting:
-                self._queue[dependent] = None
+                self._work.add([dependent])
         if not blocking:
             await self._release(address, FOREGROUND)
 

@@ -5,58 +5,40 @@ Source: k8s.io/kubernetes/pkg/controller/resourcequota
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from sealane.apiserver.admission.plugins.resource_quota import QUOTAS, Newest, used_of
-from sealane.apiserver.storage.backends import StorageError
+from sealane.apiserver.api import Api
+from sealane.apiserver.followers.worklist import Worklist
 from sealane.apiserver.storage.values import Event
 from sealane.apiserver.write import Write
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw
 
-if TYPE_CHECKING:
-    from sealane.apiserver.api import Api
-
-log = logging.getLogger("sealane.quotas")
-
 _WRITE = Write(manager="kube-controller-manager")
 
 
 class Quotas:
-    """Belongs to one Api. Works in a task of the event loop that commits; does nothing while there are no quotas."""
+    """Follows one Api; does nothing while there are no quotas."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
         self._newest = Newest(api.store)
-        self._task: asyncio.Task[None] | None = None
-        self._due = dict.fromkeys(api.store.namespaces(QUOTAS))
+        self._work = Worklist("resource quotas", self._look)
+        self._work.add(api.store.namespaces(QUOTAS))
         api.store.subscribe(self._committed)
 
     def _committed(self, events: Sequence[Event]) -> None:
         quoted = self._api.store.namespaces(QUOTAS)
         if not quoted:
             return
-        self._due |= dict.fromkeys(event.address.namespace for event in events if event.address.namespace in quoted)
-        if self._due and self._task is None:
-            with suppress(RuntimeError):
-                self._task = asyncio.get_running_loop().create_task(self._run(), name="resource quotas")
+        self._work.add(event.address.namespace for event in events if event.address.namespace in quoted)
 
-    async def _run(self) -> None:
-        try:
-            while self._due:
-                due, self._due = self._due, {}
-                for namespace in due:
-                    for stored in list(self._api.store.items(QUOTAS, namespace)):
-                        await self._follow(stored.object.raw)
-        except StorageError as error:
-            log.warning("%s", error)
-        finally:
-            self._task = None
+    async def _look(self, namespace: str) -> None:
+        for stored in list(self._api.store.items(QUOTAS, namespace)):
+            await self._follow(stored.object.raw)
 
     async def _follow(self, quota: Raw) -> None:
         from sealane.kube.quantities import text

@@ -5,26 +5,18 @@ Source: k8s.io/kubernetes/pkg/registry/rbac/rest (the post-start hook) and pkg/c
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from sealane.apiserver.access.roles import aggregated, defaults
+from sealane.apiserver.api import Api
+from sealane.apiserver.followers.worklist import Worklist
 from sealane.apiserver.objects.metadata import with_metadata
 from sealane.apiserver.objects.states import born, new_metadata
-from sealane.apiserver.storage.backends import Address, Resource, StorageError
+from sealane.apiserver.storage.backends import Address, Resource
 from sealane.apiserver.storage.values import Event
 from sealane.apiserver.write import Write
 from sealane.kube import kinds
-from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw
-
-if TYPE_CHECKING:
-    from sealane.apiserver.api import Api
-
-log = logging.getLogger("sealane.roles")
 
 _CLUSTERROLES: Resource = (kinds.CLUSTERROLE.group, kinds.CLUSTERROLE.plural)
 _WRITE = Write(manager="clusterrole-aggregation-controller")
@@ -40,39 +32,28 @@ def furnish(api: Api) -> None:
 
 
 class Aggregation:
-    """Belongs to one Api. Works in a task of the event loop that commits."""
+    """Follows one Api. An item of its worklist is the name of an aggregated role."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._task: asyncio.Task[None] | None = None
-        self._due = True
+        self._work = Worklist("role aggregation", self._look)
+        self._work.add(self._aggregated())
         api.store.subscribe(self._committed)
 
     def _committed(self, events: Sequence[Event]) -> None:
         if any(event.address.resource == _CLUSTERROLES for event in events):
-            self._due = True
-            self.wake()
+            self._work.add(self._aggregated())
 
-    def wake(self) -> None:
-        """Looks at the roles once. Needs a running event loop."""
-        if self._due and self._task is None:
-            with suppress(RuntimeError):
-                self._task = asyncio.get_running_loop().create_task(self._run(), name="role aggregation")
+    def _aggregated(self) -> list[str]:
+        roles = self._api.store.items(_CLUSTERROLES)
+        return [stored.object.name for stored in roles if stored.object.raw.get("aggregationRule")]
 
-    async def _run(self) -> None:
-        try:
-            while self._due:
-                self._due = False
-                roles = [stored.object.raw for stored in self._api.store.items(_CLUSTERROLES)]
-                for role in roles:
-                    if role.get("aggregationRule"):
-                        await self._follow(role, aggregated(role, roles))
-        except StorageError as error:
-            log.warning("%s", error)
-        finally:
-            self._task = None
-
-    async def _follow(self, role: Raw, rules: list[Raw]) -> None:
+    async def _look(self, name: str) -> None:
+        roles = [stored.object.raw for stored in self._api.store.items(_CLUSTERROLES)]
+        role = next((each for each in roles if each["metadata"]["name"] == name), None)
+        if role is None:
+            return
+        rules = aggregated(role, roles)
         if rules == (role.get("rules") or []):
             return
 
@@ -80,7 +61,4 @@ class Aggregation:
             return with_metadata({**old, "rules": rules}, resourceVersion=role["metadata"]["resourceVersion"])
 
         served = self._api.resources.of(kinds.CLUSTERROLE)
-        try:
-            await self._api.change(served, "", role["metadata"]["name"], change, "", _WRITE)
-        except ApiError as error:  # it has changed or is gone: its event wakes us again
-            log.debug("%s: %s", role["metadata"]["name"], error)
+        await self._api.change(served, "", name, change, "", _WRITE)

@@ -6,27 +6,19 @@ k8s.io/kubernetes/pkg/controller/serviceaccount (tokens_controller.go)
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import logging
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from sealane.apiserver.access.tokens import ACCOUNT_NAME, ACCOUNT_UID, TOKEN_SECRET, AccountTokens
+from sealane.apiserver.api import Api
+from sealane.apiserver.followers.worklist import Worklist
 from sealane.apiserver.objects.deletion import Deletion
 from sealane.apiserver.objects.metadata import with_metadata
-from sealane.apiserver.storage.backends import Address, Resource, StorageError
+from sealane.apiserver.storage.backends import Address, Resource
 from sealane.apiserver.storage.values import Event, Stored
 from sealane.apiserver.write import Write
 from sealane.kube import kinds
-from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Object, Raw
-
-if TYPE_CHECKING:
-    from sealane.apiserver.api import Api
-
-log = logging.getLogger("sealane.tokens")
 
 _SECRETS: Resource = ("", "secrets")
 _ACCOUNTS: Resource = ("", "serviceaccounts")
@@ -34,68 +26,45 @@ _WRITE = Write(manager="kube-controller-manager")
 
 
 class TokenSecrets:
-    """Belongs to one Api. Works in a task of the event loop that commits."""
+    """Follows one Api. tokens: who signs them."""
 
     def __init__(self, api: Api, tokens: AccountTokens) -> None:
         self._api = api
         self._tokens = tokens
-        self._task: asyncio.Task[None] | None = None
-        self._due = {
-            Address(_SECRETS, stored.object.namespace, stored.object.name): None
+        self._work = Worklist("token secrets", self._look)
+        self._work.add(
+            Address(_SECRETS, stored.object.namespace, stored.object.name)
             for stored in api.store.items(_SECRETS)
             if _is_one(stored)
-        }
+        )
         api.store.subscribe(self._committed)
 
     def _committed(self, events: Sequence[Event]) -> None:
+        touched: list[Address] = []
         for event in events:
             address = event.address
             if address.resource == _SECRETS and event.type != "DELETED" and _is_one(event.stored):
-                self._due[address] = None
+                touched.append(address)
             elif address.resource == _ACCOUNTS and event.type == "DELETED":
                 for stored in self._api.store.items(_SECRETS, address.namespace):
                     if _is_one(stored):
-                        self._due[Address(_SECRETS, address.namespace, stored.object.name)] = None
-        self.wake()
+                        touched.append(Address(_SECRETS, address.namespace, stored.object.name))
+        self._work.add(touched)
 
-    def wake(self) -> None:
-        """Looks at what is due. Needs a running event loop."""
-        if self._due and self._task is None:
-            with suppress(RuntimeError):  # no event loop yet: the next commit wakes it
-                self._task = asyncio.get_running_loop().create_task(self._run(), name="token secrets")
-
-    async def _run(self) -> None:
-        try:
-            while self._due:
-                due, self._due = self._due, {}
-                for address in due:
-                    stored = self._api.store.get(*address)
-                    if stored is not None and _is_one(stored) and not stored.object.deleting:
-                        await self._look(stored.object)
-        except StorageError as error:
-            log.warning("%s", error)
-        finally:
-            self._task = None
-
-    async def _look(self, secret: Object) -> None:
+    async def _look(self, address: Address) -> None:
+        stored = self._api.store.get(*address)
+        if stored is None or not _is_one(stored) or stored.object.deleting:
+            return
+        secret = stored.object
         name, uid = secret.annotations.get(ACCOUNT_NAME, ""), secret.annotations.get(ACCOUNT_UID)
         account = self._api.store.get(_ACCOUNTS, secret.namespace, name)
-        try:
-            if account is None or (uid and uid != account.object.uid):
-                await self._api.delete(kinds.SECRET, secret.namespace, secret.name, Deletion(uid=secret.uid))
-            elif not uid or not (secret.raw.get("data") or {}).get("token"):
-                served = self._api.resources.of(kinds.SECRET)
-                filled = self._filled(secret, account.object)
-                await self._api.change(
-                    served,
-                    secret.namespace,
-                    secret.name,
-                    lambda old: _with(old, filled, account.object.uid),
-                    "",
-                    _WRITE,
-                )
-        except ApiError as error:
-            log.debug("%s: %s", secret.key, error)
+        if account is None or (uid and uid != account.object.uid):
+            await self._api.delete(kinds.SECRET, secret.namespace, secret.name, Deletion(uid=secret.uid))
+        elif not uid or not (secret.raw.get("data") or {}).get("token"):
+            served, filled = self._api.resources.of(kinds.SECRET), self._filled(secret, account.object)
+            await self._api.change(
+                served, secret.namespace, secret.name, lambda old: _with(old, filled, account.object.uid), "", _WRITE
+            )
 
     def _filled(self, secret: Object, account: Object) -> dict[str, str]:
         found = {

@@ -146,12 +146,12 @@ async def control_plane(folder: Folder, options: Options, sockets: list[socket.s
     from sealane import controllers
     from sealane.apiserver.access.keys import SigningKey
     from sealane.apiserver.access.tokens import AccountTokens
-    from sealane.apiserver.api import Api
     from sealane.apiserver.followers import retention, roles
     from sealane.apiserver.followers.certificates import Authority
     from sealane.apiserver.http.serving import serve
     from sealane.apiserver.local import LocalClient
     from sealane.apiserver.pods.logs import agent_logs
+    from sealane.apiserver.server import start_api
     from sealane.apiserver.storage.backends import StorageError, connect
     from sealane.apiserver.storage.store import Store
     from sealane.cluster.bootstrap import bootstrap
@@ -170,7 +170,7 @@ async def control_plane(folder: Folder, options: Options, sockets: list[socket.s
         while not folder.local_kubeconfig.exists():  # another process makes the credentials meanwhile
             await asyncio.sleep(0.002)
         credentials = pki.ensure(folder.pki)
-        api = Api(
+        api = start_api(
             store,
             agent_logs(folder.agent_socket),
             root_ca=credentials.ca,
