@@ -1,0 +1,88 @@
+"""The control plane: the API, every controller, and the xDS server for Envoy."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from sealane.cluster import pki
+from sealane.cluster.state import Folder, Options
+from sealane.cluster.supervisor import Channel
+from sealane.dataplane.linux import namespaces, topology
+
+
+def _sockets_of(namespace: Path) -> Callable[[int, int, int], socket.socket]:
+    """Makes sockets in the network namespace at `namespace`, which need not be there yet."""
+
+    def open_socket(family: int, kind: int, protocol: int) -> socket.socket:
+        return namespaces.inside(namespace, lambda: socket.socket(family, kind, protocol))
+
+    return open_socket
+
+
+async def run(folder: Folder, options: Options, sockets: list[socket.socket], channel: Channel) -> None:
+    """The API, every controller, and the xDS server for Envoy."""
+    importlib.import_module("sealane.kube.client.http")  # aiohttp, in the way it says, before `apiserver` does
+    from sealane import controllers
+    from sealane.apiserver.access.keys import SigningKey
+    from sealane.apiserver.access.tokens import AccountTokens
+    from sealane.apiserver.followers import retention, roles
+    from sealane.apiserver.followers.certificates import Authority
+    from sealane.apiserver.http.serving import serve
+    from sealane.apiserver.local import LocalClient
+    from sealane.apiserver.pods.logs import agent_logs
+    from sealane.apiserver.server import start_api
+    from sealane.apiserver.storage.backends import StorageError, connect
+    from sealane.apiserver.storage.store import Store
+    from sealane.cluster.bootstrap import bootstrap
+    from sealane.cluster.pod_streams import AgentStreams
+    from sealane.controllers.gateways import gateways
+    from sealane.dataplane.envoy import ads
+    from sealane.reactive.collections import Graph
+    from sealane.reactive.informer import inform
+
+    try:
+        store = Store.on(connect(options.store, folder.store, folder.name))
+    except (StorageError, ValueError) as error:
+        channel.failed(str(error))
+        return
+    try:
+        while not folder.local_kubeconfig.exists():  # another process makes the credentials meanwhile
+            await asyncio.sleep(0.002)
+        credentials = pki.ensure(folder.pki)
+        api = start_api(
+            store,
+            agent_logs(folder.agent_socket),
+            root_ca=credentials.ca,
+            streams=AgentStreams(folder.agent_socket),
+            accounts=AccountTokens(store, SigningKey(credentials.account_key)),
+            authority=Authority(credentials.ca, credentials.ca_key),
+            open_socket=_sockets_of(folder.netns("node-1")),
+        )
+        client = LocalClient(api)
+        roles.furnish(api)
+        await bootstrap(client, options.nodes, dns_replicas=min(2, options.nodes))
+        serving = asyncio.create_task(
+            serve(api, sockets, pki.server_context(credentials), frozenset({credentials.token}))
+        )
+        sources = inform(client, Graph(), [*controllers.KINDS, *gateways.KINDS])
+        sources.start()
+        await sources.synced()
+        controllers.start(client, sources)
+        routing = gateways.start(client, sources)
+        envoy_served = asyncio.create_task(
+            ads.serve(
+                routing.routing,
+                str(folder.xds_socket),
+                lambda uid: str(folder.netns(topology.pod_namespace(uid))),
+                on_needed=lambda: channel.need("envoy"),
+                listening=routing.listening,
+            )
+        )
+        channel.ready()
+        await asyncio.gather(serving, envoy_served, retention.run(store, client))
+    finally:
+        store.close()
