@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
 
 from sealane.explain.legs import Candidate, leg
 from sealane.explain.listening import container_ports
@@ -31,6 +32,9 @@ from sealane.network.services.listeners import listeners
 from sealane.network.services.node_ports import CONFIGURED_BY
 from sealane.network.services.select import Selection, find_frontend
 from sealane.network.services.slices import pod_endpoint, pod_selector, target_number
+
+if TYPE_CHECKING:
+    from sealane.kube.shapes import core_v1
 
 _ENDED = {"drop": "dropped", "reject": "refused"}
 
@@ -218,12 +222,12 @@ def why_no_endpoint(world: World, service: ServiceModel, port: ServicePort) -> t
     if not chosen:
         return at, (Step("service", "note", f"no pod has the labels {selector}{_nearest_pod(selector, pods)}", at),)
     number = port.provenance.path[-1]
-    raw = item.spec["ports"][number] if isinstance(number, int) else {}
+    raw: core_v1.ServicePort = item.spec["ports"][number] if isinstance(number, int) else {"port": port.port}
     reasons = tuple(_why_not(world, pod, raw) for pod in chosen[:5])
     return reasons[0].at or at, reasons
 
 
-def _why_not(world: World, pod: Object, port: dict[str, object]) -> Step:
+def _why_not(world: World, pod: Object, port: core_v1.ServicePort) -> Step:
     name = f"{pod.namespace}/{pod.name}"
     endpoint = pod_endpoint(pod)
     if endpoint is None:

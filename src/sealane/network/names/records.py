@@ -10,13 +10,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from sealane.kube.objects import Key, Object
+from sealane.kube.objects import Key
 from sealane.kube.selectors import LabelSelector
 from sealane.network.addresses import CLUSTER_DOMAIN
 from sealane.network.services.compile import slice_service
 from sealane.reactive.collections import Collection, Fetch, derive
+
+if TYPE_CHECKING:
+    from sealane.kube.shapes import EndpointSlice, Namespace, Pod, Service
+    from sealane.kube.shapes.core_v1 import ServiceSpec
 
 RecordType = Literal["A", "AAAA", "CNAME", "PTR", "SRV", "TXT", "NS", "SOA"]
 
@@ -50,7 +54,7 @@ class ZoneData:
 
 
 def records_of_service(
-    service: Object, slices: Iterable[Object], domain: str = CLUSTER_DOMAIN, pod_names: bool = False
+    service: Service, slices: Iterable[EndpointSlice], domain: str = CLUSTER_DOMAIN, pod_names: bool = False
 ) -> ZoneData:
     """All records of one Service, sorted. `slices` are the EndpointSlices that belong to it.
 
@@ -69,12 +73,12 @@ def records_of_service(
     return ZoneData(tuple(sorted(found)))
 
 
-def records_of_namespace(namespace: Object, domain: str = CLUSTER_DOMAIN) -> ZoneData:
+def records_of_namespace(namespace: Namespace, domain: str = CLUSTER_DOMAIN) -> ZoneData:
     """A namespace's names exist also while it has no Service, so asking for them is no NXDOMAIN."""
     return ZoneData(empty=(f"{namespace.name}.svc.{domain}", f"{namespace.name}.pod.{domain}"))
 
 
-def records_of_pod(pod: Object, domain: str = CLUSTER_DOMAIN) -> ZoneData:
+def records_of_pod(pod: Pod, domain: str = CLUSTER_DOMAIN) -> ZoneData:
     """The dashed names of a pod that lives, for `pods verified`. Source: https://coredns.io/plugins/kubernetes/."""
     status = pod.raw.get("status") or {}
     if pod.metadata.get("deletionTimestamp") or status.get("phase") in ("Succeeded", "Failed", "Unknown"):
@@ -87,20 +91,20 @@ def records_of_pod(pod: Object, domain: str = CLUSTER_DOMAIN) -> ZoneData:
 
 
 def pod_names(
-    pods: Collection[Key, Object], domain: str = CLUSTER_DOMAIN, *, only: AbstractSet[str] | None = None
+    pods: Collection[Key, Pod], domain: str = CLUSTER_DOMAIN, *, only: AbstractSet[str] | None = None
 ) -> Collection[Key, ZoneData]:
     """Derived zone data of every pod. only: the namespaces that have names, None for all."""
 
-    def of_pod(key: Key, pod: Object, fetch: Fetch) -> ZoneData | None:
+    def of_pod(key: Key, pod: Pod, fetch: Fetch) -> ZoneData | None:
         return records_of_pod(pod, domain) if only is None or key.namespace in only else None
 
     return derive("pod names", pods, of_pod)
 
 
 def cluster_names(
-    services: Collection[Key, Object],
-    slices: Collection[Key, Object],
-    namespaces: Collection[Key, Object],
+    services: Collection[Key, Service],
+    slices: Collection[Key, EndpointSlice],
+    namespaces: Collection[Key, Namespace],
     domain: str = CLUSTER_DOMAIN,
     *,
     only: AbstractSet[str] | None = None,
@@ -127,10 +131,10 @@ def cluster_names(
         found = fetch.get(namespaces, Key("", "Namespace", "", namespace))
         return found is not None and namespace_labels.matches(found.labels)
 
-    def of_service(key: Key, service: Object, fetch: Fetch) -> ZoneData | None:
+    def of_service(key: Key, service: Service, fetch: Fetch) -> ZoneData | None:
         if (labels is not None and not labels.matches(service.labels)) or not shown(key.namespace, fetch):
             return None
-        owned: Sequence[Object] = ()
+        owned: Sequence[EndpointSlice] = ()
         if service.spec.get("type") != "ExternalName" and endpoints:
             owned = fetch(slices, index=slice_service, value=(key.namespace, key.name))
         headless = service.spec.get("clusterIP") == "None"
@@ -138,7 +142,7 @@ def cluster_names(
             return None
         return records_of_service(service, owned, domain, pod_names)
 
-    def of_namespace(key: Key, namespace: Object, fetch: Fetch) -> ZoneData | None:
+    def of_namespace(key: Key, namespace: Namespace, fetch: Fetch) -> ZoneData | None:
         return records_of_namespace(namespace, domain) if shown(key.name, fetch) else None
 
     return derive("service records", services, of_service), derive("namespace names", namespaces, of_namespace)
@@ -166,7 +170,7 @@ def reverse_name(address: str) -> str:
     return ip_address(address).reverse_pointer
 
 
-def _cluster_ip(name: str, spec: Mapping[str, Any]) -> set[Record]:
+def _cluster_ip(name: str, spec: ServiceSpec) -> set[Record]:
     addresses = spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
     records: set[Record] = set()
     for address in addresses:
@@ -184,7 +188,7 @@ def _cluster_ip(name: str, spec: Mapping[str, Any]) -> set[Record]:
 
 
 def _endpoints(
-    name: str, slices: Iterable[Object], publish_not_ready: bool, pod_names: bool, headless: bool
+    name: str, slices: Iterable[EndpointSlice], publish_not_ready: bool, pod_names: bool, headless: bool
 ) -> set[Record]:
     records: set[Record] = set()
     services: dict[tuple[str, str], set[tuple[int, str]]] = {}  # (port name, protocol) -> (port number, host)
@@ -211,7 +215,7 @@ def _endpoints(
     return records | _srv(name, services)
 
 
-def _ready(slices: Iterable[Object]) -> bool:
+def _ready(slices: Iterable[EndpointSlice]) -> bool:
     return any(
         (endpoint.get("conditions") or {}).get("ready") is not False
         for endpoint_slice in slices
@@ -239,7 +243,7 @@ def _srv(name: str, ports: Mapping[tuple[str, str], AbstractSet[tuple[int, str]]
     return records
 
 
-def _external_name(name: str, spec: Mapping[str, Any]) -> set[Record]:
+def _external_name(name: str, spec: ServiceSpec) -> set[Record]:
     """An address is no name of DNS: a Service that has one as its name is not resolved.
 
     Source: https://kubernetes.io/docs/concepts/services-networking/service/#externalname

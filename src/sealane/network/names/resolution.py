@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sealane.kube.objects import Object
 from sealane.network.names.records import Record
 from sealane.network.names.resolver import Resolver, pod_resolver, queries
 from sealane.network.names.zone import NOT_OURS, Answer, Outcome, Zone
+
+if TYPE_CHECKING:
+    from sealane.kube.shapes import Pod
 
 MAX_ALIASES = 8
 """Aliases followed one after another."""
@@ -57,7 +60,7 @@ class Resolution:
         return len(self.asked) * len(self.types)
 
 
-def pod_resolution(pod: Object, name: str, zone: Zone, types: Sequence[str] = ("A", "AAAA")) -> Resolution:
+def pod_resolution(pod: Pod, name: str, zone: Zone, types: Sequence[str] = ("A", "AAAA")) -> Resolution:
     """What a program of `pod` gets for `name` from the cluster's DNS, which answers from `zone`."""
     return resolution(name, pod_resolver(pod), zone, types)
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sealane.kube.objects import Object
 from sealane.network.addresses import CLUSTER_DOMAIN, DNS_SERVICE
+
+if TYPE_CHECKING:
+    from sealane.kube.shapes import Pod
 
 MAX_NAMESERVERS = 3
 MAX_SEARCHES = 32
@@ -58,7 +61,7 @@ class Resolver:
 
 
 def pod_resolver(
-    pod: Object,
+    pod: Pod,
     node: Resolver = Resolver(),
     dns: Iterable[str] = (str(DNS_SERVICE[0]),),
     domain: str = CLUSTER_DOMAIN,

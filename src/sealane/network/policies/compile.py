@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from ipaddress import ip_network
-from typing import Any
+from typing import TYPE_CHECKING
 
-from sealane.kube.objects import Object
 from sealane.kube.selectors import LabelSelector
 from sealane.network.policies.model import BlockPeer, Direction, Peer, PodPeer, Policy, PolicyPort, Rule
 from sealane.network.provenance import Provenance
 
+if TYPE_CHECKING:
+    from sealane.kube.shapes import NetworkPolicy
+    from sealane.kube.shapes.networking_v1 import NetworkPolicyPeer, NetworkPolicyPort
 
-def network_policy(policy: Object) -> Policy:
+
+def network_policy(policy: NetworkPolicy) -> Policy:
     """Raises ValueError for a CIDR that cannot be read."""
     spec = policy.spec
     types = spec.get("policyTypes")
@@ -23,23 +25,27 @@ def network_policy(policy: Object) -> Policy:
     return Policy(
         policy.key,
         LabelSelector.of(spec.get("podSelector") or {}),
-        _rules(policy, "ingress", "from") if "Ingress" in types else None,
-        _rules(policy, "egress", "to") if "Egress" in types else None,
+        _rules(policy, "ingress") if "Ingress" in types else None,
+        _rules(policy, "egress") if "Egress" in types else None,
     )
 
 
-def _rules(policy: Object, direction: Direction, peers_field: str) -> tuple[Rule, ...]:
+def _rules(policy: NetworkPolicy, direction: Direction) -> tuple[Rule, ...]:
+    if direction == "ingress":
+        rules = [(rule.get("from"), rule.get("ports")) for rule in policy.spec.get("ingress") or ()]
+    else:
+        rules = [(rule.get("to"), rule.get("ports")) for rule in policy.spec.get("egress") or ()]
     return tuple(
         Rule(
-            tuple(_peer(peer, policy.namespace) for peer in rule.get(peers_field) or ()),
-            tuple(_port(port) for port in rule.get("ports") or ()),
+            tuple(_peer(peer, policy.namespace) for peer in peers or ()),
+            tuple(_port(port) for port in ports or ()),
             Provenance(policy.key, ("spec", direction, index)),
         )
-        for index, rule in enumerate(policy.spec.get(direction) or ())
+        for index, (peers, ports) in enumerate(rules)
     )
 
 
-def _peer(peer: Mapping[str, Any], namespace: str) -> Peer:
+def _peer(peer: NetworkPolicyPeer, namespace: str) -> Peer:
     block = peer.get("ipBlock")
     if block is not None:
         excepts = tuple(_cidr(cidr) for cidr in block.get("except") or ())
@@ -49,7 +55,7 @@ def _peer(peer: Mapping[str, Any], namespace: str) -> Peer:
     return PodPeer(namespace if selector is None else LabelSelector.of(selector), pods)
 
 
-def _port(port: Mapping[str, Any]) -> PolicyPort:
+def _port(port: NetworkPolicyPort) -> PolicyPort:
     number = port.get("port")
     if isinstance(number, str) and number.isdigit():
         number = int(number)

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sealane.kube.objects import Key, Object
+from sealane.kube.objects import Key
 from sealane.kube.selectors import LabelSelector
 from sealane.network.addresses import canonical
 from sealane.network.policies.compile import network_policy
 from sealane.network.policies.model import BlockPeer, Direction, PodPeer, Policy, PolicyPort, Rule
 from sealane.reactive.collections import Collection, Fetch, derive
 from sealane.reactive.groups import group
+
+if TYPE_CHECKING:
+    from sealane.kube.shapes import Namespace, NetworkPolicy, Pod
 
 AddressPort = tuple[str, str, int]
 """(address, protocol, port)."""
@@ -93,14 +97,14 @@ class Policies:
 
 
 def derive_policies(
-    policies: Collection[Key, Object],
-    pods: Collection[Key, Object],
-    namespaces: Collection[Key, Object],
+    policies: Collection[Key, NetworkPolicy],
+    pods: Collection[Key, Pod],
+    namespaces: Collection[Key, Namespace],
     given: Collection[Key, Given] | None = None,
 ) -> Policies:
     """policies: NetworkPolicy objects. Namespaces are selected by the labels of their objects. given: by pod."""
 
-    def peer_pod(key: Key, pod: Object, fetch: Fetch) -> PolicyPod | None:
+    def peer_pod(key: Key, pod: Pod, fetch: Fetch) -> PolicyPod | None:
         return policy_pod(pod, fetch.get(given, key) if given is not None else None)
 
     peers: Collection[Key, PolicyPod] = derive("policy pods", pods, peer_pod)
@@ -150,14 +154,14 @@ def derive_policies(
     )
 
 
-def policy_pod(pod: Object, given: Given | None = None) -> PolicyPod | None:
+def policy_pod(pod: Pod, given: Given | None = None) -> PolicyPod | None:
     """None for pods without an address of their own: on the host's network ("not subject", and peers by address
     only), not yet started, or ended (their addresses may be another's by now)."""
     if pod.spec.get("hostNetwork") or pod.status.get("phase") in ("Succeeded", "Failed"):
         return None
     status = pod.status
-    stated = status.get("podIPs") or [{"ip": status.get("podIP")}]
-    addresses = tuple(canonical(entry["ip"]) for entry in stated if entry.get("ip"))
+    stated = [entry["ip"] for entry in status.get("podIPs") or ()] or [status.get("podIP") or ""]
+    addresses = tuple(canonical(address) for address in stated if address)
     if given is not None and given[0] == pod.uid:
         addresses = given[1]
     if not addresses:
@@ -181,7 +185,7 @@ def _peers_of(policy: Policy) -> set[PodPeer]:
 
 
 def _peer_pods(
-    peer: PodPeer, pods: Collection[Key, PolicyPod], namespaces: Collection[Key, Object], fetch: Fetch
+    peer: PodPeer, pods: Collection[Key, PolicyPod], namespaces: Collection[Key, Namespace], fetch: Fetch
 ) -> list[PolicyPod]:
     if isinstance(peer.namespaces, str):
         return fetch(pods, namespace=peer.namespaces, selector=peer.pods)
@@ -199,7 +203,7 @@ def _destinations(
     rule: Rule,
     direction: Direction,
     pods: Collection[Key, PolicyPod],
-    namespaces: Collection[Key, Object],
+    namespaces: Collection[Key, Namespace],
     fetch: Fetch,
 ) -> list[PolicyPod]:
     """The pods whose containers' port names a rule can mean."""

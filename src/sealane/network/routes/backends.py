@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from sealane.kube.objects import Key, Object
+from sealane.kube.objects import Key
 from sealane.network.routes.sources import Sources, service_of_slice
 from sealane.reactive.collections import Fetch
+
+if TYPE_CHECKING:
+    from sealane.kube.shapes import Service
+    from sealane.kube.shapes.core_v1 import ServicePort
+    from sealane.kube.shapes.gateway_v1 import (
+        GRPCRouteSpecRulesBackendRefsFiltersRequestMirrorBackendRef,
+        HTTPRouteSpecRulesBackendRefs,
+    )
+
+    BackendRef = HTTPRouteSpecRulesBackendRefs | GRPCRouteSpecRulesBackendRefsFiltersRequestMirrorBackendRef
 
 
 class BackendKey(NamedTuple):
@@ -41,7 +50,7 @@ class Reference:
     message: str = ""
 
 
-def resolve(from_: Key, ref: Mapping[str, Any], sources: Sources, fetch: Fetch) -> Reference:
+def resolve(from_: Key, ref: BackendRef, sources: Sources, fetch: Fetch) -> Reference:
     """A Gateway API backendRef of object `from_`.
 
     Reasons: InvalidKind, RefNotPermitted, BackendNotFound (`RouteConditionReason` of the Gateway API reference).
@@ -76,13 +85,12 @@ def find(service: Key, port: int | str, sources: Sources, fetch: Fetch) -> Refer
     return Reference(service, int(entry["port"]))
 
 
-def port_entry(service: Object, port: int | str) -> Mapping[str, Any] | None:
+def port_entry(service: Service, port: int | str) -> ServicePort | None:
     """The entry of spec.ports with this number or name."""
-    field = "port" if isinstance(port, int) else "name"
     for entry in service.spec.get("ports") or ():
-        if entry.get(field) == port and entry.get("protocol", "TCP") == "TCP":
-            found: Mapping[str, Any] = entry
-            return found
+        known = entry.get("port") if isinstance(port, int) else entry.get("name")
+        if known == port and entry.get("protocol", "TCP") == "TCP":
+            return entry
     return None
 
 

@@ -6,6 +6,7 @@ GEP-1762 (in-cluster Gateway deployments): https://gateway-api.sigs.k8s.io/geps/
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from sealane.kube.kinds import DEPLOYMENT, SERVICE, Kind
 from sealane.kube.objects import Key, Object, Raw
@@ -15,6 +16,9 @@ from sealane.network.routes.proxies import CLASS_LABEL, IMAGE, LISTENING, genera
 from sealane.network.routes.routing import OpenPort, Routing, proxy_of_port
 from sealane.reactive.collections import Collection, Fetch, derive_many
 from sealane.reactive.groups import group
+
+if TYPE_CHECKING:
+    from sealane.kube.shapes import Gateway
 
 MANAGED_BY = ("app.kubernetes.io/managed-by", "sealane-gateway-controller")
 
@@ -28,7 +32,7 @@ def wanted(routing: Routing) -> dict[Kind, Collection[Key, Raw]]:
     """The Deployments and Services that should exist."""
     sources = routing.sources
 
-    def of_gateway(_key: Key, gateway: Object, fetch: Fetch) -> Mapping[Key, Raw]:
+    def of_gateway(_key: Key, gateway: Gateway, fetch: Fetch) -> Mapping[Key, Raw]:
         class_name = gateways.class_key(gateway).name
         ports = fetch(routing.ports, index=proxy_of_port, value=gateway.key)
         if not ports or gateway.deleting:

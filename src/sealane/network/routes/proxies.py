@@ -7,11 +7,14 @@ GEP-1762: resources generated for a Gateway are named NAME-CLASS and carry the l
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sealane.kube.objects import Key, Object
+from sealane.kube.objects import Key
 from sealane.network.routes.model import INGRESS_PROXY
 from sealane.network.routes.sources import GATEWAY_GROUP
+
+if TYPE_CHECKING:
+    from sealane.kube.shapes import Pod
 
 GATEWAY_LABEL = f"{GATEWAY_GROUP}/gateway-name"
 CLASS_LABEL = f"{GATEWAY_GROUP}/gateway-class-name"
@@ -30,7 +33,7 @@ class ProxyPod:
     proxy: Key
 
 
-def proxy_pod(pod: Object) -> ProxyPod | None:
+def proxy_pod(pod: Pod) -> ProxyPod | None:
     """None when the pod is no proxy's, has no address yet, or has ended."""
     if not pod.status.get("podIP") or pod.status.get("phase") in ("Succeeded", "Failed"):
         return None

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from ipaddress import ip_network
+from typing import TYPE_CHECKING
 
-from sealane.kube.objects import Object
 from sealane.network.services.annotation_table import AWS, AZURE, EXTERNAL_DNS, SOURCE_RANGES, TABLE
+
+if TYPE_CHECKING:
+    from sealane.kube.shapes import Node, Service
 
 _INTERNAL_VALUES: Mapping[str, tuple[str, ...]] = {
     f"{AWS}scheme": ("internal",),
@@ -34,13 +37,13 @@ BACKENDS = ("tcp", "ssl", "http", "https")
 """What a load balancer can speak to pods."""
 
 
-def wants_internal(service: Object) -> bool:
+def wants_internal(service: Service) -> bool:
     """Does a Service ask for an address that is not reached from outside?"""
     given = service.annotations
     return any(str(given.get(name, "")).lower() in values for name, values in _INTERNAL_VALUES.items())
 
 
-def annotated_ranges(service: Object) -> list[str]:
+def annotated_ranges(service: Service) -> list[str]:
     """The source ranges of annotations; those that are none are left out."""
     found = []
     for text in ",".join(service.annotations.get(name, "") for name in _RANGES).split(","):
@@ -51,7 +54,7 @@ def annotated_ranges(service: Object) -> list[str]:
     return found
 
 
-def public_names(service: Object) -> tuple[str, ...]:
+def public_names(service: Service) -> tuple[str, ...]:
     """The DNS names outside the cluster that a Service asks for, for its load balancer's addresses."""
     given = service.annotations.get(f"{EXTERNAL_DNS}hostname", "").split(",")
     label = service.annotations.get(f"{AZURE}dns-label-name", "").strip()
@@ -60,7 +63,7 @@ def public_names(service: Object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip().rstrip(".").lower() for name in given if name.strip()))
 
 
-def node_addresses(nodes: Iterable[Object], families: Collection[str]) -> list[str]:
+def node_addresses(nodes: Iterable[Node], families: Collection[str]) -> list[str]:
     """What ExternalDNS publishes for a Service of type NodePort. families: its own, "IPv4" and "IPv6"."""
     return [
         entry["address"]
@@ -70,7 +73,7 @@ def node_addresses(nodes: Iterable[Object], families: Collection[str]) -> list[s
     ]
 
 
-def unhonoured(service: Object) -> tuple[str, ...]:
+def unhonoured(service: Service) -> tuple[str, ...]:
     """A sentence for each annotation that is recognised and has no effect here."""
     found = []
     for name in sorted(service.annotations):

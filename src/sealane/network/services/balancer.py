@@ -7,15 +7,18 @@ Source: https://kubernetes.io/docs/tasks/access-application-cluster/create-exter
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from zlib import crc32
 
-from sealane.kube.objects import Object
 from sealane.network.services.model import ServiceModel
+
+if TYPE_CHECKING:
+    from sealane.kube.shapes import Service
 
 CLASS = "sealane.dev/loadbalancer"
 
 
-def is_ours(service: Object) -> bool:
+def is_ours(service: Service) -> bool:
     """A Service of type LoadBalancer of no other class than ours."""
     return service.spec.get("type") == "LoadBalancer" and service.spec.get("loadBalancerClass") in (None, "", CLASS)
 

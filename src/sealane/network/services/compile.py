@@ -8,20 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
-from typing import Any
+from typing import TYPE_CHECKING
 
-from sealane.kube.objects import Key, Object
+from sealane.kube.objects import Key
 from sealane.network.addresses import canonical
 from sealane.network.provenance import Provenance
 from sealane.network.services.annotations import annotated_ranges
 from sealane.network.services.model import Backend, Family, Frontend, Protocol, ServiceModel, ServicePort
 from sealane.reactive.collections import Collection, Derived, Fetch, derive
 
+if TYPE_CHECKING:
+    from sealane.kube.shapes import EndpointSlice, Service, core_v1
+    from sealane.kube.shapes.discovery_v1 import Endpoint, EndpointPort
+
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 DEFAULT_AFFINITY_SECONDS = 10800
 
 
-def slice_service(slice_: Object) -> tuple[tuple[str, str], ...]:
+def slice_service(slice_: EndpointSlice) -> tuple[tuple[str, str], ...]:
     """Index of EndpointSlices by (namespace, Service name)."""
     name = slice_.labels.get(SERVICE_NAME_LABEL)
     return ((slice_.namespace, name),) if name else ()
@@ -42,12 +46,12 @@ def frontend_claims(claims: Claims) -> list[tuple[str, str, int]]:
 
 
 def derive_services(
-    services: Collection[Key, Object], slices: Collection[Key, Object]
-) -> Derived[Key, Object, Key, ServiceModel]:
+    services: Collection[Key, Service], slices: Collection[Key, EndpointSlice]
+) -> Derived[Key, Service, Key, ServiceModel]:
     """The model of every Service. Two Services that claim one address, protocol and port: the older keeps it."""
     claims: Collection[Key, Claims] = derive("service claims", services, lambda _key, service, _fetch: claim(service))
 
-    def model(key: Key, service: Object, fetch: Fetch) -> ServiceModel | None:
+    def model(key: Key, service: Service, fetch: Fetch) -> ServiceModel | None:
         own = fetch.get(claims, key)
         if own is None:
             return None
@@ -63,12 +67,12 @@ def derive_services(
     return derive("services", services, model)
 
 
-def service_model(service: Object, slices: Sequence[Object]) -> ServiceModel:
+def service_model(service: Service, slices: Sequence[EndpointSlice]) -> ServiceModel:
     """`service` with its EndpointSlices, as if there were no other Service."""
     return _model(service, claim(service), slices, {})
 
 
-def claim(service: Object) -> Claims:
+def claim(service: Service) -> Claims:
     """Raises ValueError for an address that cannot be read."""
     spec = service.spec
     plain = spec.get("type") == "ExternalName" or spec.get("clusterIP") == "None"
@@ -83,7 +87,7 @@ def claim(service: Object) -> Claims:
 
 
 def _model(
-    service: Object, claims: Claims, slices: Sequence[Object], older: Mapping[tuple[str, str, int], Key]
+    service: Service, claims: Claims, slices: Sequence[EndpointSlice], older: Mapping[tuple[str, str, int], Key]
 ) -> ServiceModel:
     spec = service.spec
     kind: str = spec.get("type") or "ClusterIP"
@@ -129,15 +133,15 @@ def _model(
     )
 
 
-def _proxied(service: Object) -> tuple[str, ...]:
+def _proxied(service: Service) -> tuple[str, ...]:
     ingress = (service.status.get("loadBalancer") or {}).get("ingress") or ()
     return tuple(canonical(each["ip"]) for each in ingress if each.get("ip") and each.get("ipMode") == "Proxy")
 
 
-def _frontends(service: Object, index: int, port: Mapping[str, Any]) -> Iterable[Frontend]:
+def _frontends(service: Service, index: int, port: core_v1.ServicePort) -> Iterable[Frontend]:
     spec, key = service.spec, service.key
     number, protocol = int(port["port"]), _protocol(port)
-    cluster_ips = spec.get("clusterIPs") or [spec.get("clusterIP")]
+    cluster_ips = spec.get("clusterIPs") or [spec.get("clusterIP") or ""]
     families: list[Family] = []
     for position, address in enumerate(cluster_ips):
         if not address or address == "None":
@@ -166,7 +170,7 @@ def _frontends(service: Object, index: int, port: Mapping[str, Any]) -> Iterable
         yield Frontend("ExternalIP", _family(address), address, number, protocol, why)
 
 
-def _backends(slices: Sequence[Object], port_name: str, protocol: str) -> Iterable[Backend]:
+def _backends(slices: Sequence[EndpointSlice], port_name: str, protocol: str) -> Iterable[Backend]:
     """Endpoints of all slices for one Service port. One that two slices name counts once, ready if either says so."""
     found: dict[tuple[str, int], Backend] = {}
     for slice_ in slices:
@@ -189,7 +193,7 @@ def _backends(slices: Sequence[Object], port_name: str, protocol: str) -> Iterab
     return found.values()
 
 
-def _backend(slice_: Key, index: int, endpoint: Mapping[str, Any], address: str, port: int, family: Family) -> Backend:
+def _backend(slice_: Key, index: int, endpoint: Endpoint, address: str, port: int, family: Family) -> Backend:
     conditions = endpoint.get("conditions") or {}
     # Unset means: ready true, serving as ready, terminating false (EndpointConditions, v1 reference).
     ready = conditions.get("ready") is not False
@@ -213,7 +217,7 @@ def _backend(slice_: Key, index: int, endpoint: Mapping[str, Any], address: str,
     )
 
 
-def _slice_port(ports: Iterable[Mapping[str, Any]], name: str, protocol: str) -> int | None:
+def _slice_port(ports: Iterable[EndpointPort], name: str, protocol: str) -> int | None:
     for port in ports:
         if (port.get("name") or "") == name and (port.get("protocol") or "TCP") == protocol and port.get("port"):
             return int(port["port"])
@@ -224,5 +228,5 @@ def _family(address: str) -> Family:
     return 6 if ":" in address else 4
 
 
-def _protocol(port: Mapping[str, Any]) -> Protocol:
+def _protocol(port: core_v1.ServicePort) -> Protocol:
     return port.get("protocol") or "TCP"

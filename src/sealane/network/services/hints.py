@@ -11,9 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from sealane.kube.objects import Object, Raw
+from sealane.kube.objects import Raw
+
+if TYPE_CHECKING:
+    from sealane.kube.shapes import Node, Service
 
 ZONE = "topology.kubernetes.io/zone"
 MODE = "service.kubernetes.io/topology-mode"
@@ -25,7 +28,7 @@ Nearness = Literal["", "zone", "node", "auto"]
 _DISTRIBUTIONS: Mapping[str, Nearness] = {"PreferClose": "zone", "PreferSameZone": "zone", "PreferSameNode": "node"}
 
 
-def nearness(service: Object) -> Nearness:
+def nearness(service: Service) -> Nearness:
     """What a Service asks for; "" for traffic to any endpoint."""
     annotations = service.metadata.get("annotations") or {}
     if annotations.get(MODE, annotations.get(OLD_MODE)) in ("Auto", "auto"):
@@ -108,7 +111,7 @@ class NodeShare:
     cpus: float
 
 
-def node_share(node: Object) -> NodeShare:
+def node_share(node: Node) -> NodeShare:
     text = str((node.status.get("allocatable") or {}).get("cpu") or 0)
     cpus = float(text[:-1]) / 1000 if text.endswith("m") else float(text)
     return NodeShare(node.labels.get(ZONE, ""), 0 if "node-role.kubernetes.io/control-plane" in node.labels else cpus)

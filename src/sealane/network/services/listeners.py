@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from sealane.kube.objects import Object
 from sealane.network.services.annotation_table import AWS
 from sealane.network.services.annotations import BACKENDS
 from sealane.network.services.balancer import is_ours
+
+if TYPE_CHECKING:
+    from sealane.kube.shapes import Service
 
 TLS_SECRET = "sealane.dev/load-balancer-tls-secret"
 """The name of the Secret with the certificate, for those who would rather not write an ARN."""
@@ -42,7 +44,7 @@ class Listener:
         return not self.secret and self.backend == "tcp" and not self.proxy
 
 
-def listeners(service: Object) -> tuple[Listener, ...]:
+def listeners(service: Service) -> tuple[Listener, ...]:
     """One for each TCP port; none when the Service asks for nothing that packet filters could not do."""
     if not is_ours(service):
         return ()
@@ -60,13 +62,13 @@ def listeners(service: Object) -> tuple[Listener, ...]:
     return () if all(each.plain for each in found) else tuple(found)
 
 
-def _secret(annotations: Mapping[str, Any]) -> str:
+def _secret(annotations: Mapping[str, str]) -> str:
     """The last part of an ARN ("arn:aws:acm:REGION:ACCOUNT:certificate/NAME") is taken as the name of the Secret."""
     named = str(annotations.get(TLS_SECRET) or annotations.get(f"{AWS}ssl-cert") or "").partition(",")[0].strip()
     return named.rpartition("/")[2].rpartition(":")[2].lower()
 
 
-def _proxy(annotations: Mapping[str, Any]) -> Literal[0, 1, 2]:
+def _proxy(annotations: Mapping[str, str]) -> Literal[0, 1, 2]:
     attributes = str(annotations.get(f"{AWS}target-group-attributes") or "")
     if "proxy_protocol_v2.enabled=true" in attributes.replace(" ", ""):
         return 2

@@ -8,7 +8,9 @@ ready ones first, into one slice of each family.
 
 from __future__ import annotations
 
-from sealane.kube.objects import Object, Raw
+from typing import TYPE_CHECKING
+
+from sealane.kube.objects import Raw
 from sealane.network.addresses import canonical
 from sealane.network.services.slices import (
     ENDPOINTS_CONTROLLER,
@@ -20,6 +22,11 @@ from sealane.network.services.slices import (
     slice_name,
 )
 
+if TYPE_CHECKING:
+    from sealane.kube.shapes import Endpoints, Service
+    from sealane.kube.shapes.core_v1 import EndpointAddress
+    from sealane.kube.shapes.discovery_v1 import Endpoint
+
 MIRRORING_CONTROLLER = "endpointslicemirroring-controller.k8s.io"
 SKIP = "endpointslice.kubernetes.io/skip-mirror"
 LEADER = "control-plane.alpha.kubernetes.io/leader"
@@ -28,7 +35,7 @@ _LEFT_OUT = frozenset(
 )
 
 
-def is_mirrored(endpoints: Object, service: Object | None) -> bool:
+def is_mirrored(endpoints: Endpoints, service: Service | None) -> bool:
     if service is None or endpoints.deleting or service.spec.get("selector"):
         return False
     return (
@@ -38,9 +45,9 @@ def is_mirrored(endpoints: Object, service: Object | None) -> bool:
     )
 
 
-def mirrored_slices(endpoints: Object) -> dict[str, Raw]:
+def mirrored_slices(endpoints: Endpoints) -> dict[str, Raw]:
     """Slices by name, at least one: one for each family and set of ports."""
-    groups: dict[tuple[str, EndpointPorts], list[Raw]] = {}
+    groups: dict[tuple[str, EndpointPorts], list[Endpoint]] = {}
     for ports, given in _subsets(endpoints).items():
         for address, ready in given[:MAX_ADDRESSES]:
             family = "IPv6" if ":" in address["ip"] else "IPv4"
@@ -52,31 +59,37 @@ def mirrored_slices(endpoints: Object) -> dict[str, Raw]:
     return slices
 
 
-def left_out(endpoints: Object) -> int:
+def left_out(endpoints: Endpoints) -> int:
     """How many addresses are too many to be mirrored."""
     return sum(max(len(given) - MAX_ADDRESSES, 0) for given in _subsets(endpoints).values())
 
 
-def _subsets(endpoints: Object) -> dict[EndpointPorts, list[tuple[Raw, bool]]]:
+def _subsets(endpoints: Endpoints) -> dict[EndpointPorts, list[tuple[EndpointAddress, bool]]]:
     """Addresses by ports, each with whether it is ready; the ready ones first."""
-    found: dict[EndpointPorts, list[tuple[Raw, bool]]] = {}
-    for field, ready in (("addresses", True), ("notReadyAddresses", False)):
+    found: dict[EndpointPorts, list[tuple[EndpointAddress, bool]]] = {}
+    for ready in (True, False):
         for subset in endpoints.raw.get("subsets") or ():
             ports = tuple(
                 (port.get("name") or "", port.get("protocol") or "TCP", port["port"], port.get("appProtocol") or "")
                 for port in subset.get("ports") or ()
             )
-            found.setdefault(ports, []).extend((address, ready) for address in subset.get(field) or ())
+            addresses = subset.get("addresses") if ready else subset.get("notReadyAddresses")
+            found.setdefault(ports, []).extend((address, ready) for address in addresses or ())
     return found
 
 
-def _endpoint(address: Raw, ready: bool) -> Raw:
-    endpoint: Raw = {"addresses": [canonical(address["ip"])], "conditions": {"ready": ready}}
-    endpoint |= {field: address[field] for field in ("hostname", "nodeName", "targetRef") if address.get(field)}
+def _endpoint(address: EndpointAddress, ready: bool) -> Endpoint:
+    endpoint: Endpoint = {"addresses": [canonical(address["ip"])], "conditions": {"ready": ready}}
+    if address.get("hostname"):
+        endpoint["hostname"] = address["hostname"]
+    if address.get("nodeName"):
+        endpoint["nodeName"] = address["nodeName"]
+    if address.get("targetRef"):
+        endpoint["targetRef"] = address["targetRef"]
     return endpoint
 
 
-def _slice(endpoints: Object, name: str, family: str, ports: EndpointPorts, found: list[Raw]) -> Raw:
+def _slice(endpoints: Endpoints, name: str, family: str, ports: EndpointPorts, found: list[Endpoint]) -> Raw:
     owner = {
         "apiVersion": "v1",
         "kind": "Endpoints",

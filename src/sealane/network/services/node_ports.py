@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
 
-from sealane.kube.objects import Key, Object
+from sealane.kube.objects import Key
+
+if TYPE_CHECKING:
+    from sealane.kube.shapes import ConfigMap
 
 CONFIGURED_BY = Key("", "ConfigMap", "kube-system", "kube-proxy")
 PRIMARY = "primary"
 
 
-def node_port_addresses(config: Object | None) -> tuple[str, ...]:
+def node_port_addresses(config: ConfigMap | None) -> tuple[str, ...]:
     """CIDRs, or only "primary": the node's own addresses; empty: all its addresses. What cannot be read counts as
     empty."""
     import yaml  # seldom needed, and not small

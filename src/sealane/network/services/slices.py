@@ -11,11 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING
 
-from sealane.kube.objects import Object, Raw
+from sealane.kube.objects import Raw
 from sealane.kube.selectors import LabelSelector
 from sealane.network.services.hints import add_hints, nearness
+
+if TYPE_CHECKING:
+    from sealane.kube.shapes import Endpoints, EndpointSlice, Pod, Service
+    from sealane.kube.shapes.core_v1 import PodCondition, ServicePort
 
 SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
@@ -56,7 +60,7 @@ class PodEndpoint:
     changed: str = ""
 
 
-def pod_endpoint(pod: Object) -> PodEndpoint | None:
+def pod_endpoint(pod: Pod) -> PodEndpoint | None:
     """None for a pod without an address, and for one that is over (Succeeded, Failed)."""
     status = pod.status
     if status.get("phase") in ("Succeeded", "Failed"):
@@ -73,8 +77,9 @@ def pod_endpoint(pod: Object) -> PodEndpoint | None:
         for container in (*(spec.get("containers") or ()), *sidecars)
         for port in container.get("ports") or ()
     )
-    condition: Raw = next((each for each in status.get("conditions") or () if each["type"] == "Ready"), {})
-    changed = max(condition.get("lastTransitionTime") or "", pod.metadata.get("deletionTimestamp") or "")
+    conditions = (each for each in status.get("conditions") or () if each["type"] == "Ready")
+    ready: PodCondition | None = next(conditions, None)
+    changed = max(ready.get("lastTransitionTime") or "" if ready else "", pod.metadata.get("deletionTimestamp") or "")
     return PodEndpoint(
         pod.namespace,
         pod.name,
@@ -82,7 +87,7 @@ def pod_endpoint(pod: Object) -> PodEndpoint | None:
         pod.labels,
         addresses,
         spec.get("nodeName") or "",
-        condition.get("status") == "True",
+        ready is not None and ready["status"] == "True",
         pod.deleting,
         spec.get("hostname") or "",
         spec.get("subdomain") or "",
@@ -91,7 +96,7 @@ def pod_endpoint(pod: Object) -> PodEndpoint | None:
     )
 
 
-def pod_selector(service: Object) -> LabelSelector | None:
+def pod_selector(service: Service) -> LabelSelector | None:
     """What selects the pods of a Service; None when its endpoints are made by others or it has none."""
     selector = service.spec.get("selector")
     if not selector or service.spec.get("type") == "ExternalName":
@@ -99,12 +104,12 @@ def pod_selector(service: Object) -> LabelSelector | None:
     return LabelSelector.of_labels(selector)
 
 
-def address_types(service: Object) -> tuple[str, ...]:
+def address_types(service: Service) -> tuple[str, ...]:
     """The families for which a Service has slices, the primary one first."""
     spec = service.spec
     if families := spec.get("ipFamilies"):
         return tuple(families)
-    assigned = spec.get("clusterIPs") or [spec.get("clusterIP")]
+    assigned = spec.get("clusterIPs") or [spec.get("clusterIP") or ""]
     found = dict.fromkeys(_address_type(address) for address in assigned if address and address != "None")
     return tuple(found) or ("IPv4",)
 
@@ -114,12 +119,12 @@ def has_family(pod: PodEndpoint, family: str) -> bool:
     return any(_address_type(address) == family for address in pod.addresses)
 
 
-def is_ready(service: Object, pod: PodEndpoint) -> bool:
+def is_ready(service: Service, pod: PodEndpoint) -> bool:
     """The condition of its endpoint (KEP-1672)."""
     return bool(service.spec.get("publishNotReadyAddresses")) or (pod.ready and not pod.terminating)
 
 
-def target_number(target: int | str | None, port: Mapping[str, Any], ports: Iterable[ContainerPort]) -> int | None:
+def target_number(target: int | str | None, port: ServicePort, ports: Iterable[ContainerPort]) -> int | None:
     """The number a Service port leads to on a pod with these container ports; None when it has no port of that name."""
     protocol = port.get("protocol") or "TCP"
     if not target:
@@ -133,9 +138,9 @@ def target_number(target: int | str | None, port: Mapping[str, Any], ports: Iter
 
 
 def endpoint_slices(
-    service: Object,
+    service: Service,
     pods: Sequence[PodEndpoint],
-    existing: Sequence[Object] = (),
+    existing: Sequence[EndpointSlice] = (),
     zone_of: Callable[[str], str] = lambda node: "",
     capacity: Callable[[], Mapping[str, float]] = dict,
 ) -> dict[str, Raw]:
@@ -156,7 +161,7 @@ def endpoint_slices(
                 groups.setdefault(ports, {})[pod.uid or pod.name] = endpoint
         if not groups:
             groups[()] = {}  # a Service that selects nothing has one empty slice
-        there: dict[EndpointPorts, list[Object]] = {}
+        there: dict[EndpointPorts, list[EndpointSlice]] = {}
         for each in existing:
             if each.raw.get("addressType") == family:
                 there.setdefault(_ports_of(each), []).append(each)
@@ -173,7 +178,7 @@ def endpoint_slices(
 
 
 def _add_trigger_times(
-    slices: Mapping[str, Raw], service: Object, pods: Iterable[PodEndpoint], existing: Iterable[Object]
+    slices: Mapping[str, Raw], service: Service, pods: Iterable[PodEndpoint], existing: Iterable[EndpointSlice]
 ) -> None:
     """When the last change happened that the slices follow: from it on counts the time until it is programmed.
 
@@ -189,7 +194,7 @@ def _add_trigger_times(
             raw["metadata"]["annotations"] = {TRIGGER_TIME: latest}
 
 
-def slice_name(service: Object, family: str, ports: EndpointPorts, number: int) -> str:
+def slice_name(service: Service | Endpoints, family: str, ports: EndpointPorts, number: int) -> str:
     """SERVICE-xxxxx, in the alphabet of generated names (no vowels, no digits that look like letters)."""
     text = f"{service.namespace}/{service.name}/{service.uid}/{family}/{ports}/{number}"
     digest = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
@@ -200,7 +205,7 @@ def slice_name(service: Object, family: str, ports: EndpointPorts, number: int) 
     return f"{service.name[:57]}-{suffix}"
 
 
-def endpoints_object(service: Object, pods: Sequence[PodEndpoint]) -> Raw:
+def endpoints_object(service: Service, pods: Sequence[PodEndpoint]) -> Raw:
     """The Endpoints object of a Service: one family, at most 1000 addresses, terminating pods left out."""
     family = address_types(service)[0]
     publish = bool(service.spec.get("publishNotReadyAddresses"))
@@ -244,7 +249,7 @@ def endpoints_object(service: Object, pods: Sequence[PodEndpoint]) -> Raw:
     return raw
 
 
-def _ports(service: Object, pod: PodEndpoint) -> EndpointPorts:
+def _ports(service: Service, pod: PodEndpoint) -> EndpointPorts:
     """The Service's ports as they are on this pod; those it has not are left out."""
     found = []
     for port in service.spec.get("ports") or ():
@@ -256,7 +261,7 @@ def _ports(service: Object, pod: PodEndpoint) -> EndpointPorts:
 
 
 def _names(
-    service: Object, family: str, ports: EndpointPorts, spare: list[str], taken: AbstractSet[str]
+    service: Service, family: str, ports: EndpointPorts, spare: list[str], taken: AbstractSet[str]
 ) -> Iterator[str]:
     """Names for further slices: those that nobody needs any more, then new ones."""
     while spare:
@@ -268,7 +273,7 @@ def _names(
 
 
 def _distribute(
-    endpoints: Mapping[str, Raw], existing: Sequence[Object], names: Iterator[str]
+    endpoints: Mapping[str, Raw], existing: Sequence[EndpointSlice], names: Iterator[str]
 ) -> Iterable[tuple[str, list[Raw]]]:
     """Endpoints over slices: each where it is, new ones in slices that change anyway, then in the fullest."""
     homeless = dict(endpoints)
@@ -294,7 +299,7 @@ def _distribute(
     return held.items()
 
 
-def _slice(service: Object, name: str, family: str, ports: EndpointPorts, endpoints: list[Raw]) -> Raw:
+def _slice(service: Service, name: str, family: str, ports: EndpointPorts, endpoints: list[Raw]) -> Raw:
     owner = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -319,7 +324,7 @@ def _slice(service: Object, name: str, family: str, ports: EndpointPorts, endpoi
     }
 
 
-def _endpoint(service: Object, pod: PodEndpoint, addresses: list[str], zone: str) -> Raw:
+def _endpoint(service: Service, pod: PodEndpoint, addresses: list[str], zone: str) -> Raw:
     endpoint: Raw = {
         "addresses": addresses,
         "conditions": {
@@ -338,14 +343,14 @@ def _endpoint(service: Object, pod: PodEndpoint, addresses: list[str], zone: str
     return endpoint
 
 
-def _ports_of(slice_: Object) -> EndpointPorts:
+def _ports_of(slice_: EndpointSlice) -> EndpointPorts:
     return tuple(
         (port.get("name") or "", port.get("protocol") or "TCP", port.get("port") or 0, port.get("appProtocol") or "")
         for port in slice_.raw.get("ports") or ()
     )
 
 
-def _named_by(service: Object, pod: PodEndpoint) -> bool:
+def _named_by(service: Service, pod: PodEndpoint) -> bool:
     """Has this pod a DNS name of its own under the Service?"""
     return bool(pod.hostname) and pod.subdomain == service.name and pod.namespace == service.namespace
 
@@ -354,7 +359,7 @@ def _target(pod: PodEndpoint) -> Raw:
     return {"kind": "Pod", "namespace": pod.namespace, "name": pod.name, "uid": pod.uid}
 
 
-def _labels(service: Object) -> dict[str, str]:
+def _labels(service: Service) -> dict[str, str]:
     labels = {key: value for key, value in service.labels.items() if key not in _RESERVED}
     if service.spec.get("clusterIP") == "None":
         labels[HEADLESS] = ""

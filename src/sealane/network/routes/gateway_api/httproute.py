@@ -6,11 +6,11 @@ Source: https://gateway-api.sigs.k8s.io/reference/spec/ (v1), `HTTPRoute`, `Pare
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-from sealane.kube.objects import Key, Object
+from sealane.kube.objects import Key
 from sealane.network.routes import hosts, regex
 from sealane.network.routes.backends import Reference, resolve
 from sealane.network.routes.conditions import Condition
@@ -35,14 +35,33 @@ from sealane.network.routes.model import (
 from sealane.network.routes.sources import GATEWAY_GROUP, Sources
 from sealane.reactive.collections import Collection, Fetch
 
+if TYPE_CHECKING:
+    from sealane.kube.shapes import HTTPRoute
+    from sealane.kube.shapes.gateway_v1 import BackendTLSPolicyStatusAncestorsAncestorRef as ParentRef
+    from sealane.kube.shapes.gateway_v1 import (
+        GRPCRouteSpecRulesBackendRefsFiltersRequestHeaderModifier as HeaderModifier,
+    )
+    from sealane.kube.shapes.gateway_v1 import GRPCRouteSpecRulesBackendRefsFiltersRequestHeaderModifierAdd as Header
+    from sealane.kube.shapes.gateway_v1 import GRPCRouteSpecRulesBackendRefsFiltersRequestMirror as RequestMirror
+    from sealane.kube.shapes.gateway_v1 import HTTPRouteSpecRules as RouteRule
+    from sealane.kube.shapes.gateway_v1 import HTTPRouteSpecRulesBackendRefsFilters as RouteFilter
+    from sealane.kube.shapes.gateway_v1 import HTTPRouteSpecRulesBackendRefsFiltersRequestRedirect as RequestRedirect
+    from sealane.kube.shapes.gateway_v1 import HTTPRouteSpecRulesBackendRefsFiltersRequestRedirectPath as PathModifier
+    from sealane.kube.shapes.gateway_v1 import HTTPRouteSpecRulesMatches as RouteMatch
+    from sealane.kube.shapes.gateway_v1 import HTTPRouteSpecRulesMatchesHeaders as HeaderMatch
+    from sealane.kube.shapes.gateway_v1 import HTTPRouteSpecRulesMatchesQueryParams as QueryMatch
+
 Path = tuple[str | int, ...]
+
+EVERYTHING: RouteRule = {}
+"""The API's default is one rule that matches everything and has no backend."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parent:
     """One parentRef that names a Gateway of ours, and how it went. ref: as written in the route."""
 
-    ref: Mapping[str, Any]
+    ref: ParentRef
     conditions: tuple[Condition, ...]
 
 
@@ -61,7 +80,7 @@ class BoundRoute:
 
 
 def bind(
-    route: Object, sources: Sources, listeners: Collection[ListenerKey, GatewayListener], fetch: Fetch
+    route: HTTPRoute, sources: Sources, listeners: Collection[ListenerKey, GatewayListener], fetch: Fetch
 ) -> BoundRoute | None:
     """None for a route none of whose parents is ours."""
     refs = [
@@ -103,7 +122,7 @@ def _conditions(
     return accepted, resolved, Condition("PartiallyInvalid", True, "UnsupportedValue", message)
 
 
-def _gateway(route: Object, ref: Mapping[str, Any]) -> Key:
+def _gateway(route: HTTPRoute, ref: ParentRef) -> Key:
     return Key(GATEWAY_GROUP, "Gateway", ref.get("namespace") or route.namespace, ref.get("name", ""))
 
 
@@ -111,7 +130,7 @@ Joined = list[tuple[GatewayListener, list[str]]]
 
 
 def attach(
-    route: Object, ref: Mapping[str, Any], found: list[GatewayListener], sources: Sources, fetch: Fetch
+    route: HTTPRoute, ref: ParentRef, found: list[GatewayListener], sources: Sources, fetch: Fetch
 ) -> tuple[Condition, Joined]:
     """The listeners that a parentRef attaches to with the hostnames served there, and the Accepted condition.
 
@@ -120,7 +139,7 @@ def attach(
     section, port = ref.get("sectionName"), ref.get("port")
     named = [item for item in found if (not section or item.key.name == section) and (not port or item.port == port)]
     if not named:
-        wanted = " and ".join(filter(None, (section and f"name {section!r}", port and f"port {port}")))
+        wanted = " and ".join(filter(None, (f"name {section!r}" if section else "", f"port {port}" if port else "")))
         return Condition("Accepted", False, "NoMatchingParent", f"the Gateway has no listener with {wanted}"), []
     allowed = [item for item in named if item.allows(route.key, sources, fetch)]
     if not allowed:
@@ -143,14 +162,13 @@ def attach(
 # Rules
 
 
-def compile_rules(route: Object, sources: Sources, fetch: Fetch) -> tuple[tuple[Rule, ...], Condition, list[str]]:
+def compile_rules(route: HTTPRoute, sources: Sources, fetch: Fetch) -> tuple[tuple[Rule, ...], Condition, list[str]]:
     """The route's rules, one for each match, the ResolvedRefs condition, and why rules were dropped."""
     created = route.metadata.get("creationTimestamp") or ""
     dropped: list[str] = []
     rules: list[Rule] = []
     problems: list[Reference] = []
-    # The API's default is one rule that matches everything and has no backend.
-    for number, raw in enumerate(route.spec.get("rules") or ({},)):
+    for number, raw in enumerate(route.spec.get("rules") or [EVERYTHING]):
         path: Path = ("spec", "rules", number)
         reasons = [reason for match in raw.get("matches") or () if (reason := _unusable(match))]
         if reasons:
@@ -161,7 +179,8 @@ def compile_rules(route: Object, sources: Sources, fetch: Fetch) -> tuple[tuple[
         problems += filters.problems
         if isinstance(action, Forward):
             problems += _backend_problems(route, path, raw, sources, fetch)
-        for index, match in enumerate(raw.get("matches") or ({},)):
+        matches: list[RouteMatch] = raw.get("matches") or [{}]
+        for index, match in enumerate(matches):
             origin = Provenance(route.key, (*path, "matches", index) if raw.get("matches") else path)
             age = (created, route.namespace, route.name, number, index)
             rules.append(Rule(_match(match), action, origin, age, filters.request_headers, filters.response_headers))
@@ -172,14 +191,14 @@ def compile_rules(route: Object, sources: Sources, fetch: Fetch) -> tuple[tuple[
     return tuple(rules), Condition("ResolvedRefs", True, "ResolvedRefs", "all references resolve"), dropped
 
 
-def _unusable(raw: Mapping[str, Any]) -> str:
+def _unusable(raw: RouteMatch) -> str:
     """Why no proxy can match this, or ""."""
     parts = [raw.get("path") or {}, *(raw.get("headers") or ()), *(raw.get("queryParams") or ())]
     found = (regex.problem(part.get("value") or "") for part in parts if part.get("type") == "RegularExpression")
     return next(filter(None, found), "")
 
 
-def _match(raw: Mapping[str, Any]) -> Match:
+def _match(raw: RouteMatch) -> Match:
     path = raw.get("path") or {}
     kinds = {"Exact": "exact", "RegularExpression": "regex"}
     return Match(
@@ -190,7 +209,7 @@ def _match(raw: Mapping[str, Any]) -> Match:
     )
 
 
-def _values(raw: Any, *, lower: bool) -> tuple[ValueMatch, ...]:
+def _values(raw: Iterable[HeaderMatch | QueryMatch], *, lower: bool) -> tuple[ValueMatch, ...]:
     """ "If multiple entries specify equivalent names, only the first entry … MUST be considered for a match." """
     first: dict[str, ValueMatch] = {}
     for item in raw:
@@ -199,9 +218,7 @@ def _values(raw: Any, *, lower: bool) -> tuple[ValueMatch, ...]:
     return tuple(first.values())
 
 
-def _action(
-    route: Object, path: Path, raw: Mapping[str, Any], filters: _Filters, sources: Sources, fetch: Fetch
-) -> Action:
+def _action(route: HTTPRoute, path: Path, raw: RouteRule, filters: _Filters, sources: Sources, fetch: Fetch) -> Action:
     if filters.unknown:
         # "the filter MUST NOT be skipped. Instead, requests that would have been processed by that filter MUST receive
         # a HTTP error response" (HTTPRouteRule.filters)
@@ -234,9 +251,7 @@ def _action(
     )
 
 
-def _backend_problems(
-    route: Object, path: Path, raw: Mapping[str, Any], sources: Sources, fetch: Fetch
-) -> list[Reference]:
+def _backend_problems(route: HTTPRoute, path: Path, raw: RouteRule, sources: Sources, fetch: Fetch) -> list[Reference]:
     found = [resolve(route.key, ref, sources, fetch) for ref in raw.get("backendRefs") or ()]
     return [item for item in found if item.problem]
 
@@ -244,7 +259,9 @@ def _backend_problems(
 class _Filters:
     """The filters of one rule or backend, read in order."""
 
-    def __init__(self, route: Object, path: Path, raw: Any, sources: Sources, fetch: Fetch) -> None:
+    def __init__(
+        self, route: HTTPRoute, path: Path, raw: Iterable[RouteFilter], sources: Sources, fetch: Fetch
+    ) -> None:
         self.request_headers: HeaderEdit | None = None
         self.response_headers: HeaderEdit | None = None
         self.redirect: Redirect | None = None
@@ -270,7 +287,7 @@ class _Filters:
                     message = f"filter type {kind} is not supported"
                     self.problems.append(Reference(route.key, 0, "InvalidKind", message))
 
-    def _mirror(self, route: Object, path: Path, spec: Mapping[str, Any], sources: Sources, fetch: Fetch) -> None:
+    def _mirror(self, route: HTTPRoute, path: Path, spec: RequestMirror, sources: Sources, fetch: Fetch) -> None:
         found = resolve(route.key, spec["backendRef"], sources, fetch)
         if found.problem:
             self.problems.append(found)
@@ -283,14 +300,16 @@ class _Filters:
         self.mirrors.append(Mirror(found.service, found.port, Provenance(route.key, path), fraction))
 
 
-def _header_edit(raw: Mapping[str, Any]) -> HeaderEdit:
-    def pairs(field: str) -> tuple[tuple[str, str], ...]:
-        return tuple((item["name"].lower(), item["value"]) for item in raw.get(field) or ())
+def _header_edit(raw: HeaderModifier) -> HeaderEdit:
+    def pairs(headers: list[Header] | None) -> tuple[tuple[str, str], ...]:
+        return tuple((item["name"].lower(), item["value"]) for item in headers or ())
 
-    return HeaderEdit(pairs("set"), pairs("add"), tuple(name.lower() for name in raw.get("remove") or ()))
+    return HeaderEdit(
+        pairs(raw.get("set")), pairs(raw.get("add")), tuple(name.lower() for name in raw.get("remove") or ())
+    )
 
 
-def _redirect(raw: Mapping[str, Any]) -> Redirect:
+def _redirect(raw: RequestRedirect) -> Redirect:
     return Redirect(
         raw.get("scheme") or "",
         raw.get("hostname") or "",
@@ -300,7 +319,7 @@ def _redirect(raw: Mapping[str, Any]) -> Redirect:
     )
 
 
-def _path_edit(raw: Mapping[str, Any] | None) -> PathEdit | None:
+def _path_edit(raw: PathModifier | None) -> PathEdit | None:
     if not raw:
         return None
     if raw.get("type") == "ReplaceFullPath":

@@ -8,14 +8,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from sealane.kube.objects import Key, Object
+from sealane.kube.objects import Key
 from sealane.kube.selectors import LabelSelector
 from sealane.network.routes import hosts
 from sealane.network.routes.model import HostKey, Listener, Provenance
 from sealane.network.routes.sources import GATEWAY_GROUP, Sources
 from sealane.reactive.collections import Fetch
+
+if TYPE_CHECKING:
+    from sealane.kube.shapes import Gateway, GatewayClass
+    from sealane.kube.shapes.gateway_v1 import (
+        GatewaySpecListeners,
+        GatewaySpecListenersAllowedRoutes,
+        GatewaySpecListenersAllowedRoutesNamespaces,
+    )
 
 CONTROLLER = "sealane.dev/gateway-controller"
 
@@ -61,11 +69,11 @@ class GatewayListener:
         return namespace is not None and self.namespaces.matches(namespace.labels)
 
 
-def is_ours(gateway_class: Object | None) -> bool:
+def is_ours(gateway_class: GatewayClass | None) -> bool:
     return gateway_class is not None and gateway_class.spec.get("controllerName") == CONTROLLER
 
 
-def class_key(gateway: Object) -> Key:
+def class_key(gateway: Gateway) -> Key:
     return Key(GATEWAY_GROUP, "GatewayClass", "", gateway.spec.get("gatewayClassName") or "")
 
 
@@ -80,7 +88,7 @@ def own_hosts(listener: GatewayListener) -> tuple[HostKey, ...]:
     return (HostKey(served.proxy, served.port, served.hostname),) if served is not None else ()
 
 
-def listeners(gateway: Object, sources: Sources, fetch: Fetch) -> dict[ListenerKey, GatewayListener]:
+def listeners(gateway: Gateway, sources: Sources, fetch: Fetch) -> dict[ListenerKey, GatewayListener]:
     """The listeners of a Gateway whose class is ours; of another's none.
 
     Two listeners of one port conflict when their protocols differ or their hostnames are equal; then neither serves
@@ -88,14 +96,14 @@ def listeners(gateway: Object, sources: Sources, fetch: Fetch) -> dict[ListenerK
     """
     if not is_ours(fetch.get(sources.gateway_classes, class_key(gateway))):
         return {}
-    entries: list[Mapping[str, Any]] = list(gateway.spec.get("listeners") or ())
+    entries = list(gateway.spec.get("listeners") or ())
     protocols: dict[int, set[str]] = {}
     taken: Counter[tuple[int, str]] = Counter()
     for entry in entries:
         protocols.setdefault(entry["port"], set()).add(entry["protocol"])
         taken[entry["port"], entry.get("hostname") or ""] += 1
 
-    def problem(entry: Mapping[str, Any]) -> str:
+    def problem(entry: GatewaySpecListeners) -> str:
         if entry["protocol"] not in SUPPORTED_KINDS:
             return "UnsupportedProtocol"
         if len(protocols[entry["port"]]) > 1:
@@ -131,7 +139,7 @@ def listeners(gateway: Object, sources: Sources, fetch: Fetch) -> dict[ListenerK
     return found
 
 
-def _kinds(protocol: str, allowed: Mapping[str, Any]) -> tuple[tuple[RouteKind, ...], bool]:
+def _kinds(protocol: str, allowed: GatewaySpecListenersAllowedRoutes) -> tuple[tuple[RouteKind, ...], bool]:
     supported = SUPPORTED_KINDS.get(protocol, ())
     named = [(item.get("group") or GATEWAY_GROUP, item["kind"]) for item in allowed.get("kinds") or ()]
     if not named:
@@ -141,7 +149,7 @@ def _kinds(protocol: str, allowed: Mapping[str, Any]) -> tuple[tuple[RouteKind, 
     )
 
 
-def _namespaces(namespaces: Mapping[str, Any]) -> Literal["Same", "All"] | LabelSelector:
+def _namespaces(namespaces: GatewaySpecListenersAllowedRoutesNamespaces) -> Literal["Same", "All"] | LabelSelector:
     match namespaces.get("from"):
         case "All":
             return "All"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sealane.kube.objects import Key, Object
 from sealane.network.routes.conditions import Condition
@@ -20,6 +20,9 @@ from sealane.network.routes.model import INGRESS_PROXY
 from sealane.network.routes.proxies import generated
 from sealane.network.routes.sources import Sources, service_of_slice
 from sealane.reactive.collections import Collection, Fetch, derive
+
+if TYPE_CHECKING:
+    from sealane.kube.shapes import Gateway, GatewayClass, HTTPRoute, Ingress
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def _generation(item: Object) -> int:
     return int(item.metadata.get("generation") or 0)
 
 
-def class_status(item: Object) -> Status | None:
+def class_status(item: GatewayClass) -> Status | None:
     if not gateways.is_ours(item):
         return None
     conditions = (Condition("Accepted", True, "Accepted", f"served by {CONTROLLER}"),)
@@ -98,7 +101,7 @@ EXTENDED_FEATURES = (
 
 
 def gateway_status(
-    item: Object,
+    item: Gateway,
     sources: Sources,
     listeners: Collection[ListenerKey, GatewayListener],
     attached: Collection[ListenerKey, int],
@@ -179,7 +182,7 @@ def _listener_status(listener: GatewayListener, attached: int | None, ready: boo
     }
 
 
-def route_status(item: Object, bound: BoundRoute | None) -> Status | None:
+def route_status(item: HTTPRoute, bound: BoundRoute | None) -> Status | None:
     """Entries of our own Gateways; with none, an empty list for a route that had some of ours before."""
     if bound is None:
         had = any(parent.get("controllerName") == CONTROLLER for parent in item.status.get("parents") or ())
@@ -199,7 +202,7 @@ def route_status(item: Object, bound: BoundRoute | None) -> Status | None:
     )
 
 
-def ingress_status(item: Object, sources: Sources, fetch: Fetch) -> Status | None:
+def ingress_status(item: Ingress, sources: Sources, fetch: Fetch) -> Status | None:
     if not is_ours(item, sources, fetch):
         return None
     addresses = service_addresses(INGRESS_PROXY, "", sources, fetch)

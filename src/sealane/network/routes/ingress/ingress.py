@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-from sealane.kube.objects import Key, Object
+from sealane.kube.objects import Key
 from sealane.network.routes import hosts
 from sealane.network.routes.backends import find
 from sealane.network.routes.model import (
@@ -25,6 +25,10 @@ from sealane.network.routes.model import (
 )
 from sealane.network.routes.sources import Sources
 from sealane.reactive.collections import Fetch
+
+if TYPE_CHECKING:
+    from sealane.kube.shapes import Ingress
+    from sealane.kube.shapes.networking_v1 import HTTPIngressPath, IngressBackend
 
 CONTROLLER = "sealane.dev/ingress-controller"
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
@@ -44,7 +48,7 @@ class BoundIngress:
     default: Rule | None
 
 
-def bind(ingress: Object, sources: Sources, fetch: Fetch) -> BoundIngress | None:
+def bind(ingress: Ingress, sources: Sources, fetch: Fetch) -> BoundIngress | None:
     """None when the Ingress belongs to another class."""
     if not is_ours(ingress, sources, fetch):
         return None
@@ -53,7 +57,8 @@ def bind(ingress: Object, sources: Sources, fetch: Fetch) -> BoundIngress | None
     for number, raw in enumerate(ingress.spec.get("rules") or ()):
         key = HostKey(INGRESS_PROXY, PORT, (raw.get("host") or hosts.ANY).lower())
         entered = rules.setdefault(key, [])
-        for index, item in enumerate((raw.get("http") or {}).get("paths") or ()):
+        http = raw.get("http")
+        for index, item in enumerate((http.get("paths") or ()) if http else ()):
             path = ("spec", "rules", number, "http", "paths", index)
             age = (created, ingress.namespace, ingress.name, number, index)
             action = _forward(ingress, item.get("backend") or {}, (*path, "backend"), sources, fetch)
@@ -69,7 +74,7 @@ def bind(ingress: Object, sources: Sources, fetch: Fetch) -> BoundIngress | None
     return BoundIngress(ingress.key, {key: tuple(entered) for key, entered in rules.items()}, default)
 
 
-def is_ours(ingress: Object, sources: Sources, fetch: Fetch) -> bool:
+def is_ours(ingress: Ingress, sources: Sources, fetch: Fetch) -> bool:
     """spec.ingressClassName, else the old annotation, else the default IngressClass."""
     name = ingress.spec.get("ingressClassName") or ingress.annotations.get(CLASS_ANNOTATION)
     if name:
@@ -91,19 +96,23 @@ def oldest_default(ingresses: Iterable[BoundIngress]) -> Rule | None:
     return min(found, key=lambda rule: rule.age, default=None)
 
 
-def _path(raw: Mapping[str, Any]) -> PathMatch:
+def _path(raw: HTTPIngressPath) -> PathMatch:
     """ImplementationSpecific is Prefix here, as with most controllers."""
     return PathMatch("exact" if raw.get("pathType") == "Exact" else "prefix", raw.get("path") or "/")
 
 
 def _forward(
-    ingress: Object, backend: Mapping[str, Any], path: tuple[str | int, ...], sources: Sources, fetch: Fetch
+    ingress: Ingress, backend: IngressBackend, path: tuple[str | int, ...], sources: Sources, fetch: Fetch
 ) -> Forward:
     origin = Provenance(ingress.key, path)
     service = backend.get("service")
     if not service:
-        resource = backend.get("resource") or {}
-        key = Key(resource.get("apiGroup") or "", resource.get("kind", ""), ingress.namespace, resource.get("name", ""))
+        resource = backend.get("resource")
+        key = Key("", "", ingress.namespace, "")
+        if resource:
+            key = Key(
+                resource.get("apiGroup") or "", resource.get("kind", ""), ingress.namespace, resource.get("name", "")
+            )
         return Forward((Backend(key, 0, 1, origin, "InvalidKind"),))
     port = service.get("port") or {}
     key = Key("", "Service", ingress.namespace, service.get("name", ""))
