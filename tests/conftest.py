@@ -2,8 +2,10 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
+pytest.register_assert_rewrite("play")
 pytest_plugins = ["sealane.testing.plugin"]
 
 # How fast a busy machine draws examples says nothing about the code.

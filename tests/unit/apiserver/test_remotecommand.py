@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
+from play import Play
 from sealane.apiserver.pods.streams import channels, spdy
 from sealane.apiserver.pods.streams.remotecommand import (
     SPDY_VERSIONS,
@@ -22,20 +24,34 @@ ALL = Wanted(stdin=True, stdout=True, stderr=True, tty=False)
 TERMINAL = Wanted(stdin=True, stdout=True, stderr=False, tty=True)
 
 
-class Client:
-    """One end of SPDY that opens streams, and the server's conversation at the other."""
+class Client(Play):
+    """The client of a SPDY connection: NAME opens a stream, (NAME, bytes) speaks on it ("!" ends it), bytes are frames.
 
-    def __init__(self, version: str, wanted: Wanted) -> None:
+    What comes out is the server's conversation; the replies to opened streams are left out.
+    """
+
+    def __init__(self, version: str, wanted: Wanted, *opened: str) -> None:
+        super().__init__(self._answer)
         self.server = SpdyStreams(version, wanted)
         self.end = spdy.Connection()
         self.numbers: dict[str, int] = {}
+        for name in opened:
+            self >> name
 
-    def open(self, name: str, *, fin: bool = False) -> list[Event]:
-        stream = self.numbers[name] = 2 * len(self.numbers) + 1
-        return self.says(self.end.open(stream, {"streamType": name}, fin=fin))
-
-    def says(self, data: bytes) -> list[Event]:
-        return list(self.server.receive(data))
+    def _answer(self, event: str | tuple[str, bytes] | bytes) -> Iterator[Event]:
+        match event:
+            case str(name):
+                number = self.numbers[name] = 2 * len(self.numbers) + 1
+                frames = self.end.open(number, {"streamType": name})
+            case (name, data):
+                frames = spdy.data(self.numbers[name], data.removesuffix(b"!"), fin=data.endswith(b"!"))
+            case frames:
+                pass
+        for said in self.server.receive(frames):
+            if isinstance(said, Send) and isinstance(event, str):
+                yield from self.end.receive(said.data)  # nothing, but for a stream that is refused
+            else:
+                yield said
 
     def hears(self, data: bytes) -> dict[str, bytes]:
         """What came on each stream; "!" is added where it ended."""
@@ -49,36 +65,26 @@ class Client:
 
 
 def test_the_program_starts_when_every_stream_is_there() -> None:
-    client = Client(V4, ALL)
-    for name in ("error", "stdin", "stdout"):
-        (reply,) = client.open(name)
-        assert isinstance(reply, Send)
-    reply, ready = client.open("stderr")
-    assert (type(reply), ready) == (Send, Ready())
+    client = Client(V4, ALL, "error", "stdin")
+    client >> "stdout" << [] >> "stderr" << Ready()
 
 
 @pytest.mark.parametrize(("version", "resizes"), [(V4, True), (V3, True), (V2, False), (V1, False)])
 def test_a_terminal_is_resized_from_version_3_on(version: str, resizes: bool) -> None:
-    client = Client(version, TERMINAL)
-    events: list[Event] = []
-    for name in ("error", "stdin", "stdout", "resize")[: 4 if resizes else 3]:
-        events = client.open(name)
-    assert Ready() in events
-    if resizes:
-        resize = client.numbers["resize"]
-        assert client.says(spdy.data(resize, b'{"Width":80,"Hei')) == []
-        assert client.says(spdy.data(resize, b'ght":24}\n{"Width":0,"Height":1}')) == [channels.Resize(80, 24)]
+    client = Client(version, TERMINAL, "error", "stdin")
+    if not resizes:
+        client >> "stdout" << Ready()
+        return
+    client >> "stdout" << [] >> "resize" << Ready()
+    client >> ("resize", b'{"Width":80,"Hei') << []
+    client >> ("resize", b'ght":24}\n{"Width":0,"Height":1}') << channels.Resize(80, 24)
 
 
 def test_input_and_its_end() -> None:
-    client = Client(V4, ALL)
-    for name in ("error", "stdin", "stdout", "stderr"):
-        client.open(name)
-    stdin = client.numbers["stdin"]
-    assert client.says(spdy.data(stdin, b"abc")) == [channels.Input(b"abc")]
-    assert client.says(spdy.data(stdin, b"d", fin=True)) == [channels.Input(b"d"), channels.EndOfInput()]
-    assert client.says(spdy.data(client.numbers["stdout"], b"nonsense")) == []
-    assert client.says(spdy.ping(7)) == [Send(spdy.ping(7))]
+    client = Client(V4, ALL, "error", "stdin", "stdout", "stderr")
+    client >> ("stdin", b"abc") << channels.Input(b"abc")
+    client >> ("stdin", b"d!") << [channels.Input(b"d"), channels.EndOfInput()]
+    client >> ("stdout", b"nonsense") << [] >> spdy.ping(7) << Send(spdy.ping(7))
 
 
 def test_output_and_the_status_of_each_version() -> None:
@@ -87,9 +93,7 @@ def test_output_and_the_status_of_each_version() -> None:
         (V1, b"!", b"command terminated with non-zero exit code: exit status 3!"),
     ):
         for code, expected in ((0, well), (3, ill)):
-            client = Client(version, ALL)
-            for name in ("error", "stdin", "stdout", "stderr"):
-                client.open(name)
+            client = Client(version, ALL, "error", "stdin", "stdout", "stderr")
             said = client.server.output(channels.STDOUT, b"out") + client.server.output(channels.STDERR, b"err")
             heard = client.hears(said + client.server.finish(channels.exit_status(code)))
             assert (heard["stdout"], heard["stderr"]) == (b"out!", b"err!")
@@ -101,15 +105,11 @@ def test_output_and_the_status_of_each_version() -> None:
 
 def test_a_stream_that_nobody_asked_for_is_reset() -> None:
     client = Client(V4, Wanted(stdin=False, stdout=True, stderr=False, tty=False))
-    (answer,) = client.open("stdin")
-    assert isinstance(answer, Send)
-    assert list(client.end.receive(answer.data)) == [spdy.Reset(1, spdy.PROTOCOL_ERROR)]
+    client >> "stdin" << spdy.Reset(1, spdy.PROTOCOL_ERROR)
 
 
 def test_big_output_is_cut_into_frames() -> None:
-    client = Client(V4, ALL)
-    for name in ("error", "stdin", "stdout", "stderr"):
-        client.open(name)
+    client = Client(V4, ALL, "error", "stdin", "stdout", "stderr")
     data = bytes(range(256)) * 1024
     assert client.hears(client.server.output(channels.STDOUT, data)) == {"stdout": data}
 

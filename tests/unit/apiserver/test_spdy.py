@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from play import Play
 from sealane.apiserver.pods.streams import spdy
 
 HEADERS = {"streamtype": "data", "port": "8080", "requestid": "0"}
@@ -24,20 +25,24 @@ def test_a_stream_is_opened_and_accepted() -> None:
     first = client.open(1, {"StreamType": "error"}, fin=True)
     assert first[:8] == bytes.fromhex("80030001") + struct.pack(">I", 0x01 << 24 | len(first) - 8)
     assert first[20:24] == bytes.fromhex("e3c6a7c2")  # after the compression level, the dictionary
-    assert list(server.receive(first)) == [spdy.Opened(1, {"streamtype": "error"}, True)]
-    assert list(server.receive(client.open(3, HEADERS))) == [spdy.Opened(3, HEADERS, False)]
-    assert list(client.receive(server.accept(1) + server.accept(3))) == []
+    play = Play(server.receive)
+    play >> first << spdy.Opened(1, {"streamtype": "error"}, True)
+    play >> client.open(3, HEADERS) << spdy.Opened(3, HEADERS, False)
+    Play(client.receive) >> server.accept(1) + server.accept(3) << []
 
 
 def test_frames_that_say_nothing_to_us_are_passed_over() -> None:
     settings = bytes.fromhex("80030004 00000004 00000000")
     window = bytes.fromhex("80030009 00000008 00000001 00010000")
-    events = list(spdy.Connection().receive(settings + window + spdy.ping(7) + spdy.go_away()))
-    assert events == [spdy.Ping(7), spdy.GoAway()]
+    (
+        Play(spdy.Connection().receive)
+        >> settings + window + spdy.ping(7) + spdy.go_away()
+        << [spdy.Ping(7), spdy.GoAway()]
+    )
 
 
 def test_reset() -> None:
-    assert list(spdy.Connection().receive(spdy.reset(5, spdy.CANCEL))) == [spdy.Reset(5, spdy.CANCEL)]
+    Play(spdy.Connection().receive) >> spdy.reset(5, spdy.CANCEL) << spdy.Reset(5, spdy.CANCEL)
 
 
 @pytest.mark.parametrize(
@@ -51,14 +56,14 @@ def test_reset() -> None:
 )
 def test_what_is_not_spdy_is_refused(frame: bytes) -> None:
     with pytest.raises(spdy.SpdyError):
-        list(spdy.Connection().receive(frame))
+        Play(spdy.Connection().receive) >> frame
 
 
 def test_headers_that_unpack_to_megabytes_are_refused() -> None:
     bomb = spdy.Connection().open(1, {"a": "0" * (4 << 20)})
     assert len(bomb) < spdy.MAX_CONTROL
     with pytest.raises(spdy.SpdyError, match="too long"):
-        list(spdy.Connection().receive(bomb))
+        Play(spdy.Connection().receive) >> bomb
 
 
 @given(
@@ -76,11 +81,11 @@ def test_headers_that_unpack_to_megabytes_are_refused() -> None:
     st.booleans(),
 )
 def test_what_is_sent_is_what_is_received_however_it_is_cut(
-    play: list[tuple[str, object]], piece: int, fin: bool
+    said: list[tuple[str, object]], piece: int, fin: bool
 ) -> None:
     client, server = spdy.Connection(), spdy.Connection()
     sent, expected = b"", []
-    for index, (kind, what) in enumerate(play):
+    for index, (kind, what) in enumerate(said):
         stream = 2 * index + 1
         if kind == "open":
             assert isinstance(what, dict)
@@ -94,7 +99,5 @@ def test_what_is_sent_is_what_is_received_however_it_is_cut(
             assert isinstance(what, int)
             sent += spdy.ping(what)
             expected.append(spdy.Ping(what))
-    received: list[spdy.Event] = []
-    for start in range(0, len(sent), piece):
-        received += server.receive(sent[start : start + piece])
-    assert received == expected
+    pieces = [sent[start : start + piece] for start in range(0, len(sent), piece)]
+    Play(lambda cut: [event for each in cut for event in server.receive(each)]) >> pieces << expected

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from play import Play
 from sealane.dataplane.pods import lifecycle
 from sealane.dataplane.pods.lifecycle import step
 from sealane.dataplane.pods.states import (
@@ -40,98 +43,94 @@ IPS = ("10.244.1.2", "fd00:10:244:1::2")
 WEB = ContainerPlan("web", "main", "Always")
 
 
-class Play:
-    """Feeds events and keeps the actions; Events for people are left out."""
+class Pod(Play):
+    """A pod of these containers. Events for people are left out of what comes out."""
 
     def __init__(self, *plans: ContainerPlan) -> None:
+        super().__init__(self._step)
         self.state, actions = lifecycle.begin(plans, 100.0)
         assert actions == (MakeNetwork(),)
 
-    def __call__(self, event: Event) -> list[object]:
+    def _step(self, event: Event) -> Iterator[object]:
         self.state, actions = step(self.state, event)
-        return [action for action in actions if not isinstance(action, Tell)]
+        return (action for action in actions if not isinstance(action, Tell))
 
     def stage(self, name: str) -> str:
         return self.state.containers[name].stage
 
 
-def running(*plans: ContainerPlan) -> Play:
-    play = Play(*plans)
-    play(Networked(IPS, 101.0))
+def running(*plans: ContainerPlan) -> Pod:
+    play = Pod(*plans)
+    play >> Networked(IPS, 101.0)
     for plan in plans:
-        play(Started(plan.name, 102.0))
+        play >> Started(plan.name, 102.0)
     return play
 
 
 def test_a_simple_pod_is_ready_after_two_events() -> None:
-    play = Play(WEB)
+    play = Pod(WEB)
     assert play.state.phase == "Pending"
-    assert play(Networked(IPS, 101.0)) == [Start("web", 0)]
-    assert play(Started("web", 102.0)) == []
+    play >> Networked(IPS, 101.0) << Start("web", 0)
+    play >> Started("web", 102.0) << []
     assert (play.state.phase, play.state.ready, play.state.initialized) == ("Running", True, True)
 
 
 def test_a_network_that_fails_is_made_again() -> None:
-    play = Play(WEB)
-    assert play(NetworkFailed("no address", 101.0)) == [Wake("", 10.0)]
+    play = Pod(WEB)
+    play >> NetworkFailed("no address", 101.0) << Wake("", 10.0)
     assert play.state.problem == ("FailedCreatePodSandBox", "no address")
-    assert play(Waited("")) == [MakeNetwork()]
-    assert play(Networked(IPS, 120.0)) == [Start("web", 0)]
+    play >> Waited("") << MakeNetwork()
+    play >> Networked(IPS, 120.0) << Start("web", 0)
     assert play.state.problem is None
 
 
 def test_init_containers_run_one_after_another_and_then_all_others() -> None:
-    play = Play(ContainerPlan("a", "init", "Always"), ContainerPlan("b", "init", "Always"), WEB)
-    assert play(Networked(IPS, 1.0)) == [Start("a", 0)]
-    play(Started("a", 2.0))
-    assert play(Exited("a", 0, 0, 3.0)) == [EndProbes("a"), Start("b", 0)]
-    play(Started("b", 4.0))
+    play = Pod(ContainerPlan("a", "init", "Always"), ContainerPlan("b", "init", "Always"), WEB)
+    play >> Networked(IPS, 1.0) << Start("a", 0)
+    play >> Started("a", 2.0) >> Exited("a", 0, 0, 3.0) << [EndProbes("a"), Start("b", 0)]
+    play >> Started("b", 4.0)
     assert not play.state.initialized
-    assert play(Exited("b", 0, 0, 5.0)) == [EndProbes("b"), Start("web", 0)]
+    play >> Exited("b", 0, 0, 5.0) << [EndProbes("b"), Start("web", 0)]
     assert play.state.initialized
     assert play.state.phase == "Pending"
 
 
 def test_an_init_container_that_fails_under_never_fails_the_pod() -> None:
-    play = Play(ContainerPlan("a", "init", "Never"), ContainerPlan("web", "main", "Never"))
-    play(Networked(IPS, 1.0))
-    play(Started("a", 2.0))
-    assert play(Exited("a", 1, 0, 3.0)) == [EndProbes("a")]
+    play = Pod(ContainerPlan("a", "init", "Never"), ContainerPlan("web", "main", "Never"))
+    play >> Networked(IPS, 1.0) >> Started("a", 2.0) >> Exited("a", 1, 0, 3.0) << EndProbes("a")
     assert play.state.phase == "Failed"
 
 
 def test_a_sidecar_starts_before_what_follows_and_must_have_passed_its_startup_probe() -> None:
-    play = Play(ContainerPlan("proxy", "sidecar", "Always", frozenset({"startup"})), WEB)
-    assert play(Networked(IPS, 1.0)) == [Start("proxy", 0)]
-    assert play(Started("proxy", 2.0)) == [Probe("proxy", frozenset({"startup"}))]
-    assert play(Probed("proxy", "startup", True)) == [EndProbes("proxy"), Start("web", 0)]
+    play = Pod(ContainerPlan("proxy", "sidecar", "Always", frozenset({"startup"})), WEB)
+    play >> Networked(IPS, 1.0) << Start("proxy", 0)
+    play >> Started("proxy", 2.0) << Probe("proxy", frozenset({"startup"}))
+    play >> Probed("proxy", "startup", True) << [EndProbes("proxy"), Start("web", 0)]
 
 
 def test_backoff_begins_with_the_second_restart_doubles_and_is_forgotten_after_ten_minutes() -> None:
     play = running(WEB)
-    assert play(Exited("web", 1, 0, 103.0)) == [EndProbes("web"), Start("web", 1)]
+    play >> Exited("web", 1, 0, 103.0) << [EndProbes("web"), Start("web", 1)]
     now, delays = 103.0, []
     for _ in range(7):
-        play(Started("web", now))
-        (_, wake) = play(Exited("web", 1, 0, now + 1))
+        play >> Started("web", now) >> Exited("web", 1, 0, now + 1)
+        (_, wake) = play.said
         assert isinstance(wake, Wake)
         assert play.state.containers["web"].reason == "CrashLoopBackOff"
         delays.append(wake.seconds)
         now += 1 + wake.seconds
-        (start,) = play(Waited("web"))
-        assert isinstance(start, Start)
+        play >> Waited("web") << Start("web", len(delays) + 1)
     assert delays == [10, 20, 40, 80, 160, 300, 300]
     assert play.state.containers["web"].restarts == 8
-    play(Started("web", now))
-    assert play(Exited("web", 1, 0, now + 601)) == [EndProbes("web"), Start("web", 9)]
+    play >> Started("web", now) >> Exited("web", 1, 0, now + 601) << [EndProbes("web"), Start("web", 9)]
 
 
 def test_a_program_that_ends_at_once_is_seen_as_ended_before_its_first_restart() -> None:
     play = running(WEB)
     began = play.state.containers["web"].started
-    assert play(Exited("web", 0, 0, began + 0.25)) == [EndProbes("web"), Wake("web", 0.75)]
+    play >> Exited("web", 0, 0, began + 0.25) << [EndProbes("web"), Wake("web", 0.75)]
     assert play.state.phase == "Running"
-    assert play(Waited("web")) == [Start("web", 1)]
+    play >> Waited("web") << Start("web", 1)
 
 
 def test_restart_policies() -> None:
@@ -143,45 +142,48 @@ def test_restart_policies() -> None:
         ("Always", 0, True, "Running"),
     ):
         play = running(ContainerPlan("job", "main", policy))  # type: ignore[arg-type]
-        actions = play(Exited("job", code, 0, 103.0))
-        assert (Start("job", 1) in actions) is restarted, policy
+        play >> Exited("job", code, 0, 103.0)
+        assert (Start("job", 1) in play.said) is restarted, policy
         assert play.state.phase == phase, (policy, code)
 
 
 def test_readiness_follows_its_probe() -> None:
     play = running(ContainerPlan("web", "main", "Always", frozenset({"readiness"})))
     assert not play.state.ready
-    play(Probed("web", "readiness", True))
+    play >> Probed("web", "readiness", True)
     assert play.state.ready
-    play(Probed("web", "readiness", False, "503"))
+    play >> Probed("web", "readiness", False, "503")
     assert not play.state.ready
     assert play.state.phase == "Running"
 
 
 def test_other_probes_wait_for_the_startup_probe() -> None:
-    play = Play(ContainerPlan("web", "main", "Always", frozenset({"startup", "readiness", "liveness"})))
-    play(Networked(IPS, 1.0))
-    assert play(Started("web", 2.0)) == [Probe("web", frozenset({"startup"}))]
-    assert play(Probed("web", "startup", True)) == [
-        EndProbes("web"),
-        Probe("web", frozenset({"readiness", "liveness"})),
-    ]
+    play = Pod(ContainerPlan("web", "main", "Always", frozenset({"startup", "readiness", "liveness"})))
+    play >> Networked(IPS, 1.0) >> Started("web", 2.0) << Probe("web", frozenset({"startup"}))
+    (
+        play
+        >> Probed("web", "startup", True)
+        << [
+            EndProbes("web"),
+            Probe("web", frozenset({"readiness", "liveness"})),
+        ]
+    )
 
 
 def test_a_failed_liveness_probe_stops_the_container_which_is_started_anew() -> None:
     play = running(ContainerPlan("web", "main", "Always", frozenset({"liveness"})))
-    assert play(Probed("web", "liveness", False, "timeout")) == [EndProbes("web"), Stop("web", 30.0)]
+    play >> Probed("web", "liveness", False, "timeout") << [EndProbes("web"), Stop("web", 30.0)]
     assert not play.state.ready
-    assert play(Exited("web", 0, 0, 104.0)) == [EndProbes("web"), Start("web", 1)]
+    play >> Exited("web", 0, 0, 104.0) << [EndProbes("web"), Start("web", 1)]
 
 
 def test_what_cannot_start_waits_with_its_reason_and_is_tried_again() -> None:
-    play = Play(WEB)
-    play(Networked(IPS, 1.0))
+    play = Pod(WEB)
+    play >> Networked(IPS, 1.0)
     failed = StartFailed("web", "CreateContainerConfigError", 'configmap "x" not found', 1.0, 2.0)
-    assert play(failed) == [Wake("web", 1.0)]
+    play >> failed << Wake("web", 1.0)
     assert play.state.containers["web"].message == 'configmap "x" not found'
-    assert play(Waited("web")) == [Start("web", 0)]
+    play >> Waited("web") << Start("web", 0)
 
 
 def test_after_a_crash_of_the_agent_what_ran_on_stays_ready_and_what_died_is_a_restart() -> None:
@@ -197,42 +199,40 @@ def test_after_a_crash_of_the_agent_what_ran_on_stays_ready_and_what_died_is_a_r
 
 def test_graceful_deletion_drains_stops_and_only_then_takes_the_network() -> None:
     play = running(WEB, ContainerPlan("log", "main", "Always"))
-    assert play(Deletion(30.0)) == [Drain(), Stop("web", 30.0), Stop("log", 30.0)]
-    assert play(Deletion(30.0)) == []
-    assert play(Exited("web", 0, 0, 110.0)) == [EndProbes("web")]
-    assert play(Exited("log", 137, 9, 111.0)) == [EndProbes("log"), DropNetwork(), Finish()]
+    play >> Deletion(30.0) << [Drain(), Stop("web", 30.0), Stop("log", 30.0)]
+    play >> Deletion(30.0) << []
+    play >> Exited("web", 0, 0, 110.0) << EndProbes("web")
+    play >> Exited("log", 137, 9, 111.0) << [EndProbes("log"), DropNetwork(), Finish()]
     assert play.state.gone
 
 
 def test_what_is_withdrawn_is_not_ready_while_it_goes_on() -> None:
     play = running(WEB)
-    assert play(Withdrawn("web")) == []
+    play >> Withdrawn("web") << []
     assert play.state.ready
-    play(Deletion(30.0))
+    play >> Deletion(30.0)
     assert play.state.ready
-    assert play(Withdrawn("web")) == []
+    play >> Withdrawn("web") << []
     assert not play.state.ready
     assert play.stage("web") == "stopping"
 
 
 def test_a_pod_that_vanishes_while_it_ends_is_killed() -> None:
     play = running(WEB)
-    play(Deletion(30.0))
-    assert play(Vanished()) == [Stop("web", 0.0)]
+    play >> Deletion(30.0) >> Vanished() << Stop("web", 0.0)
 
 
 def test_deletion_while_the_network_is_being_made_waits_for_it() -> None:
-    play = Play(WEB)
-    assert play(Deletion(5.0)) == [Drain()]
-    assert play(Networked(IPS, 2.0)) == [DropNetwork(), Finish()]
+    play = Pod(WEB)
+    play >> Deletion(5.0) << Drain()
+    play >> Networked(IPS, 2.0) << [DropNetwork(), Finish()]
 
 
 def test_deletion_while_a_container_starts_stops_it() -> None:
-    play = Play(WEB)
-    play(Networked(IPS, 1.0))
-    assert play(Deletion(5.0)) == [Drain(), Stop("web", 5.0)]
-    assert play(Started("web", 2.0)) == []
-    assert play(Exited("web", 0, 0, 3.0)) == [EndProbes("web"), DropNetwork(), Finish()]
+    play = Pod(WEB)
+    play >> Networked(IPS, 1.0) >> Deletion(5.0) << [Drain(), Stop("web", 5.0)]
+    play >> Started("web", 2.0) << []
+    play >> Exited("web", 0, 0, 3.0) << [EndProbes("web"), DropNetwork(), Finish()]
 
 
 @settings(max_examples=200, deadline=None)
@@ -292,42 +292,41 @@ def test_whatever_happens_the_pod_ends_when_it_is_deleted(data: st.DataObject) -
 
 def test_an_ephemeral_container_comes_later_counts_for_nothing_and_is_not_run_again() -> None:
     play = running(WEB)
-    assert play(Added(ContainerPlan("debug", "ephemeral", "Never"))) == [Start("debug", 0)]
-    assert play(Added(ContainerPlan("debug", "ephemeral", "Never"))) == []
+    play >> Added(ContainerPlan("debug", "ephemeral", "Never")) << Start("debug", 0)
+    play >> Added(ContainerPlan("debug", "ephemeral", "Never")) << []
     assert (play.state.phase, play.state.ready) == ("Running", True)
-    play(Started("debug", 103.0))
-    assert play(Exited("debug", 1, 0, 104.0)) == [EndProbes("debug")]
+    play >> Started("debug", 103.0) >> Exited("debug", 1, 0, 104.0) << EndProbes("debug")
     assert (play.state.phase, play.state.ready) == ("Running", True)
 
 
 def test_an_ephemeral_container_does_not_wait_for_init_containers() -> None:
-    play = Play(ContainerPlan("a", "init", "Always"), WEB)
-    play(Added(ContainerPlan("debug", "ephemeral", "Never")))
-    assert play(Networked(IPS, 1.0)) == [Start("a", 0), Start("debug", 0)]
+    play = Pod(ContainerPlan("a", "init", "Always"), WEB)
+    play >> Added(ContainerPlan("debug", "ephemeral", "Never"))
+    play >> Networked(IPS, 1.0) << [Start("a", 0), Start("debug", 0)]
 
 
 def test_a_pod_that_is_active_for_too_long_fails_and_is_not_run_again() -> None:
     play = running(WEB, ContainerPlan("proxy", "main", "Always"))
-    assert play(Expired(5.0)) == [EndProbes("web"), Stop("web", 5.0), EndProbes("proxy"), Stop("proxy", 5.0)]
+    play >> Expired(5.0) << [EndProbes("web"), Stop("web", 5.0), EndProbes("proxy"), Stop("proxy", 5.0)]
     assert play.state.phase == "Failed"
-    assert play(Exited("web", 143, 15, 110.0)) == [EndProbes("web")]
-    assert play(Exited("proxy", 137, 9, 110.0)) == [EndProbes("proxy")]
+    play >> Exited("web", 143, 15, 110.0) << EndProbes("web")
+    play >> Exited("proxy", 137, 9, 110.0) << EndProbes("proxy")
     assert play.stage("web") == "exited"
-    assert play(Waited("web")) == []
-    assert Finish() in play(Deletion(30.0))
+    play >> Waited("web") << []
+    play >> Deletion(30.0) << [Drain(), DropNetwork(), Finish()]
 
 
 def test_sidecars_end_after_the_others_in_reverse_order_with_the_grace_that_is_left() -> None:
-    play = Play(ContainerPlan("a", "sidecar", "Always"), ContainerPlan("b", "sidecar", "Always"), WEB)
-    play(Networked(IPS, 100.0))
+    play = Pod(ContainerPlan("a", "sidecar", "Always"), ContainerPlan("b", "sidecar", "Always"), WEB)
+    play >> Networked(IPS, 100.0)
     for name in ("a", "b", "web"):
-        play(Started(name, 100.0))
-    assert play(Deletion(30.0, 200.0)) == [Drain(), Stop("web", 30.0)]
-    assert play(Exited("web", 0, 0, 210.0)) == [EndProbes("web"), EndProbes("b"), Stop("b", 20.0)]
-    assert play(Exited("b", 0, 0, 229.5)) == [EndProbes("b"), EndProbes("a"), Stop("a", 2.0)]
-    assert Finish() in play(Exited("a", 0, 0, 231.0))
+        play >> Started(name, 100.0)
+    play >> Deletion(30.0, 200.0) << [Drain(), Stop("web", 30.0)]
+    play >> Exited("web", 0, 0, 210.0) << [EndProbes("web"), EndProbes("b"), Stop("b", 20.0)]
+    play >> Exited("b", 0, 0, 229.5) << [EndProbes("b"), EndProbes("a"), Stop("a", 2.0)]
+    play >> Exited("a", 0, 0, 231.0) << [EndProbes("a"), DropNetwork(), Finish()]
 
 
 def test_without_grace_all_end_at_once() -> None:
     play = running(ContainerPlan("a", "sidecar", "Always"), WEB)
-    assert play(Deletion(0.0, 200.0)) == [Drain(), Stop("a", 0.0), Stop("web", 0.0)]
+    play >> Deletion(0.0, 200.0) << [Drain(), Stop("a", 0.0), Stop("web", 0.0)]
