@@ -17,6 +17,7 @@ from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Raw
+from sealane.kube.problems import quoted
 
 FIELDS: Mapping[Kind, tuple[tuple[str, ...], ...]] = {
     kinds.DEPLOYMENT: (("spec", "selector"),),
@@ -72,6 +73,8 @@ def check_change(served: Served, new: Raw, old: Raw) -> None:
         _without(new.get("spec"), _STATEFULSET_MAY_CHANGE) != _without(old.get("spec"), _STATEFULSET_MAY_CHANGE)
     ):
         raise _forbidden(kind, name, "spec", _STATEFULSET_SAYS)
+    elif kind == kinds.JOB:
+        _check_job(new, old)
     elif kind == kinds.SERVICE:
         _check_service(new, old)
     elif kind in (kinds.ROLEBINDING, kinds.CLUSTERROLEBINDING) and new.get("roleRef") != old.get("roleRef"):
@@ -107,16 +110,33 @@ _JOB_STAYS = ("selector", "completionMode", "podFailurePolicy", "backoffLimitPer
 
 
 def _check_job(new: Raw, old: Raw) -> None:
-    """Source: ValidateJobSpecUpdate. A template may change while the Job is suspended and has not run; completions of
+    """Source: ValidateJobSpecUpdate. What schedules the pods of a Job may change until they first run; completions of
     an Indexed Job together with parallelism.
     """
     name, now, was = new["metadata"]["name"], new.get("spec") or {}, old.get("spec") or {}
-    fresh = bool(was.get("suspend")) and not (old.get("status") or {}).get("startTime")
-    elastic = now.get("completionMode") == "Indexed" and now.get("completions") == now.get("parallelism")
-    stays = [*_JOB_STAYS, *([] if fresh else ["template"]), *([] if elastic else ["completions"])]
-    for field in stays:
+    completions = now.get("completions")
+    if completions != was.get("completions"):
+        if now.get("completionMode") != "Indexed":
+            raise immutable(kinds.JOB, name, "spec.completions", completions)
+        if completions != now.get("parallelism"):
+            why = f"Invalid value: {quoted(completions)}: can only be modified in tandem with spec.parallelism"
+            raise invalid(kinds.JOB, name, ("spec.completions", "FieldValueInvalid", why))
+    for field in _JOB_STAYS:
         if now.get(field) != was.get(field):
             raise immutable(kinds.JOB, name, f"spec.{field}", now.get(field))
+    before, after = was.get("template") or {}, now.get("template") or {}
+    if was.get("suspend") and not (old.get("status") or {}).get("startTime"):
+        before, after = _unscheduled(before), _unscheduled(after)
+    if before != after:
+        raise immutable(kinds.JOB, name, "spec.template", now.get("template"))
+
+
+def _unscheduled(template: Raw) -> Raw:
+    """A pod template without its scheduling directives (KEP-2926)."""
+    metadata = _without(template.get("metadata"), {"annotations", "labels"})
+    spec = _without(template.get("spec"), {"affinity", "nodeSelector", "schedulingGates", "tolerations"})
+    affinity = _without((template.get("spec") or {}).get("affinity"), {"nodeAffinity"})
+    return {**template, "metadata": metadata, "spec": {**spec, "affinity": affinity}}
 
 
 def _check_pod(new: Raw, old: Raw) -> None:

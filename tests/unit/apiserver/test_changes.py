@@ -113,6 +113,55 @@ def test_a_statefulset_keeps_its_service_name(cluster: Cluster) -> None:
     run(cluster, test)
 
 
+JOB = {"template": {"spec": {**TEMPLATE["spec"], "restartPolicy": "Never"}}, "completions": 2, "parallelism": 2}
+INDEXED = {"completionMode": "Indexed"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "patch", "refusal"),
+    [
+        ({}, {"template": {"spec": {"containers": [{"name": "c", "image": "nginx:2"}]}}}, "spec.template"),
+        ({}, {"template": {"spec": {"nodeSelector": {"disk": "ssd"}}}}, "spec.template"),
+        ({}, {"completionMode": "Indexed"}, "spec.completionMode"),
+        ({}, {"completions": 3, "parallelism": 3}, "spec.completions"),
+        ({}, {"parallelism": 5, "suspend": True, "backoffLimit": 1}, ""),
+        (INDEXED, {"completions": 3, "parallelism": 3}, ""),
+        (INDEXED, {"completions": 3}, "can only be modified in tandem with spec.parallelism"),
+        ({"suspend": True}, {"template": {"spec": {"nodeSelector": {"disk": "ssd"}}}}, ""),
+        ({"suspend": True}, {"template": {"metadata": {"labels": {"queue": "fast"}}}}, ""),
+        (
+            {"suspend": True},
+            {"template": {"spec": {"containers": [{"name": "c", "image": "nginx:2"}]}}},
+            "spec.template",
+        ),
+    ],
+)
+def test_what_a_job_does_may_not_change(cluster: Cluster, spec: Raw, patch: Raw, refusal: str) -> None:
+    async def test(client: LocalClient) -> None:
+        await client.create(kinds.JOB, named("j", spec={**JOB, **spec}))
+        change = client.patch(kinds.JOB, "default", "j", {"spec": patch}, type="strategic")
+        if not refusal:
+            await change
+            return
+        with pytest.raises(ApiError, match=refusal) as refused:
+            await change
+        assert (refused.value.code, refused.value.reason) == (422, "Invalid")
+
+    run(cluster, test)
+
+
+def test_the_pods_of_a_job_that_has_run_are_scheduled_as_before(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        await client.create(kinds.JOB, named("j", spec={**JOB, "suspend": True}))
+        status = {"status": {"startTime": "2026-01-01T00:00:00Z"}}
+        await client.patch(kinds.JOB, "default", "j", status, subresource="status")
+        patch = {"spec": {"template": {"spec": {"nodeSelector": {"disk": "ssd"}}}}}
+        with pytest.raises(ApiError, match=r"spec\.template: .*: field is immutable"):
+            await client.patch(kinds.JOB, "default", "j", patch)
+
+    run(cluster, test)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
