@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from sealane.kube import names
 from sealane.kube.checks.common import check_not_negative, check_port, check_text, check_unique
 from sealane.kube.checks.metadata import check_labels, check_selector
+from sealane.kube.kinds.pods.volumes import check_mounts, check_volume
 from sealane.kube.problems import Part, Problem
 
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
@@ -25,13 +26,16 @@ def check_pod_spec(spec: Part, claims: Collection[str] = ()) -> Iterator[Problem
         yield spec["containers"].required()
     volumes = spec.each("volumes")
     for volume in volumes:
-        yield from _check_volume(volume)
+        yield from check_volume(volume)
     yield from check_unique(volumes, "name")
     mountable = {volume.text("name") for volume in volumes} | set(claims)
     containers = [*spec.each("containers"), *spec.each("initContainers")]
     for container in containers:
         yield from _check_container(container, mountable, spec["hostNetwork"].value is True)
-    yield from check_unique(containers, "name")
+    ephemeral = spec.each("ephemeralContainers")
+    for container in ephemeral:
+        yield from _check_container(container, mountable, spec["hostNetwork"].value is True, ephemeral=True)
+    yield from check_unique([*containers, *ephemeral], "name")
     for field in ("hostname", "subdomain"):
         yield from check_text(spec[field], names.dns_label)
     yield from check_text(spec["nodeName"], names.dns_subdomain)
@@ -49,7 +53,9 @@ def check_pod_spec(spec: Part, claims: Collection[str] = ()) -> Iterator[Problem
         yield from check_selector(constraint["labelSelector"])
 
 
-def _check_container(container: Part, mountable: Collection[str], host_network: bool) -> Iterator[Problem]:
+def _check_container(
+    container: Part, mountable: Collection[str], host_network: bool, *, ephemeral: bool = False
+) -> Iterator[Problem]:
     yield from check_text(container["name"], names.dns_label)
     if container["image"].empty:
         yield container["image"].required()
@@ -67,14 +73,7 @@ def _check_container(container: Part, mountable: Collection[str], host_network: 
     yield from check_unique(ports, "name")
     for variable in container.each("env"):
         yield from _check_variable(variable)
-    paths: set[str] = set()
-    for mount in container.each("volumeMounts"):
-        if mount.text("name") and mount.text("name") not in mountable:
-            yield mount["name"].not_found()
-        path = mount.text("mountPath")
-        if path in paths:
-            yield mount["mountPath"].invalid("must be unique")
-        paths.add(path)
+    yield from check_mounts(container, mountable, ephemeral=ephemeral)
     for name in _PROBES:
         if name in container:
             yield from _check_probe(container[name], name)
@@ -120,17 +119,6 @@ def _check_handler(handler: Part) -> Iterator[Problem]:
     for each in ("httpGet", "tcpSocket"):
         yield from check_port(handler[each]["port"])
     yield from check_port(handler["grpc"]["port"], None)
-
-
-def _check_volume(volume: Part) -> Iterator[Problem]:
-    yield from check_text(volume["name"], names.dns_label)
-    given = [key for key, value in volume.items() if key != "name" and value is not None]
-    for extra in given[1:]:
-        yield volume[extra].forbidden("may not specify more than 1 volume type")
-    if "secret" in volume and volume["secret"]["secretName"].empty:
-        yield volume["secret"]["secretName"].required()
-    if "configMap" in volume and volume["configMap"]["name"].empty:
-        yield volume["configMap"]["name"].required()
 
 
 def _check_dns(spec: Part) -> Iterator[Problem]:
