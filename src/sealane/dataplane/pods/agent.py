@@ -55,6 +55,7 @@ from sealane.dataplane.pods.shell import PodShell, containers_of, default_contai
 from sealane.dataplane.pods.spawner import Launch
 from sealane.dataplane.pods.spawning import Process, SpawnError
 from sealane.dataplane.pods.stdio import Stdio
+from sealane.dataplane.pods.volumes import Unusable
 from sealane.kube.kinds import POD
 from sealane.kube.objects import Key
 
@@ -122,7 +123,7 @@ class AgentSocket:
                 case Probes():
                     wanted = requested(self._runtime.around.run_dir, request.probes)
                     await answer(connection, {"outcomes": await asyncio.to_thread(probe, wanted)})
-        except (Refused, Unavailable, SpawnError, MissingReference, msgspec.DecodeError) as error:
+        except (Refused, Unavailable, SpawnError, MissingReference, Unusable, msgspec.DecodeError) as error:
             with contextlib.suppress(OSError):
                 await answer(connection, {"error": str(error)})
         except OSError as error:

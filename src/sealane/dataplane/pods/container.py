@@ -19,6 +19,7 @@ from sealane.dataplane.linux.topology import SocketPlan, open_sockets
 from sealane.dataplane.pods import images, volumes
 from sealane.dataplane.pods.environment import environment, expand
 from sealane.dataplane.pods.files import MissingReference, References, hostname, hosts_file, kernel_name, resolv_conf
+from sealane.dataplane.pods.hidden import hidden
 from sealane.dataplane.pods.logfile import Query, Shown, read, start_of_tail
 from sealane.dataplane.pods.nodes import Node
 from sealane.dataplane.pods.probes import Checker
@@ -130,7 +131,7 @@ class Container:
                     raise CannotStart("CommandNotFound", message, None)
                 case images.Done():
                     pass
-        except MissingReference as error:
+        except (MissingReference, volumes.Unusable) as error:
             raise CannotStart("CreateContainerConfigError", str(error), 1.0) from None
         except (SpawnError, OSError) as error:
             raise CannotStart("RunContainerError", str(error), 10.0) from None
@@ -194,8 +195,14 @@ class Container:
     async def _launch(self, argv: Sequence[str], variables: Mapping[str, str], *, fresh: bool = False) -> Launch:
         folder = self._around.pod_dir(self._pod.uid)
         tokens = await self._tokens()
+        hide = hidden(self._around.hide)
         mounts = volumes.prepare(
-            self._raw, self._references(tokens), folder / "volumes", self._around.run_dir / "claims"
+            self._raw,
+            self._references(tokens),
+            folder / "volumes",
+            self._around.run_dir / "claims",
+            variables=variables,
+            hidden=hide,
         )
         if fresh:
             self._words.parent.mkdir(parents=True, exist_ok=True)
@@ -221,7 +228,7 @@ class Container:
                     "/etc/hostname": kernel_name(self._pod) + "\n",
                 },
                 mounts,
-                list(self._around.hide),
+                hide,
                 privileged,
             ),
             container=self._id,
@@ -364,7 +371,7 @@ class Container:
         with tempfile.TemporaryFile() as output, open(os.devnull, "rb") as nothing:
             try:
                 process = await self.spawn(argv, (nothing.fileno(), output.fileno(), output.fileno()))
-            except SpawnError as error:
+            except (SpawnError, volumes.Unusable) as error:
                 return (0, "") if self.is_stand_in else (127, str(error))
             try:
                 ended = await process.wait()

@@ -3,6 +3,9 @@
 Built inside a new mount namespace: a tmpfs as root, an overlay for each of the host's top-level directories (one over
 `/` is refused inside a user namespace), fresh /tmp, /run, /dev, /proc and /sys, then the pod's volumes. Writes go to
 the layer, a directory on the cluster's private tmpfs. In a user namespace files of the host's root stay read-only.
+
+Volumes are mounted aside first, with what restricts them, and moved to their places only when nothing of the host has a
+path any more: a symbolic link in a volume can lead to nothing but the container's own view.
 """
 
 from __future__ import annotations
@@ -11,29 +14,38 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from sealane.dataplane.linux import libc
+from sealane.dataplane.linux import beneath, libc
+from sealane.dataplane.linux.beneath import descend, opened
+from sealane.dataplane.pods.hidden import Place, locate, sights
 
 _FRESH = {"proc", "sys", "dev", "tmp", "run", "lost+found"}
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_STAGE = ".volumes"
 _READ_ONLY_PROC = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 
 
 class Mount(msgspec.Struct, frozen=True):
-    """A volume: the directory or file `source`, seen at `target`."""
+    """A volume: the directory or file `source`, or what is `sub` below it, seen at `target`.
+
+    host: it is the host's, of which nothing is changed, and some things are hidden.
+    """
 
     source: str
     target: str
     read_only: bool = False
+    sub: str = ""
+    host: bool = False
 
 
 class RootPlan(msgspec.Struct, frozen=True):
     """layer: directory for what the container writes. files: put into the layer first, by absolute path.
 
-    hide: host directories that the container sees empty (the cluster's own state).
+    hide: real paths of the host that the container sees empty, wherever (see `hidden`).
     """
 
     layer: str
@@ -66,19 +78,23 @@ def build(plan: RootPlan) -> None:
     (root / "proc").mkdir()
     libc.mount("/proc", str(root / "proc"), None, libc.MS_BIND | libc.MS_REC)
     _sysfs(root / "sys")
-    for hidden in plan.hide:
-        inside = root / hidden.lstrip("/")
-        if inside.is_dir():
-            libc.mount("hidden", str(inside), "tmpfs", libc.MS_NODEV, "mode=0700")
+    host = libc.mounts()
+    places = [place for path in plan.hide if (place := locate(path, host)) is not None]
+    for path in sights(places, [mount for mount in host if not mount.point.startswith(f"{layer}/")]):
+        _cover(str(root) + path, layer)
+    staged = [_stage(mount, root / _STAGE / str(index), layer, places) for index, mount in enumerate(plan.mounts)]
     old = root / ".host"
     old.mkdir()
     libc.pivot_root(str(root), str(old))
     os.chdir("/")
-    for mount in plan.mounts:
-        _volume(mount)
-    libc.unmount("/.host")
+    libc.unmount("/.host")  # from here on nothing of the host has a path but what is meant to be seen
     with contextlib.suppress(OSError):
         os.rmdir("/.host")
+    with opened("/") as top:
+        for index, (mount, is_folder) in enumerate(zip(plan.mounts, staged, strict=True)):
+            _place(top, f"/{_STAGE}/{index}", mount.target, is_folder=is_folder)
+    with contextlib.suppress(OSError):
+        os.rmdir(f"/{_STAGE}")
 
 
 def fresh_proc(*, privileged: bool = False) -> None:
@@ -86,16 +102,19 @@ def fresh_proc(*, privileged: bool = False) -> None:
 
     Kernel settings in it are read-only, as in any container runtime.
     """
+    elsewhere = [one.point for one in libc.mounts() if one.kind == "proc" and not f"{one.point}/".startswith("/proc/")]
     with contextlib.suppress(OSError):
         libc.mount("proc", "/proc", "proc", libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC)
+        for path in elsewhere:  # of a hostPath, in place of the host's
+            libc.mount("/proc", path, None, libc.MS_BIND)
+            libc.restrict(path, libc.MS_RDONLY | libc.MS_NOSUID | libc.MS_NODEV)
     if privileged:
         return
     for name in _READ_ONLY_PROC:
         path = f"/proc/{name}"
-        with contextlib.suppress(OSError):
+        if os.path.exists(path):
             libc.mount(path, path, None, libc.MS_BIND | libc.MS_REC)
-            flags = libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC
-            libc.mount(path, path, None, libc.MS_BIND | libc.MS_REMOUNT | libc.MS_RDONLY | flags)
+            libc.restrict(path, libc.MS_RDONLY | libc.MS_NOSUID | libc.MS_NODEV)
 
 
 def _write_files(layer: Path, files: dict[str, str]) -> None:
@@ -117,6 +136,7 @@ def _take(entry: os.DirEntry[str], layer: Path, target: Path) -> None:
     elif entry.is_file():
         target.touch()
         libc.mount(entry.path, str(target), None, libc.MS_BIND)
+        libc.restrict(str(target), libc.MS_RDONLY | libc.MS_NOSUID | libc.MS_NODEV)
     elif entry.is_dir():
         target.mkdir()
         if not os.access(entry.path, os.R_OK | os.X_OK):
@@ -169,19 +189,57 @@ def _sysfs(sys: Path) -> None:
         libc.mount("sysfs", str(sys), "sysfs", libc.MS_RDONLY | libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC)
     except OSError:
         libc.mount("/sys", str(sys), None, libc.MS_BIND | libc.MS_REC)
+        libc.restrict(str(sys), libc.MS_RDONLY | libc.MS_NOSUID | libc.MS_NODEV)
 
 
-def _volume(mount: Mount) -> None:
-    """After pivot_root: the host is below /.host, and a target's symbolic links are the container's own."""
-    source = "/.host" + mount.source
-    target = os.path.realpath(mount.target)
-    if os.path.isdir(source):
-        os.makedirs(target, exist_ok=True)
-    else:
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        if not os.path.exists(target):
-            Path(target).touch()
-    libc.mount(source, target, None, libc.MS_BIND | libc.MS_REC)
+def _stage(mount: Mount, at: Path, layer: Path, places: Sequence[Place]) -> bool:
+    """Mounts a volume where no program sees it yet, with all restrictions; whether it is a directory."""
+    with opened(mount.source) as volume:
+        source = descend(volume, mount.sub)
+    try:
+        is_folder = stat.S_ISDIR(os.fstat(source).st_mode)
+        at.parent.mkdir(exist_ok=True)
+        at.mkdir() if is_folder else at.touch()
+        libc.mount(f"/proc/self/fd/{source}", str(at), None, libc.MS_BIND | libc.MS_REC)
+    finally:
+        os.close(source)
+    if mount.host:
+        here = [one for one in libc.mounts() if f"{one.point}/".startswith(f"{at}/")]
+        processes = [one.point for one in here if one.kind == "proc"]  # whose root, memory and environment are in it
+        for path in (*sights(places, here), *processes):
+            _cover(path, layer)
+    flags = libc.MS_NOSUID | libc.MS_NODEV if mount.host or mount.read_only else 0
     if mount.read_only:
-        flags = libc.MS_BIND | libc.MS_REMOUNT | libc.MS_RDONLY | libc.MS_NODEV | libc.MS_NOSUID
-        libc.mount(target, target, None, flags)
+        flags |= libc.MS_RDONLY
+    if flags:
+        libc.restrict(str(at), flags)
+    return is_folder
+
+
+def _place(top: int, staged: str, target: str, *, is_folder: bool) -> None:
+    """Moves a staged volume to its target; links on the way, and directories made there, are the container's."""
+    if not is_folder:
+        beneath.touch(top, target, in_root=True)
+    point = descend(top, target, make=0o755 if is_folder else None, in_root=True)
+    try:
+        libc.mount(staged, f"/proc/self/fd/{point}", None, libc.MS_MOVE)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, target) from None
+    finally:
+        os.close(point)
+    with contextlib.suppress(OSError):
+        os.rmdir(staged) if is_folder else os.unlink(staged)
+
+
+def _cover(path: str, layer: Path) -> None:
+    """Nothing is seen there any more."""
+    try:
+        kind = os.lstat(path).st_mode
+    except OSError:
+        return
+    if stat.S_ISDIR(kind):
+        libc.mount("hidden", path, "tmpfs", libc.MS_RDONLY | libc.MS_NODEV | libc.MS_NOSUID, "mode=0700")
+    elif not stat.S_ISLNK(kind):
+        empty = layer / "empty"
+        empty.touch(mode=0o400)
+        libc.mount(str(empty), path, None, libc.MS_BIND)

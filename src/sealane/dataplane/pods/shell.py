@@ -20,6 +20,7 @@ from sealane.dataplane.pods.addresses import Exhausted
 from sealane.dataplane.pods.container import CannotStart, Container
 from sealane.dataplane.pods.environment import PATH
 from sealane.dataplane.pods.files import kernel_name
+from sealane.dataplane.pods.hidden import hidden
 from sealane.dataplane.pods.nodes import Node
 from sealane.dataplane.pods.probes import plan_probe, probe
 from sealane.dataplane.pods.rootfs import RootPlan
@@ -314,9 +315,18 @@ class PodShell:
         https://kubernetes.io/docs/tasks/configure-pod-container/share-process-namespace/
         """
         if self._sandbox is None:
-            root = RootPlan(str(self._around.pod_dir(self.uid) / "sandbox"))
+            root = RootPlan(str(self._around.pod_dir(self.uid) / "sandbox"), hide=hidden(self._around.hide))
             net = namespaces.path_of(self._around.run_dir, self.network)
-            launch = Launch(0, PAUSE, {"PATH": PATH}, str(net), root=root, container=f"{self.uid}/.sandbox", fresh=True)
+            launch = Launch(
+                0,
+                PAUSE,
+                {"PATH": PATH},
+                str(net),
+                root=root,
+                container=f"{self.uid}/.sandbox",
+                fresh=True,
+                capabilities=[],
+            )
             self._sandbox = asyncio.ensure_future(self._around.spawner.launch(launch, ()))
         try:
             await asyncio.shield(self._sandbox)

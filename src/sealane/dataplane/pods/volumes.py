@@ -1,22 +1,53 @@
-"""A container's volumes as directories on the cluster's private tmpfs, and what of the host they show."""
+"""A container's volumes as directories on the cluster's private tmpfs, and what of the host they show.
+
+Programs in pods can write into some of these directories, so no path in them is followed out of the volume: everything
+is opened and made by `linux.beneath`.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Sequence
+import stat
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from sealane.dataplane.pods.files import File, References, token_file, volume_files
+from sealane.dataplane.linux import beneath
+from sealane.dataplane.pods.environment import expand
+from sealane.dataplane.pods.files import MissingReference, References, token_file, volume_files
 from sealane.dataplane.pods.rootfs import Mount
 from sealane.dataplane.pods.tokens import sources
 from sealane.kube.objects import Raw
 
+ANYBODYS = 0o777
+_TYPES: Mapping[str, tuple[Callable[[int], bool], str]] = {
+    "Directory": (stat.S_ISDIR, "directory"),
+    "DirectoryOrCreate": (stat.S_ISDIR, "directory"),
+    "File": (stat.S_ISREG, "file"),
+    "FileOrCreate": (stat.S_ISREG, "file"),
+    "Socket": (stat.S_ISSOCK, "socket file"),
+    "CharDevice": (stat.S_ISCHR, "character device"),
+    "BlockDevice": (stat.S_ISBLK, "block device"),
+}
 
-def prepare(container: Raw, refs: References, folder: Path, claims: Path) -> list[Mount]:
+
+class Unusable(Exception):
+    """A volume cannot be mounted as the container asks; in kubelet's words."""
+
+
+def prepare(
+    container: Raw,
+    refs: References,
+    folder: Path,
+    claims: Path,
+    *,
+    variables: Mapping[str, str],
+    hidden: Sequence[str] = (),
+) -> list[Mount]:
     """Writes the volumes that `container` mounts below `folder` (the pod's, shared by its containers); their mounts.
 
-    claims: where the directories of PersistentVolumeClaims are, which outlive their pods.
-    Raises MissingReference, and OSError naming a host path that is not there.
+    claims: where the directories of PersistentVolumeClaims are, which outlive their pods. variables: for subPathExpr.
+    hidden: real paths of the host that no pod sees. Raises MissingReference, Unusable, and OSError naming a path.
     """
     volumes = {volume["name"]: volume for volume in refs.pod.spec.get("volumes") or ()}
     mounts: list[Mount] = []
@@ -24,21 +55,19 @@ def prepare(container: Raw, refs: References, folder: Path, claims: Path) -> lis
         volume = volumes.get(wanted["name"])
         if volume is None:
             continue
-        claim = volume.get("persistentVolumeClaim")
-        if claim is not None:
-            kept = claims / refs.pod.namespace / claim["claimName"]
-            kept.mkdir(parents=True, exist_ok=True)
-            kept.chmod(0o777)
-            source, read_only = str(kept), bool(claim.get("readOnly"))
+        if "persistentVolumeClaim" in volume:
+            mount = _claim(volume["persistentVolumeClaim"], refs.pod.namespace, claims)
+        elif (found := _of_host(volume, hidden)) is not None:
+            mount = found
         else:
-            source, read_only = _volume(volume, refs, folder)
-        if wanted.get("subPath"):
-            source = os.path.join(source, wanted["subPath"])
-            if not os.path.exists(source):
-                os.makedirs(source)
-        mounts.append(Mount(source, wanted["mountPath"], read_only or bool(wanted.get("readOnly"))))
+            mount = _own(volume, refs, folder)
+        sub = _sub_path(wanted, variables)
+        if sub:
+            _check_sub_path(mount, sub, wanted["name"], container["name"])
+        read_only = mount.read_only or bool(wanted.get("readOnly"))
+        mounts.append(Mount(mount.source, wanted["mountPath"], read_only, sub, mount.host))
     mounts.sort(key=lambda mount: mount.target.count("/"))
-    _make_room(mounts, folder)
+    _make_room(mounts)
     return mounts
 
 
@@ -47,26 +76,11 @@ def refresh(container: Raw, refs: References, folder: Path) -> None:
     for name, source in sources(refs.pod, container):
         if refs.tokens is not None:
             file = token_file(source, refs.tokens, 0o644)
-            path = folder / name / file.path
-            beside = path.with_name(f".{path.name}.new")
-            beside.write_bytes(file.content)
-            beside.chmod(path.stat().st_mode & 0o777)
-            os.replace(beside, path)
-
-
-def _make_room(mounts: Sequence[Mount], folder: Path) -> None:
-    """A volume mounted inside another one needs its mount point there, though the other may only be read."""
-    for inner in mounts:
-        for outer in mounts:
-            if inner is outer or not inner.target.startswith(outer.target.rstrip("/") + "/"):
-                continue
-            point = Path(outer.source) / os.path.relpath(inner.target, outer.target)
-            if point.is_relative_to(folder) and not point.exists():
-                if os.path.isdir(inner.source):
-                    point.mkdir(parents=True)
-                else:
-                    point.parent.mkdir(parents=True, exist_ok=True)
-                    point.touch()
+            with beneath.opened(folder / name) as volume:
+                fd = beneath.descend(volume, file.path)
+                found = os.fstat(fd)
+                os.close(fd)
+                beneath.write(volume, file.path, file.content, stat.S_IMODE(found.st_mode), found.st_gid)
 
 
 def check(container: Raw, refs: References) -> None:
@@ -77,27 +91,93 @@ def check(container: Raw, refs: References) -> None:
             volume_files(volume, refs)
 
 
-def _volume(volume: Raw, refs: References, folder: Path) -> tuple[str, bool]:
-    """Where it is, and whether it may only be read."""
-    if "hostPath" in volume:
-        path: str = volume["hostPath"]["path"]
-        if os.path.exists(path):
-            return path, True  # nothing of the host is ever written
-        if volume["hostPath"].get("type") not in ("DirectoryOrCreate", "FileOrCreate", "", None):
-            raise FileNotFoundError(2, "hostPath is not there", path)
+def _make_room(mounts: Sequence[Mount]) -> None:
+    """A volume mounted inside another one needs its mount point there, though the other may only be read."""
+    for inner in mounts:
+        for outer in mounts:
+            if inner is outer or outer.host or not inner.target.startswith(outer.target.rstrip("/") + "/"):
+                continue
+            point = os.path.relpath(inner.target, outer.target)
+            with beneath.opened(outer.source) as volume, beneath.opened(inner.source) as other:
+                source, above = beneath.descend(other, inner.sub), beneath.descend(volume, outer.sub)
+                try:
+                    if stat.S_ISDIR(os.fstat(source).st_mode):
+                        os.close(beneath.descend(above, point, make=0o755))
+                    else:
+                        beneath.touch(above, point)
+                except OSError as error:
+                    if error.errno != errno.EXDEV:  # a link out: in the container it leads to what is its own
+                        raise
+                finally:
+                    os.close(source)
+                    os.close(above)
+
+
+def _sub_path(wanted: Raw, variables: Mapping[str, str]) -> str:
+    """https://kubernetes.io/docs/concepts/storage/volumes/#using-subpath-expanded-environment"""
+    expression = wanted.get("subPathExpr")
+    sub = expand(expression, variables) if expression else wanted.get("subPath") or ""
+    if sub.startswith("/") or ".." in sub.split("/"):
+        raise Unusable(f'subPath "{sub}" of volumeMount "{wanted["name"]}" must be a relative path without ".."')
+    return str(sub)
+
+
+def _check_sub_path(mount: Mount, sub: str, name: str, container: str) -> None:
+    """Makes the directory where nothing is, but never on the host. Raises Unusable."""
+    try:
+        with beneath.opened(mount.source) as volume:
+            mode = stat.S_IMODE(os.fstat(volume).st_mode)
+            os.close(beneath.descend(volume, sub, make=None if mount.host else mode))
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise Unusable(
+            f'failed to prepare subPath for volumeMount "{name}" of container "{container}": {sub}: {why}'
+        ) from None
+
+
+def _claim(claim: Raw, namespace: str, claims: Path) -> Mount:
+    name = str(claim.get("claimName") or "")
+    if not name or "/" in name or name in (".", ".."):
+        raise MissingReference(f'persistentvolumeclaim "{name}" not found')
+    claims.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with beneath.opened(claims) as top:
+        os.close(beneath.descend(top, f"{namespace}/{name}", make=ANYBODYS))
+    return Mount(str(claims / namespace / name), "", bool(claim.get("readOnly")))
+
+
+def _of_host(volume: Raw, hidden: Sequence[str]) -> Mount | None:
+    """A hostPath that is there. Nothing of the host is ever written, so one that is not is an empty volume."""
+    if "hostPath" not in volume:
+        return None
+    path, kind = str(volume["hostPath"]["path"]), volume["hostPath"].get("type") or ""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        if kind in ("DirectoryOrCreate", "FileOrCreate", ""):
+            return None
+        raise Unusable(f"hostPath type check failed: {path} is not a {_TYPES[kind][1]}") from None
+    if kind in _TYPES and not _TYPES[kind][0](mode):
+        raise Unusable(f"hostPath type check failed: {path} is not a {_TYPES[kind][1]}")
+    real = os.path.realpath(path)
+    if any(real == each or real.startswith(f"{each}/") for each in hidden):
+        raise Unusable(f"hostPath {path} is not shown to pods: it is a cluster's state or a socket of the host")
+    return Mount(real, "", True, host=True)
+
+
+def _own(volume: Raw, refs: References, folder: Path) -> Mount:
     target = folder / volume["name"]
+    if "/" in volume["name"] or volume["name"] in (".", ".."):
+        raise Unusable(f"volume {volume['name']!r} has no name that a directory can have")
     files = volume_files(volume, refs)
     target.mkdir(parents=True, exist_ok=True)
     if files is None:
-        target.chmod(0o777)
-        return str(target), False
-    _write(target, files)
-    return str(target), True
-
-
-def _write(folder: Path, files: Sequence[File]) -> None:
-    for file in files:
-        path = folder / file.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(file.content)
-        path.chmod(file.mode)
+        if (volume.get("hostPath") or {}).get("type") == "FileOrCreate":
+            with beneath.opened(target) as top:
+                beneath.touch(top, "file")
+            return Mount(str(target / "file"), "")
+        target.chmod(ANYBODYS)
+        return Mount(str(target), "")
+    with beneath.opened(target) as top:
+        for file in files:
+            beneath.write(top, file.path, file.content, file.mode)
+    return Mount(str(target), "", True)
