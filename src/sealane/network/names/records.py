@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Literal
 from sealane.kube.objects import Key
 from sealane.kube.selectors import LabelSelector
 from sealane.network.addresses import CLUSTER_DOMAIN
-from sealane.network.services.compile import slice_service
+from sealane.network.pods import addresses, is_over
+from sealane.network.services.endpoints import conditions, is_ready, slice_service
 from sealane.reactive.collections import Collection, Fetch, derive
 
 if TYPE_CHECKING:
@@ -80,13 +81,9 @@ def records_of_namespace(namespace: Namespace, domain: str = CLUSTER_DOMAIN) -> 
 
 def records_of_pod(pod: Pod, domain: str = CLUSTER_DOMAIN) -> ZoneData:
     """The dashed names of a pod that lives, for `pods verified`. Source: https://coredns.io/plugins/kubernetes/."""
-    status = pod.raw.get("status") or {}
-    if pod.metadata.get("deletionTimestamp") or status.get("phase") in ("Succeeded", "Failed", "Unknown"):
+    if pod.deleting or is_over(pod) or pod.status.get("phase") == "Unknown":
         return ZoneData()
-    addresses = [one["ip"] for one in status.get("podIPs") or ()] or [
-        status[key] for key in ("podIP",) if status.get(key)
-    ]
-    names = {address: f"{dashed(address)}.{pod.namespace}.pod.{domain}".lower() for address in addresses}
+    names = {address: f"{dashed(address)}.{pod.namespace}.pod.{domain}".lower() for address in addresses(pod)}
     return ZoneData(tuple(sorted(address_record(name, address) for address, name in names.items())))
 
 
@@ -138,7 +135,7 @@ def cluster_names(
         if service.spec.get("type") != "ExternalName" and endpoints:
             owned = fetch(slices, index=slice_service, value=(key.namespace, key.name))
         headless = service.spec.get("clusterIP") == "None"
-        if not empty and not headless and service.spec.get("type") != "ExternalName" and not _ready(owned):
+        if not empty and not headless and service.spec.get("type") != "ExternalName" and not is_ready(owned):
             return None
         return records_of_service(service, owned, domain, pod_names)
 
@@ -197,8 +194,7 @@ def _endpoints(
             continue
         ports = endpoint_slice.raw.get("ports") or ()
         for endpoint in endpoint_slice.raw.get("endpoints") or ():
-            # Absent means ready (API reference, EndpointConditions).
-            if (endpoint.get("conditions") or {}).get("ready") is False and not publish_not_ready:
+            if not conditions(endpoint).ready and not publish_not_ready:
                 continue
             named = (endpoint.get("targetRef") or {}).get("name") if pod_names else None
             for address in endpoint.get("addresses") or ():
@@ -213,14 +209,6 @@ def _endpoints(
                         targets = services.setdefault((port.get("name") or "", port.get("protocol") or "TCP"), set())
                         targets.add((port["port"], host))
     return records | _srv(name, services)
-
-
-def _ready(slices: Iterable[EndpointSlice]) -> bool:
-    return any(
-        (endpoint.get("conditions") or {}).get("ready") is not False
-        for endpoint_slice in slices
-        for endpoint in endpoint_slice.raw.get("endpoints") or ()
-    )
 
 
 def _srv(name: str, ports: Mapping[tuple[str, str], AbstractSet[tuple[int, str]]]) -> set[Record]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from sealane.kube.objects import Key
-from sealane.network.routes.sources import Sources, service_of_slice
+from sealane.network.routes.sources import Sources
+from sealane.network.services.endpoints import endpoints_for, slice_service, usable
 from sealane.reactive.collections import Fetch
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class BackendKey(NamedTuple):
 class BackendEndpoints:
     """What a proxy needs to know of a backend.
 
-    addresses: (IP, port) of its ready endpoints, sorted; of the serving ones when none is ready.
+    addresses: (IP, port) of its ready endpoints, sorted; when none is ready, of those that serve while they terminate.
     app_protocol: of the Service's port (KEP-3726: "kubernetes.io/h2c", "kubernetes.io/ws", …) or "".
     """
 
@@ -123,23 +124,11 @@ def endpoints(key: BackendKey, sources: Sources, fetch: Fetch) -> BackendEndpoin
     entry = port_entry(service, key.port) if service is not None else None
     if service is None or entry is None:
         return BackendEndpoints(key, ())
-    name = entry.get("name") or ""
-    families = service.spec.get("ipFamilies") or ()
-    slices = fetch(sources.endpoint_slices, index=service_of_slice, value=(key.service.namespace, key.service.name))
-    by_family: dict[str, tuple[set[tuple[str, int]], set[tuple[str, int]]]] = {}
-    for slice_ in slices:
-        ready, serving = by_family.setdefault(slice_.raw.get("addressType", "IPv4"), (set(), set()))
-        numbers = [port["port"] for port in slice_.raw.get("ports") or () if (port.get("name") or "") == name]
-        for endpoint in slice_.raw.get("endpoints") or ():
-            conditions = endpoint.get("conditions") or {}
-            is_ready = conditions.get("ready", True) is not False
-            if not is_ready and not conditions.get("serving"):
-                continue
-            found = {(address, number) for address in (endpoint.get("addresses") or ())[:1] for number in numbers}
-            (ready if is_ready else serving).update(found)
+    slices = fetch(sources.endpoint_slices, index=slice_service, value=(key.service.namespace, key.service.name))
+    found = endpoints_for(slices, entry.get("name") or "", "TCP")
     protocol = entry.get("appProtocol") or ""
-    for family in (*families, "IPv4", "IPv6"):
-        ready, serving = by_family.get(family, (set(), set()))
-        if ready or serving:
-            return BackendEndpoints(key, tuple(sorted(ready or serving)), protocol)
+    for family in (*(service.spec.get("ipFamilies") or ()), "IPv4", "IPv6"):
+        chosen = usable([each for each in found if each.family == (6 if family == "IPv6" else 4)])
+        if chosen:
+            return BackendEndpoints(key, tuple(sorted((each.address, each.port) for each in chosen)), protocol)
     return BackendEndpoints(key, (), protocol)

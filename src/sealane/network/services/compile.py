@@ -14,21 +14,14 @@ from sealane.kube.objects import Key
 from sealane.network.addresses import canonical
 from sealane.network.provenance import Provenance
 from sealane.network.services.annotations import annotated_ranges
-from sealane.network.services.model import Backend, Family, Frontend, Protocol, ServiceModel, ServicePort
+from sealane.network.services.endpoints import endpoints_for, slice_service
+from sealane.network.services.model import Family, Frontend, Protocol, ServiceModel, ServicePort
 from sealane.reactive.collections import Collection, Derived, Fetch, derive
 
 if TYPE_CHECKING:
     from sealane.kube.shapes import EndpointSlice, Service, core_v1
-    from sealane.kube.shapes.discovery_v1 import Endpoint, EndpointPort
 
-SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 DEFAULT_AFFINITY_SECONDS = 10800
-
-
-def slice_service(slice_: EndpointSlice) -> tuple[tuple[str, str], ...]:
-    """Index of EndpointSlices by (namespace, Service name)."""
-    name = slice_.labels.get(SERVICE_NAME_LABEL)
-    return ((slice_.namespace, name),) if name else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +100,7 @@ def _model(
                 int(port["port"]),
                 protocol,
                 frontends,
-                tuple(_backends(slices, name, protocol)),
+                endpoints_for(slices, name, protocol),
                 Provenance(service.key, ("spec", "ports", index)),
             )
         )
@@ -168,60 +161,6 @@ def _frontends(service: Service, index: int, port: core_v1.ServicePort) -> Itera
         address = canonical(given)
         why = Provenance(key, ("spec", "externalIPs", position))
         yield Frontend("ExternalIP", _family(address), address, number, protocol, why)
-
-
-def _backends(slices: Sequence[EndpointSlice], port_name: str, protocol: str) -> Iterable[Backend]:
-    """Endpoints of all slices for one Service port. One that two slices name counts once, ready if either says so."""
-    found: dict[tuple[str, int], Backend] = {}
-    for slice_ in slices:
-        raw = slice_.raw
-        family: Family = 6 if raw.get("addressType") == "IPv6" else 4
-        if raw.get("addressType") == "FQDN":
-            continue
-        number = _slice_port(raw.get("ports") or (), port_name, protocol)
-        if number is None:
-            continue
-        for index, endpoint in enumerate(raw.get("endpoints") or ()):
-            addresses = endpoint.get("addresses")
-            if not addresses:
-                continue
-            # "No semantics are defined for additional addresses beyond the first" (EndpointSlice v1 reference).
-            address = canonical(addresses[0])
-            known = found.get((address, number))
-            if known is None or (not known.ready and (endpoint.get("conditions") or {}).get("ready") is not False):
-                found[address, number] = _backend(slice_.key, index, endpoint, address, number, family)
-    return found.values()
-
-
-def _backend(slice_: Key, index: int, endpoint: Endpoint, address: str, port: int, family: Family) -> Backend:
-    conditions = endpoint.get("conditions") or {}
-    # Unset means: ready true, serving as ready, terminating false (EndpointConditions, v1 reference).
-    ready = conditions.get("ready") is not False
-    serving = conditions.get("serving")
-    hints = endpoint.get("hints") or {}
-    target = endpoint.get("targetRef") or {}
-    return Backend(
-        address,
-        port,
-        family,
-        endpoint.get("nodeName") or "",
-        ready,
-        ready if serving is None else bool(serving),
-        bool(conditions.get("terminating")),
-        tuple(hint["name"] for hint in hints.get("forNodes") or ()),
-        tuple(hint["name"] for hint in hints.get("forZones") or ()),
-        Key("", "Pod", target.get("namespace") or slice_.namespace, target["name"])
-        if target.get("kind") == "Pod" and target.get("name")
-        else None,
-        Provenance(slice_, ("endpoints", index)),
-    )
-
-
-def _slice_port(ports: Iterable[EndpointPort], name: str, protocol: str) -> int | None:
-    for port in ports:
-        if (port.get("name") or "") == name and (port.get("protocol") or "TCP") == protocol and port.get("port"):
-            return int(port["port"])
-    return None
 
 
 def _family(address: str) -> Family:

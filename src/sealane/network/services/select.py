@@ -13,6 +13,7 @@ from typing import Literal
 from sealane.kube.objects import Key
 from sealane.network.addresses import canonical
 from sealane.network.provenance import Provenance
+from sealane.network.services.endpoints import usable
 from sealane.network.services.model import Backend, Family, Frontend, ServiceModel, ServicePort
 from sealane.reactive.collections import ByIndex, Collection
 
@@ -52,7 +53,7 @@ def cluster_backends(port: ServicePort, family: Family, place: Place | None = No
     family_backends = port.of_family(family)
     ready = tuple(backend for backend in family_backends if backend.ready)
     if not ready:
-        draining = tuple(backend for backend in family_backends if backend.serving and backend.terminating)
+        draining = usable(family_backends)
         return (
             draining,
             "no ready endpoint; those still serving while they terminate" if draining else "no ready endpoint",
@@ -74,12 +75,11 @@ def cluster_backends(port: ServicePort, family: Family, place: Place | None = No
 def local_backends(port: ServicePort, family: Family, node: str) -> tuple[tuple[Backend, ...], str]:
     """Endpoints under the policy Local: those on `node` that are ready, else those still serving there (KEP-1669)."""
     here = tuple(backend for backend in port.of_family(family) if backend.node == node)
-    ready = tuple(backend for backend in here if backend.ready)
-    if ready:
-        return ready, f"ready endpoints on {node}"
-    draining = tuple(backend for backend in here if backend.serving and backend.terminating)
-    if draining:
-        return draining, f"no ready endpoint on {node}; those still serving there while they terminate"
+    chosen = usable(here)
+    if chosen and chosen[0].ready:
+        return chosen, f"ready endpoints on {node}"
+    if chosen:
+        return chosen, f"no ready endpoint on {node}; those still serving there while they terminate"
     return (), f"no endpoint on {node}"
 
 

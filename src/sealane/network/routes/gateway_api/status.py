@@ -18,7 +18,8 @@ from sealane.network.routes.gateway_api.listeners import CONTROLLER, GatewayList
 from sealane.network.routes.ingress.ingress import is_ours
 from sealane.network.routes.model import INGRESS_PROXY
 from sealane.network.routes.proxies import generated
-from sealane.network.routes.sources import Sources, service_of_slice
+from sealane.network.routes.sources import Sources
+from sealane.network.services.endpoints import is_ready, slice_service
 from sealane.reactive.collections import Collection, Fetch, derive
 
 if TYPE_CHECKING:
@@ -218,9 +219,4 @@ def service_addresses(proxy: Key, class_name: str, sources: Sources, fetch: Fetc
 
 def proxy_is_ready(proxy: Key, class_name: str, sources: Sources, fetch: Fetch) -> bool:
     """Whether the proxy's Service has a ready endpoint."""
-    slices = fetch(sources.endpoint_slices, index=service_of_slice, value=generated(proxy, class_name))
-    return any(
-        (endpoint.get("conditions") or {}).get("ready", True) is not False
-        for slice_ in slices
-        for endpoint in slice_.raw.get("endpoints") or ()
-    )
+    return is_ready(fetch(sources.endpoint_slices, index=slice_service, value=generated(proxy, class_name)))
