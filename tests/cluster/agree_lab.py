@@ -32,9 +32,10 @@ from sealane.dataplane.nft.programmer import NftProgrammer
 from sealane.explain.expect import expected
 from sealane.explain.reach import ports
 from sealane.explain.verify import Attempt, Outcome, Report, attempts, verify
-from sealane.explain.world import World, pod_addresses
+from sealane.explain.world import World
 from sealane.kube.objects import Key, Object
 from sealane.network.addresses import plan_node
+from sealane.network.pods import addresses as pod_addresses
 from sealane.reactive.collections import Graph, Source
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from sealane.explain.world import World
 from sealane.kube.objects import Object
+from sealane.network.pods import container_ports
 from sealane.network.provenance import Provenance
 
 
@@ -27,26 +26,10 @@ class Listener:
 def listeners(world: World, pod: Object) -> list[Listener]:
     """The declared ports of its containers; for a proxy's pod those of the proxy's listeners."""
     found = [
-        Listener(
-            int(port["containerPort"]),
-            port.get("protocol") or "TCP",
-            port.get("name") or "",
-            Provenance(pod.key, path),
-        )
-        for path, port in container_ports(pod)
+        Listener(port.number, port.protocol, port.name, Provenance(pod.key, port.path)) for port in container_ports(pod)
     ]
     proxy = world.routing.pods.get(pod.key)
     if proxy is not None:
         ports = sorted(key.port for key in world.routing.ports if key.proxy == proxy.proxy)
         found += [Listener(port, "TCP", "", Provenance(proxy.proxy)) for port in ports]
     return list({(each.port, each.protocol): each for each in found}.values())
-
-
-def container_ports(pod: Object) -> Iterator[tuple[tuple[str | int, ...], dict[str, Any]]]:
-    """Field path and value of each declared port, sidecars included."""
-    for group in ("containers", "initContainers"):
-        for index, container in enumerate(pod.spec.get(group) or ()):
-            if group == "initContainers" and container.get("restartPolicy") != "Always":
-                continue
-            for number, port in enumerate(container.get("ports") or ()):
-                yield ("spec", group, index, "ports", number), port

@@ -15,9 +15,10 @@ from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
-from sealane.explain.world import World, is_outside, outside_address, pod_addresses
+from sealane.explain.world import World, is_outside, outside_address
 from sealane.kube.objects import Key, Object
 from sealane.kube.selectors import LabelSelector
+from sealane.network.pods import addresses, is_ready
 
 WORKLOADS = {
     **dict.fromkeys(("deploy", "deployment", "deployments"), "Deployment"),
@@ -118,7 +119,7 @@ def parse_target(world: World, text: str, namespace: str = "default", port: str 
 
 
 def of_pod(pod: Object) -> Place:
-    return Place("pod", f"{pod.namespace}/{pod.name}", pod_addresses(pod), pod.spec.get("nodeName") or "", pod)
+    return Place("pod", f"{pod.namespace}/{pod.name}", addresses(pod), pod.spec.get("nodeName") or "", pod)
 
 
 def workload_pods(world: World, kind: str, namespace: str, name: str) -> list[Object]:
@@ -136,7 +137,7 @@ def workload_pods(world: World, kind: str, namespace: str, name: str) -> list[Ob
         candidates = [pod for pod in world.pods.values() if pod.namespace == namespace and chosen.matches(pod.labels)]
     else:
         candidates = [pod for pod in world.pods.values() if pod.namespace == namespace and pod.name.startswith(name)]
-    return sorted(candidates, key=lambda pod: (not _ready(pod), pod.key))
+    return sorted(candidates, key=lambda pod: (not is_ready(pod), pod.key))
 
 
 def _url_target(world: World, text: str) -> Target:
@@ -234,12 +235,6 @@ def _nearest(wanted: str, known: Iterable[str]) -> str:
     if near:
         return f"; did you mean {' or '.join(near)}?"
     return f"; there are: {', '.join(known[:8])}{', …' if len(known) > 8 else ''}" if known else ""
-
-
-def _ready(pod: Object) -> bool:
-    return any(
-        each.get("type") == "Ready" and each.get("status") == "True" for each in pod.status.get("conditions") or ()
-    )
 
 
 def _is_address(text: str) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sealane.explain.listening import container_ports, listeners
-from sealane.explain.world import World, pod_addresses
+from sealane.explain.listening import listeners
+from sealane.explain.world import World
 from sealane.kube.objects import Key, Object
+from sealane.network.pods import addresses, container_ports
 from sealane.network.policies import BlockPeer, Party, evaluate, party
 from sealane.network.policies.evaluate import block_contains
 
@@ -77,8 +78,10 @@ def identities(world: World, pods: Iterable[Object]) -> dict[Key, Identity]:
     )
     found: dict[Key, Identity] = {}
     for pod in pods:
-        inside = tuple(block_contains(block, address) for block in blocks for address in pod_addresses(pod))
-        named = tuple((f"port {port.get('name')}", f"{port}") for _, port in container_ports(pod) if port.get("name"))
+        inside = tuple(block_contains(block, address) for block in blocks for address in addresses(pod))
+        named = tuple(
+            (f"port {port.name}", f"{port.number}/{port.protocol}") for port in container_ports(pod) if port.name
+        )
         found[pod.key] = pod.namespace, (*sorted(pod.labels.items()), *named), inside
     return found
 
@@ -89,5 +92,5 @@ def ports(world: World, pod: Object) -> list[tuple[int, str]]:
 
 
 def _party(pod: Object, family: int) -> Party | None:
-    address = next((own for own in pod_addresses(pod) if (":" in own) == (family == 6)), None)
+    address = next((own for own in addresses(pod) if (":" in own) == (family == 6)), None)
     return Party(address, pod.spec.get("nodeName") or "", pod.key) if address else None

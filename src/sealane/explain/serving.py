@@ -8,13 +8,13 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from sealane.explain.legs import Candidate, leg
-from sealane.explain.listening import container_ports
 from sealane.explain.parties import Place
 from sealane.explain.steps import Outcome, Step
 from sealane.explain.world import World, outside_address
 from sealane.kube.objects import Key, Object
 from sealane.kube.selectors import LabelSelector, Requirement
 from sealane.network.addresses import SERVICES, family, is_internal
+from sealane.network.pods import container_ports, ready_condition
 from sealane.network.services import (
     Family,
     Frontend,
@@ -234,15 +234,14 @@ def _why_not(world: World, pod: Object, port: core_v1.ServicePort) -> Step:
         return Step("service", "note", f"{name} has no address (phase {pod.status.get('phase') or 'unknown'})")
     target = port.get("targetPort")
     if isinstance(target, str) and target_number(target, port, endpoint.ports) is None:
-        names = ", ".join(str(each["name"]) for _, each in container_ports(pod) if each.get("name")) or "none"
+        names = ", ".join(each.name for each in container_ports(pod) if each.name) or "none"
         text = f"{name} has no port named {target!r} (it names: {names})"
         return Step("service", "note", text, world.where(pod.key, "spec", "containers", 0, "ports"))
     if endpoint.terminating:
         return Step("service", "note", f"{name} is terminating")
     if not endpoint.ready:
-        conditions = pod.status.get("conditions") or ()
-        ready: dict[str, str] = next((each for each in conditions if each.get("type") == "Ready"), {})
-        why = ready.get("message") or ready.get("reason") or "its Ready condition is not True"
+        ready = ready_condition(pod)
+        why = (ready and (ready.get("message") or ready.get("reason"))) or "its Ready condition is not True"
         return Step("service", "note", f"{name} is not ready: {why}", world.where(pod.key, "spec", "containers"))
     return Step("service", "note", f"{name} is ready, yet in no EndpointSlice of this port")
 

@@ -31,6 +31,7 @@ from sealane.kube.times import seconds
 from sealane.network.addresses import DNS_SERVICE
 from sealane.network.names import Zone, cluster_names
 from sealane.network.names.records import pod_names, zone_apex
+from sealane.network.pods import own_addresses
 from sealane.reactive.collections import ByIndex, Change, Graph, Source
 from sealane.reactive.informer import Informer, Informers, inform
 from sealane.reactive.recorder import Recorder
@@ -131,14 +132,8 @@ class _Tables:
 
     def namespace_of(self, address: str) -> str:
         """Of the pod that has an address; "" when there is none."""
-        found = self.pods.source.select(ByIndex(_addresses, address))
+        found = self.pods.source.select(ByIndex(own_addresses, address))
         return found[0].namespace if found else ""
-
-
-def _addresses(pod: Object) -> Iterable[str]:
-    if pod.spec.get("hostNetwork") or pod.status.get("phase") in ("Succeeded", "Failed"):
-        return ()
-    return [entry["ip"] for entry in pod.status.get("podIPs") or () if entry.get("ip")]
 
 
 class _Programming:

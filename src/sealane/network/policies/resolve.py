@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sealane.kube.objects import Key
 from sealane.kube.selectors import LabelSelector
-from sealane.network.addresses import canonical
+from sealane.network.pods import container_ports, is_over, own_addresses
 from sealane.network.policies.compile import network_policy
 from sealane.network.policies.model import BlockPeer, Direction, PodPeer, Policy, PolicyPort, Rule
 from sealane.reactive.collections import Collection, Fetch, derive
@@ -32,7 +32,7 @@ _NOBODY: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class PolicyPod:
-    """A pod with addresses of its own. named_ports: (name, protocol, port) of its containers."""
+    """A pod with addresses of its own. named_ports: (name, protocol, port) of its containers and sidecars."""
 
     key: Key
     labels: Mapping[str, str]
@@ -157,21 +157,14 @@ def derive_policies(
 def policy_pod(pod: Pod, given: Given | None = None) -> PolicyPod | None:
     """None for pods without an address of their own: on the host's network ("not subject", and peers by address
     only), not yet started, or ended (their addresses may be another's by now)."""
-    if pod.spec.get("hostNetwork") or pod.status.get("phase") in ("Succeeded", "Failed"):
+    if pod.spec.get("hostNetwork") or is_over(pod):
         return None
-    status = pod.status
-    stated = [entry["ip"] for entry in status.get("podIPs") or ()] or [status.get("podIP") or ""]
-    addresses = tuple(canonical(address) for address in stated if address)
+    addresses = own_addresses(pod)
     if given is not None and given[0] == pod.uid:
         addresses = given[1]
     if not addresses:
         return None
-    named = tuple(
-        (port["name"], port.get("protocol") or "TCP", int(port["containerPort"]))
-        for container in pod.spec.get("containers") or ()
-        for port in container.get("ports") or ()
-        if port.get("name")
-    )
+    named = tuple((port.name, port.protocol, port.number) for port in container_ports(pod) if port.name)
     return PolicyPod(pod.key, pod.labels, addresses, pod.spec.get("nodeName") or "", named)
 
 

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 
 from sealane.kube.objects import Raw
 from sealane.kube.selectors import LabelSelector
+from sealane.network.pods import addresses as addresses_of
+from sealane.network.pods import container_ports, is_over, ready_condition
 from sealane.network.services.hints import add_hints, nearness
 
 if TYPE_CHECKING:
     from sealane.kube.shapes import Endpoints, EndpointSlice, Pod, Service
-    from sealane.kube.shapes.core_v1 import PodCondition, ServicePort
+    from sealane.kube.shapes.core_v1 import ServicePort
 
 SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
@@ -62,24 +64,14 @@ class PodEndpoint:
 
 def pod_endpoint(pod: Pod) -> PodEndpoint | None:
     """None for a pod without an address, and for one that is over (Succeeded, Failed)."""
-    status = pod.status
-    if status.get("phase") in ("Succeeded", "Failed"):
-        return None
-    addresses = tuple(entry["ip"] for entry in status.get("podIPs") or () if entry.get("ip"))
+    addresses = () if is_over(pod) else addresses_of(pod)
     if not addresses:
-        if not status.get("podIP"):
-            return None
-        addresses = (status["podIP"],)
+        return None
     spec = pod.spec
-    sidecars = (each for each in spec.get("initContainers") or () if each.get("restartPolicy") == "Always")
-    ports = tuple(
-        (port.get("name") or "", port.get("protocol") or "TCP", port["containerPort"])
-        for container in (*(spec.get("containers") or ()), *sidecars)
-        for port in container.get("ports") or ()
-    )
-    conditions = (each for each in status.get("conditions") or () if each["type"] == "Ready")
-    ready: PodCondition | None = next(conditions, None)
-    changed = max(ready.get("lastTransitionTime") or "" if ready else "", pod.metadata.get("deletionTimestamp") or "")
+    ports = tuple((port.name, port.protocol, port.number) for port in container_ports(pod))
+    condition = ready_condition(pod)
+    since = condition.get("lastTransitionTime") if condition is not None else ""
+    changed = max(since or "", pod.metadata.get("deletionTimestamp") or "")
     return PodEndpoint(
         pod.namespace,
         pod.name,
@@ -87,7 +79,7 @@ def pod_endpoint(pod: Pod) -> PodEndpoint | None:
         pod.labels,
         addresses,
         spec.get("nodeName") or "",
-        ready is not None and ready["status"] == "True",
+        condition is not None and condition.get("status") == "True",
         pod.deleting,
         spec.get("hostname") or "",
         spec.get("subdomain") or "",

@@ -1,0 +1,70 @@
+"""What the network sees of a pod: its addresses, its ports, and whether it is still there.
+
+Source: the Pod v1 API reference (`PodStatus.podIPs`, `PodSpec.initContainers`: sidecars are those with the restart
+policy Always).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from sealane.network.addresses import canonical
+
+if TYPE_CHECKING:
+    from sealane.kube.shapes import Pod
+    from sealane.kube.shapes.core_v1 import Container, PodCondition
+
+FieldPath = tuple[str | int, ...]
+
+
+class ContainerPort(NamedTuple):
+    """A port that a container declares. name: "" without one. path: the field that says so."""
+
+    name: str
+    protocol: str
+    number: int
+    path: FieldPath
+
+
+def is_over(pod: Pod) -> bool:
+    """Whether a pod has ended: its addresses may be another's by now."""
+    return pod.status.get("phase") in ("Succeeded", "Failed")
+
+
+def addresses(pod: Pod) -> tuple[str, ...]:
+    """The addresses that a pod's status states, of all families, the primary one first. Raises ValueError."""
+    status = pod.status
+    stated = tuple(canonical(each["ip"]) for each in status.get("podIPs") or () if each.get("ip"))
+    return stated or ((canonical(status["podIP"]),) if status.get("podIP") else ())
+
+
+def own_addresses(pod: Pod) -> tuple[str, ...]:
+    """The addresses that are this pod's alone: none on its node's network, none once it has ended."""
+    return () if pod.spec.get("hostNetwork") or is_over(pod) else addresses(pod)
+
+
+def container_ports(pod: Pod) -> Iterator[ContainerPort]:
+    """The declared ports of containers and sidecars, containers first."""
+    spec = pod.spec
+    for index, container in enumerate(spec.get("containers") or ()):
+        yield from _ports(container, ("spec", "containers", index, "ports"))
+    for index, container in enumerate(spec.get("initContainers") or ()):
+        if container.get("restartPolicy") == "Always":
+            yield from _ports(container, ("spec", "initContainers", index, "ports"))
+
+
+def _ports(container: Container, path: FieldPath) -> Iterator[ContainerPort]:
+    for number, port in enumerate(container.get("ports") or ()):
+        protocol = port.get("protocol") or "TCP"
+        yield ContainerPort(port.get("name") or "", protocol, int(port["containerPort"]), (*path, number))
+
+
+def ready_condition(pod: Pod) -> PodCondition | None:
+    return next((each for each in pod.status.get("conditions") or () if each.get("type") == "Ready"), None)
+
+
+def is_ready(pod: Pod) -> bool:
+    """Whether the condition Ready is True."""
+    found = ready_condition(pod)
+    return found is not None and found.get("status") == "True"
