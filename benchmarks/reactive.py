@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from benchmarks.report import Row, percentile
-from sealane.controllers.services.endpointslices import derive_endpoints
 from sealane.kube.objects import Key, Object, Raw
 from sealane.kube.selectors import LabelSelector
+from sealane.network.services.derive_slices import derive_endpoints
 from sealane.reactive.collections import Derived, Fetch, Graph, Source, derive
 
 PODS, SERVICES, CHANGES = 10_000, 1_000, 2_000

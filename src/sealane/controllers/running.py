@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sealane.controllers.reconciler import Reconciler
 from sealane.controllers.scheduling.scheduler import Scheduler
 from sealane.controllers.services import service_events
-from sealane.controllers.services.endpointslices import derive_endpoints, endpoint_writers
+from sealane.controllers.services.endpointslices import endpoint_writers
 from sealane.controllers.workloads.pods import facts_of
 from sealane.controllers.workloads.wiring import (
     daemonset_controller,
@@ -39,6 +39,7 @@ from sealane.kube.kinds import (
     Kind,
 )
 from sealane.kube.objects import Key, Object
+from sealane.network.services.derive_slices import derive_endpoints
 from sealane.reactive.collections import Change, Source
 from sealane.reactive.recorder import Recorder
 from sealane.reactive.writer import Writer

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealane.apiserver.addresses.allocation import Allocated, allocate, node_ports
+from sealane.apiserver.addresses.allocation import allocate
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw
+from sealane.network.services.allocation import Allocated, node_ports
 
 
 def service(name: str = "web", **spec: Any) -> Raw:

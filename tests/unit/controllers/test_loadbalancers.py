@@ -6,8 +6,9 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from sealane.controllers.actions import Action, Patch, Say
-from sealane.controllers.services.loadbalancers import Pool, assigned, plan
+from sealane.controllers.services.loadbalancers import plan
 from sealane.kube.objects import Object, Raw
+from sealane.network.services.pools import Pool, assigned
 
 
 def service(name: str = "web", *, ips: list[str] | None = None, annotations: Raw | None = None, **spec: Any) -> Object:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sealane.apiserver.addresses import ranges
-from sealane.apiserver.addresses.allocation import Allocated, addresses, allocate, owner_of, without_former_type
+from sealane.apiserver.addresses.allocation import allocate
 from sealane.apiserver.admission.attempts import Attempt, Steps
 from sealane.apiserver.immutable import check_added, check_change
 from sealane.apiserver.registry import definitions
@@ -20,6 +20,7 @@ from sealane.kube.kinds.defaulting import defaulted
 from sealane.kube.kinds.validation import as_api_error, validate
 from sealane.kube.objects import Object, Raw
 from sealane.kube.problems import Part, Problem
+from sealane.network.services.allocation import Allocated, addresses, owner_of, without_former_type
 
 
 class Admission:

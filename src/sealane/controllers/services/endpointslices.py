@@ -1,119 +1,22 @@
-"""EndpointSlices and Endpoints: derived from Services, pods and nodes, written when they differ."""
+"""EndpointSlices and Endpoints, written where they differ from what `network.services.derive_slices` says."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sealane.kube.client.protocol import Client
-from sealane.kube.kinds import ENDPOINTS, ENDPOINTSLICE, SERVICE
-from sealane.kube.objects import Key, Object, Raw
-from sealane.network.services.hints import NodeShare, nearness, node_share, why_not_shared, zone_capacity
-from sealane.network.services.mirroring import MIRRORING_CONTROLLER, is_mirrored, mirrored_slices
+from sealane.kube.kinds import ENDPOINTS, ENDPOINTSLICE
+from sealane.kube.objects import Key, Object
+from sealane.network.services.derive_slices import EndpointModel
+from sealane.network.services.mirroring import MIRRORING_CONTROLLER
 from sealane.network.services.slices import (
     ENDPOINTS_CONTROLLER,
     ENDPOINTS_MANAGED_BY,
     MANAGED_BY,
     OVER_CAPACITY,
-    SERVICE_NAME,
     SLICE_CONTROLLER,
     TRIGGER_TIME,
-    PodEndpoint,
-    address_types,
-    endpoint_slices,
-    endpoints_object,
-    has_family,
-    is_ready,
-    pod_endpoint,
-    pod_selector,
 )
-from sealane.reactive.collections import Collection, Derived, Fetch, derive, derive_many
+from sealane.reactive.collections import Collection
 from sealane.reactive.writer import Writer
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointModel:
-    """sharing: of Services with topology-aware routing: why there are no hints, one for each address family that has
-    none."""
-
-    slices: Derived[Key, Object, Key, Raw]
-    endpoints: Derived[Key, Object, Key, Raw]
-    mirrored: Derived[Key, Object, Key, Raw]
-    sharing: Derived[Key, Object, Key, tuple[str, ...]]
-
-
-def derive_endpoints(
-    services: Collection[Key, Object],
-    pods: Collection[Key, Object],
-    nodes: Collection[Key, Object],
-    slices: Collection[Key, Object],
-    endpoints: Collection[Key, Object],
-) -> EndpointModel:
-    """What the EndpointSlices and Endpoints of all Services should be. slices, endpoints: as they are."""
-
-    def endpoint(_key: Key, pod: Object, _fetch: Fetch) -> PodEndpoint | None:
-        return pod_endpoint(pod)
-
-    def share(_key: Key, node: Object, _fetch: Fetch) -> NodeShare:
-        return node_share(node)
-
-    members = derive("pod-endpoints", pods, endpoint)
-    shares = derive("node-shares", nodes, share)
-
-    def selected(service: Object, fetch: Fetch) -> list[PodEndpoint] | None:
-        selector = pod_selector(service)
-        return None if selector is None else fetch(members, namespace=service.namespace, selector=selector)
-
-    def slices_of(_key: Key, service: Object, fetch: Fetch) -> dict[Key, Raw]:
-        found = selected(service, fetch)
-        if found is None:
-            return {}
-        existing = fetch(slices, index=_made_for, value=(service.namespace, service.name))
-
-        def zone(node: str) -> str:
-            known = fetch.get(shares, Key("", "Node", "", node))
-            return known.zone if known is not None else ""
-
-        wanted = endpoint_slices(service, found, existing, zone, lambda: zone_capacity(fetch(shares)))
-        return {
-            Key(ENDPOINTSLICE.group, ENDPOINTSLICE.kind, service.namespace, name): raw for name, raw in wanted.items()
-        }
-
-    def endpoints_of(_key: Key, service: Object, fetch: Fetch) -> dict[Key, Raw]:
-        found = selected(service, fetch)
-        if found is None:
-            return {}
-        key = Key(ENDPOINTS.group, ENDPOINTS.kind, service.namespace, service.name)
-        return {key: endpoints_object(service, found)}
-
-    def mirrored(_key: Key, written: Object, fetch: Fetch) -> dict[Key, Raw]:
-        if written.labels.get(ENDPOINTS_MANAGED_BY) == ENDPOINTS_CONTROLLER:
-            return {}  # ours, as nearly all are: no need to remember that their Service was asked for
-        service = fetch.get(services, Key(SERVICE.group, SERVICE.kind, written.namespace, written.name))
-        made = mirrored_slices(written) if is_mirrored(written, service) else {}
-        return {
-            Key(ENDPOINTSLICE.group, ENDPOINTSLICE.kind, written.namespace, name): raw for name, raw in made.items()
-        }
-
-    def sharing(_key: Key, service: Object, fetch: Fetch) -> tuple[str, ...] | None:
-        if nearness(service) != "auto":
-            return None
-        found = selected(service, fetch) or []
-        every = {Key("", "Node", "", pod.node): None for pod in found}
-        zones = {key.name: known.zone for key in every if (known := fetch.get(shares, key)) is not None}
-        capacity = zone_capacity(fetch(shares))
-        problems = []
-        for family in address_types(service):
-            ready = [zones.get(pod.node, "") for pod in found if is_ready(service, pod) and has_family(pod, family)]
-            if why := why_not_shared(ready, capacity):
-                problems.append(f"{why}, addressType: {family}")
-        return tuple(problems)
-
-    return EndpointModel(
-        derive_many("endpoint-slices", services, slices_of),
-        derive_many("endpoints", services, endpoints_of),
-        derive_many("mirrored-slices", endpoints, mirrored),
-        derive("topology-aware routing", services, sharing),
-    )
 
 
 def endpoint_writers(
@@ -155,10 +58,3 @@ def endpoint_writers(
 def _annotation(name: str) -> tuple[str, ...]:
     """One annotation: the others may be anybody's."""
     return ("metadata", "annotations", name)
-
-
-def _made_for(slice_: Object) -> tuple[tuple[str, str], ...]:
-    """Index of our own slices by the namespace and name of their Service."""
-    if slice_.labels.get(MANAGED_BY) != SLICE_CONTROLLER or slice_.deleting:
-        return ()
-    return ((slice_.namespace, slice_.labels.get(SERVICE_NAME, "")),)

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sealane.controllers.services.endpointslices import EndpointModel
 from sealane.kube.kinds.services.topology_keys import ANNOTATION as TOPOLOGY_KEYS
 from sealane.kube.kinds.services.topology_keys import explained as explained_keys
 from sealane.kube.objects import Key, Object, Raw
 from sealane.network.addresses import canonical
 from sealane.network.services.annotations import unhonoured
+from sealane.network.services.derive_slices import EndpointModel
 from sealane.network.services.listeners import listeners
 from sealane.network.services.mirroring import is_mirrored, left_out
 from sealane.network.services.slices import MAX_ADDRESSES, address_types, pod_selector

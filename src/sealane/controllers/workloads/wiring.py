@@ -25,6 +25,7 @@ from sealane.kube.kinds import (
 )
 from sealane.kube.objects import Key, Object
 from sealane.network.services import is_ours
+from sealane.network.services.pools import Pool, assigned
 from sealane.reactive.collections import ByIndex, Change, Collection
 from sealane.reactive.recorder import Recorder
 
@@ -110,12 +111,12 @@ def daemonset_controller(
 
 
 def loadbalancer_controller(client: Client, sources: Sources, recorder: Recorder) -> Reconciler:
-    pool = loadbalancers.Pool()
+    pool = Pool()
     services = sources[SERVICE]
     by_age = sorted(services.values(), key=lambda each: (each.metadata.get("creationTimestamp") or "", each.key))
     for service in by_age:
         if is_ours(service):
-            pool.hold(service.key, loadbalancers.assigned(service))
+            pool.hold(service.key, assigned(service))
 
     def gone(changes: Sequence[Change[Key, Object]]) -> None:
         for change in changes:
