@@ -25,6 +25,7 @@ from sealane.network.addresses import plan_node
 from sealane.network.routes.routing import Routing, routing
 from sealane.network.routes.sources import Sources
 from sealane.reactive.collections import Graph, Source
+from sealane.reactive.objects import Objects
 
 GATEWAY_UID = "gateway"
 
@@ -46,7 +47,7 @@ class World:
         self.folder = folder
         self.run = folder / "run"
         self.graph = Graph()
-        self.sources = Sources.of(self.graph, [])
+        self.sources = Sources.of(Objects.of([], self.graph))
         self.routing: Routing = routing(self.sources)
         self.listening: Source[str, bool] = Source(self.graph, "listening")
         self.servers: dict[str, asyncio.Server] = {}

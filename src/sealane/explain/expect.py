@@ -7,6 +7,7 @@ choice here is the simplest one that is always the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from ipaddress import ip_network
 from itertools import cycle
 from typing import Any
@@ -14,30 +15,14 @@ from typing import Any
 from sealane.kube.kinds.services.topology_keys import without_keys
 from sealane.kube.objects import Object, Origin, Raw
 from sealane.kube.selectors import LabelSelector
-from sealane.network.addresses import (
-    INTERNAL_LOAD_BALANCERS,
-    LOAD_BALANCERS,
-    NODE_PORTS,
-    SERVICES,
-    IPNetwork,
-    plan_node,
-)
-from sealane.network.routes import proxies
-from sealane.network.routes.gateway_api import listeners as gateway
-from sealane.network.routes.ingress import ingress
-from sealane.network.routes.model import INGRESS_PROXY
-from sealane.network.services.annotations import wants_internal
-from sealane.network.services.compile import slice_service
-from sealane.network.services.hints import node_share, zone_capacity
-from sealane.network.services.listeners import listeners
-from sealane.network.services.mirroring import is_mirrored, mirrored_slices
-from sealane.network.services.slices import PodEndpoint, address_types, endpoint_slices, pod_endpoint, pod_selector
+from sealane.network.addresses import plan_node
+from sealane.network.model import Network
+from sealane.network.services import is_ours
+from sealane.network.services.allocation import Allocated, Exhausted, Refused, allocate
+from sealane.network.services.pools import Pool, assign, assigned, ingress
 
 TEMPLATED = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job")
-FIRST_SERVICE = 256
-"""Service addresses are given from 10.96.1.0 on: those before are for the cluster's own Services."""
 FIRST_POD = 2
-FAMILIES = ("IPv4", "IPv6")
 
 
 def expected(objects: Iterable[Object], nodes: int = 3) -> list[Object]:
@@ -49,7 +34,7 @@ def expected(objects: Iterable[Object], nodes: int = 3) -> list[Object]:
     found += _proxies(found)
     found = _with_pods(found)
     found = _with_addresses(found)
-    return found + _slices(found)
+    return _slices(found)
 
 
 def _of(objects: Iterable[Object], *kinds: str) -> list[Object]:
@@ -78,36 +63,11 @@ def _node(index: int) -> Object:
     )
 
 
-# Proxies of Gateways and Ingresses (GEP-1762)
-
-
 def _proxies(objects: list[Object]) -> list[Object]:
-    ours = {item.name for item in _of(objects, "GatewayClass") if gateway.is_ours(item)}
-    made: list[Object] = []
-    for item in _of(objects, "Gateway"):
-        class_name = item.spec.get("gatewayClassName") or ""
-        if class_name in ours:
-            ports = sorted({listener["port"] for listener in item.spec.get("listeners") or () if "port" in listener})
-            made += _proxy(*proxies.generated(item.key, class_name), proxies.selector(item.key), ports, item)
-    if _of(objects, "Ingress"):
-        made += _proxy(*proxies.generated(INGRESS_PROXY, ""), proxies.selector(INGRESS_PROXY), [ingress.PORT], None)
+    """Deployments and Services of the proxies of Gateways and Ingresses."""
     known = {item.key for item in objects}
-    return [item for item in made if item.key not in known]
-
-
-def _proxy(
-    namespace: str, name: str, labels: Mapping[str, str], ports: list[int], owner: Object | None
-) -> Iterator[Object]:
-    containers = [{"name": "envoy", "image": proxies.IMAGE}]
-    template = {"metadata": {"labels": dict(labels)}, "spec": {"containers": containers}}
-    selector = {"matchLabels": dict(labels)}
-    spec: Raw = {"replicas": 1, "selector": selector, "template": template}
-    deployment = _object("apps/v1", "Deployment", namespace, name, labels, spec=spec)
-    named = [{"name": f"port-{port}", "port": port} for port in ports]
-    spec = {"type": "LoadBalancer", "selector": dict(labels), "ports": named}
-    service = _object("v1", "Service", namespace, name, labels, spec=spec)
-    for made in (deployment, service):
-        yield _changed(made, ("metadata",), {"ownerReferences": [_owner(owner)]}) if owner is not None else made
+    made = Network.of(objects).proxies
+    return [Object(raw) for each in made.values() for key, raw in sorted(each.items()) if key not in known]
 
 
 # Pods
@@ -196,78 +156,40 @@ def _running(pod: Object, node: str, addresses: list[str]) -> Object:
 
 
 def _with_addresses(objects: list[Object]) -> list[Object]:
-    """Cluster and load-balancer addresses for the Services that have none, in the order of their names, of the families
-    that each asks for."""
-    services = _of(objects, "Service")
-    taken = {address for item in services for address in item.spec.get("clusterIPs") or [item.spec.get("clusterIP")]}
-    cluster = {family: _hosts(SERVICES[index], FIRST_SERVICE) for index, family in enumerate(FAMILIES)}
-    balancers = {
-        (internal, family): _hosts(networks[index], 1)
-        for internal, networks in ((False, LOAD_BALANCERS), (True, INTERNAL_LOAD_BALANCERS))
-        for index, family in enumerate(FAMILIES)
-    }
-    held = {item.spec.get("healthCheckNodePort") for item in services}
-    held |= {port.get("nodePort") for item in services for port in item.spec.get("ports") or ()}
-    checks = (port for port in reversed(NODE_PORTS) if port not in held)
+    """Services with cluster addresses, node ports and load-balancer addresses, as if made in the order of their age and
+    names. One that an API server would refuse stays as it is."""
+    services = sorted(_of(objects, "Service"), key=lambda each: each.metadata.get("creationTimestamp") or "")
+    allocated, pool = Allocated(), Pool()
+    for item in services:
+        allocated.hold(item.raw)
+        pool.hold(item.key, assigned(item))
     made = []
     for item in services:
-        if item.spec.get("type") != "ExternalName" and not item.spec.get("clusterIP"):
-            families = _families(item)
-            given = [next(address for address in cluster[family] if address not in taken) for family in families]
-            values = {"clusterIP": given[0], "clusterIPs": given, "ipFamilies": families}
-            item = _changed(item, ("spec",), values)
-        check = item.spec.get("externalTrafficPolicy") == "Local" and not item.spec.get("healthCheckNodePort")
-        if item.spec.get("type") == "LoadBalancer" and check:
-            item = _changed(item, ("spec",), {"healthCheckNodePort": next(checks)})
-        if item.spec.get("type") == "LoadBalancer" and not item.status.get("loadBalancer"):
-            mode = "Proxy" if listeners(item) else "VIP"
-            entries = [
-                {"ip": next(balancers[wants_internal(item), family]), "ipMode": mode} for family in address_types(item)
-            ]
+        with suppress(Refused, Exhausted):
+            raw = allocate(item.raw, None, allocated)
+            allocated.hold(raw)
+            item = Object(raw, item.origin)
+        if is_ours(item):
+            entries = ingress(item, assign(item, pool).addresses)
             item = _changed(item, ("status",), {"loadBalancer": {"ingress": entries}})
         made.append(item)
     return [item for item in objects if item.kind != "Service"] + made
 
 
-def _hosts(network: IPNetwork, first: int) -> Iterator[str]:
-    return (str(network[index]) for index in range(first, network.num_addresses))
-
-
-def _families(service: Object) -> list[str]:
-    """Source: https://kubernetes.io/docs/concepts/services-networking/dual-stack/#services"""
-    given = list(service.spec.get("ipFamilies") or FAMILIES[:1])
-    if service.spec.get("ipFamilyPolicy") in ("PreferDualStack", "RequireDualStack"):
-        given += [family for family in FAMILIES if family not in given]
-    return given
-
-
 def _slices(objects: list[Object]) -> list[Object]:
-    given = {owner for item in _of(objects, "EndpointSlice") for owner in slice_service(item)}
-    pods = [found for found in map(pod_endpoint, _of(objects, "Pod")) if found is not None]
-    shares = {node.name: node_share(node) for node in _of(objects, "Node")}
+    """`objects` with the EndpointSlices and Endpoints that controllers would write: a Service's own in its place."""
+    network = Network.of(objects)
+    found = network.endpoints
+    origins = {(item.kind, item.namespace, item.name): item.origin for item in objects}
+    made = {key: raw for each in (found.slices, found.mirrored, found.endpoints) for key, raw in each.items()}
 
-    def zone(node: str) -> str:
-        return shares[node].zone if node in shares else ""
+    def origin(raw: Raw) -> Origin | None:
+        metadata = raw["metadata"]
+        owner = (metadata.get("ownerReferences") or [{"kind": "Service", "name": metadata["name"]}])[0]
+        return origins.get((owner["kind"], metadata["namespace"], owner["name"]))
 
-    def capacity() -> Mapping[str, float]:
-        return zone_capacity(shares.values())
-
-    services = {item.key.namespace + "/" + item.name: item for item in _of(objects, "Service")}
-    made: list[Object] = [
-        Object(raw, written.origin)
-        for written in _of(objects, "Endpoints")
-        if is_mirrored(written, services.get(f"{written.namespace}/{written.name}"))
-        for raw in mirrored_slices(written).values()
-    ]
-    for service in services.values():
-        selector = pod_selector(service)
-        if selector is None or (service.namespace, service.name) in given:
-            continue
-        selected: list[PodEndpoint] = [
-            pod for pod in pods if pod.namespace == service.namespace and selector.matches(pod.labels)
-        ]
-        made += [Object(raw, service.origin) for raw in endpoint_slices(service, selected, (), zone, capacity).values()]
-    return made
+    kept = [item for item in objects if item.key not in made]
+    return kept + [Object(raw, origin(raw)) for _, raw in sorted(made.items())]
 
 
 def _owner(item: Object) -> Raw:

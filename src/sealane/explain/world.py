@@ -6,17 +6,19 @@ from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, ip_network
 from typing import Protocol
 
+from sealane.kube import kinds
 from sealane.kube.objects import Key, Object, Origin
 from sealane.network.addresses import OUTSIDE, family
-from sealane.network.names import Zone, cluster_names
+from sealane.network.model import Network
+from sealane.network.names import Zone
 from sealane.network.names.records import zone_apex
-from sealane.network.policies import Policies, derive_policies
+from sealane.network.pods import own_addresses
+from sealane.network.policies import Policies
 from sealane.network.provenance import Provenance
-from sealane.network.routes.routing import Routing, routing
-from sealane.network.routes.sources import Sources
-from sealane.network.services import ServiceModel, derive_services, has_node_ports, node_port_addresses
+from sealane.network.routes.routing import Routing
+from sealane.network.services import ServiceModel, has_node_ports
 from sealane.network.services.node_ports import CONFIGURED_BY
-from sealane.reactive.collections import Collection, Graph, Source
+from sealane.reactive.collections import Collection
 
 OriginOf = Callable[[Key], Origin | None]
 
@@ -38,35 +40,26 @@ class World:
     """
 
     def __init__(self, objects: Iterable[Object], origin_of: OriginOf | None = None) -> None:
-        graph = Graph()
         self.objects = {item.key: item for item in objects}
         self._origin_of = origin_of
-        policies, nodes = Source[Key, Object](graph, "policies"), Source[Key, Object](graph, "nodes")
-        with graph.batch():
-            for item in self.objects.values():
-                if item.kind == "NetworkPolicy":
-                    policies.set(item.key, item)
-                elif item.kind == "Node":
-                    nodes.set(item.key, item)
-        sources = Sources.of(graph, self.objects.values())
-        self.pods: Collection[Key, Object] = sources.pods
-        self.nodes: Collection[Key, Object] = nodes
-        self.services: Collection[Key, ServiceModel] = derive_services(sources.services, sources.endpoint_slices)
-        self.policies: Policies = derive_policies(policies, sources.pods, sources.namespaces)
-        self.node_ports = node_port_addresses(self.objects.get(CONFIGURED_BY))
-        self.routing: Routing = routing(sources)
+        network = self.network = Network.of(self.objects.values())
+        self.pods: Collection[Key, Object] = network.objects[kinds.POD]
+        self.nodes: Collection[Key, Object] = network.objects[kinds.NODE]
+        self.services: Collection[Key, ServiceModel] = network.services
+        self.policies: Policies = network.policies
+        self.node_ports = network.node_ports.get(CONFIGURED_BY) or ()
+        self.routing: Routing = network.routes
         self.zone = Zone()
         dns = self.services.get(Key("", "Service", "kube-system", "kube-dns"))
         addresses = [frontend.address for port in dns.ports for frontend in port.frontends] if dns else []
         self.zone.change(None, zone_apex(dict.fromkeys(addresses)))
-        for names in cluster_names(sources.services, sources.endpoint_slices, sources.namespaces):
+        for names in network.names():
             for data in names.values():
                 self.zone.change(None, data)
         self._by_address = {
             address: pod.key
             for pod in sorted(self.pods.values(), key=lambda pod: pod.key)
-            if not pod.spec.get("hostNetwork") and pod.status.get("phase") not in ("Succeeded", "Failed")
-            for address in pod_addresses(pod)
+            for address in own_addresses(pod)
         }
         self._node_by_address: dict[str, str] = {
             entry["address"]: node.name
@@ -146,12 +139,6 @@ class World:
             owner = Key(group, references[0]["kind"], key.namespace, references[0]["name"])
             item = self.objects.get(owner)
         return owner
-
-
-def pod_addresses(pod: Object) -> tuple[str, ...]:
-    """All of a pod's addresses, the primary one first."""
-    found = tuple(entry["ip"] for entry in pod.status.get("podIPs") or () if entry.get("ip"))
-    return found or ((pod.status["podIP"],) if pod.status.get("podIP") else ())
 
 
 def is_outside(address: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from sealane.kube.client.protocol import ApiError, Client, WatchEvent
@@ -15,6 +15,7 @@ from sealane.kube.kinds import Kind
 from sealane.kube.objects import Key, Object
 from sealane.reactive.backoff import Backoff
 from sealane.reactive.collections import Graph, Source
+from sealane.reactive.objects import Objects
 
 log = logging.getLogger(__name__)
 
@@ -137,37 +138,46 @@ class Informer:
             self._version = events[-1].object.resource_version or self._version
 
 
-class Informers(Mapping[Kind, Source[Key, Object]]):
-    """One source for each kind, and the informers that fill them."""
+class Informers(Objects):
+    """The objects of a running cluster: each kind that is asked for has an informer, which fills its source."""
 
-    def __init__(self, client: Client, graph: Graph, kinds: Iterable[Kind]) -> None:
-        self._informers = {
-            kind: Informer(client, kind, Source[Key, Object](graph, kind.plural)) for kind in dict.fromkeys(kinds)
-        }
+    def __init__(self, client: Client, graph: Graph, kinds: Iterable[Kind] = ()) -> None:
+        super().__init__(graph)
+        self._client = client
+        self._informers: dict[Kind, Informer] = {}
+        self._started = False
+        for kind in kinds:
+            self[kind]
 
-    def __getitem__(self, kind: Kind) -> Source[Key, Object]:
-        return self._informers[kind].source
-
-    def __iter__(self) -> Iterator[Kind]:
-        return iter(self._informers)
-
-    def __len__(self) -> int:
-        return len(self._informers)
+    def _begin(self, kind: Kind, source: Source[Key, Object]) -> None:
+        self._informers[kind] = Informer(self._client, kind, source)
+        if self._started:
+            self._informers[kind].start()
 
     def start(self) -> None:
-        """Needs a running event loop."""
+        """Needs a running event loop. Kinds asked for later are followed from then on."""
+        self._started = True
         for informer in self._informers.values():
             informer.start()
 
+    def is_synced(self, kind: Kind) -> bool:
+        """Whether the source of a kind that was asked for holds a first complete list."""
+        return kind in self._informers and self._informers[kind].is_synced
+
     async def synced(self) -> None:
-        """Returns when every source holds a first complete list."""
-        for informer in self._informers.values():
-            await informer.synced()
+        """Returns when the source of every kind asked for so far holds a first complete list.
+
+        The first lists travel as one batch, so what is derived from several kinds is computed once.
+        """
+        with self.graph.batch():
+            while waiting := [informer for informer in self._informers.values() if not informer.is_synced]:
+                for informer in waiting:
+                    await informer.synced()
 
     async def stop(self) -> None:
         await asyncio.gather(*(informer.stop() for informer in self._informers.values()))
 
 
-def inform(client: Client, graph: Graph, kinds: Iterable[Kind]) -> Informers:
-    """Sources of all `kinds` of the cluster behind `client`, made now; filled once `start()` is called."""
+def inform(client: Client, graph: Graph, kinds: Iterable[Kind] = ()) -> Informers:
+    """The objects of the cluster behind `client`, followed once `start()` is called. kinds: asked for at once."""
     return Informers(client, graph, kinds)

@@ -57,7 +57,7 @@ def test_every_pair_is_tried() -> None:
     assert not wanted["shop/frontend-0 → shop/database-0 5432/TCP"].allowed
     assert wanted["shop/database-0 → kube-system/coredns-0 53/UDP"].allowed
     assert wanted["outside → Service cluster-system/shop-gateway-sealane 172.18.255.1:80/TCP"].allowed
-    assert wanted["shop/frontend-0 → Service shop/cart-service 10.96.1.1:80/TCP"].allowed
+    assert wanted["shop/frontend-0 → Service shop/cart-service 10.96.1.2:80/TCP"].allowed
     pods = list(world.pods.values())
     declared = {"coredns": 3, "shop-gateway-sealane": 1}
     ports = sum(declared.get(pod.name.rpartition("-")[0], 1) for pod in pods)
@@ -106,7 +106,7 @@ def partly() -> World:
 
 def test_what_only_some_endpoints_answer_is_tried_until_both_are_seen() -> None:
     wanted = {each.what: each for each in attempts(partly())}
-    for address in ("10.96.1.1", "[fd00:10:96::100]"):
+    for address in ("10.96.1.2", "[fd00:10:96::101]"):
         found = wanted[f"default/client → Service default/web {address}:80/TCP"]
         assert found.prediction == "mixed"
         assert found.tries == 20  # half of the endpoints: one in a million that one outcome is not seen
@@ -120,7 +120,7 @@ def test_what_only_some_endpoints_answer_is_tried_until_both_are_seen() -> None:
 def test_what_nobody_answers_is_refused() -> None:
     wanted = {each.what: each for each in attempts(partly())}
     stream, datagrams = (
-        wanted[f"default/client → Service default/empty 10.96.1.0:80/{protocol}"] for protocol in ("TCP", "UDP")
+        wanted[f"default/client → Service default/empty 10.96.1.1:80/{protocol}"] for protocol in ("TCP", "UDP")
     )
     assert stream.prediction == datagrams.prediction == "refused"
     assert surprise(stream, frozenset({"refused"})) is None

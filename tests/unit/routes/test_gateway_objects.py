@@ -11,7 +11,7 @@ from sealane.network.routes.generated import wanted
 from sealane.network.routes.proxies import proxy_pod
 from sealane.network.routes.routing import Routing, routing
 from sealane.network.routes.sources import Sources
-from sealane.reactive.collections import Graph
+from sealane.reactive.objects import Objects
 
 CLASS = {
     "apiVersion": "gateway.networking.k8s.io/v1",
@@ -48,7 +48,7 @@ INGRESS_CLASS = {
 
 
 def model(*raws: dict[str, Any]) -> Routing:
-    return routing(Sources.of(Graph(), [Object(raw) for raw in raws]))
+    return routing(Sources.of(Objects.of([Object(raw) for raw in raws])))
 
 
 def test_a_gateway_gets_a_deployment_and_a_service_with_one_port_a_number() -> None:
@@ -82,9 +82,8 @@ def test_a_new_listener_restarts_no_pod() -> None:
 
 
 def test_all_ingresses_share_one_proxy_that_goes_with_the_last() -> None:
-    graph = Graph()
     other = {**INGRESS, "metadata": {"namespace": "blog", "name": "j"}}
-    sources = Sources.of(graph, [Object(raw) for raw in (INGRESS_CLASS, INGRESS, other)])
+    sources = Sources.of(Objects.of([Object(raw) for raw in (INGRESS_CLASS, INGRESS, other)]))
     made = wanted(routing(sources))
     assert list(made[DEPLOYMENT]) == [Key("apps", "Deployment", "sealane-system", "ingress")]
     for raw in (INGRESS, other):

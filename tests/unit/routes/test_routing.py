@@ -9,7 +9,8 @@ import pytest
 from sealane.kube.objects import Key, Object
 from sealane.network.routes.routing import Routing, routing
 from sealane.network.routes.sources import Sources
-from sealane.reactive.collections import Change, Derived, Graph
+from sealane.reactive.collections import Change, Derived
+from sealane.reactive.objects import Objects
 
 BASE: list[dict[str, Any]] = [
     {
@@ -51,7 +52,7 @@ def route(name: str, hostname: str) -> Object:
 @pytest.fixture
 def model() -> Routing:
     objects = [Object(raw) for raw in BASE] + [route(f"r{i}", f"h{i}.example") for i in range(300)]
-    return routing(Sources.of(Graph(), objects))
+    return routing(Sources.of(Objects.of(objects)))
 
 
 def test_one_route_among_many_recomputes_one_host(model: Routing) -> None:

@@ -25,8 +25,9 @@ from sealane.network.routes.ingress.ingress import BoundIngress
 from sealane.network.routes.model import Forward, HostKey, Rule, VirtualHost, virtual_host
 from sealane.network.routes.proxies import ProxyPod
 from sealane.network.routes.sources import Sources
-from sealane.reactive.collections import Collection, Fetch, Graph, derive, derive_many
+from sealane.reactive.collections import Collection, Fetch, derive, derive_many
 from sealane.reactive.groups import Members, group
+from sealane.reactive.objects import Objects
 
 
 class PortKey(NamedTuple):
@@ -114,7 +115,7 @@ def routing(sources: Sources) -> Routing:
 
 def routing_of(objects: Iterable[Object]) -> Routing:
     """The routing model of some manifests."""
-    return routing(Sources.of(Graph(), objects))
+    return routing(Sources.of(Objects.of(objects)))
 
 
 def _rules(key: HostKey, members: Members[GatewayListener | BoundRoute | BoundIngress]) -> tuple[Rule, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sealane.kube.objects import Key, Object
-from sealane.reactive.collections import Collection, Graph, Source
+from sealane.kube import kinds
+from sealane.kube.objects import Key
+from sealane.reactive.collections import Collection
+from sealane.reactive.objects import Objects as Followed
 
 if TYPE_CHECKING:
     from sealane.kube.shapes import (
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     )
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
-SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,31 +43,17 @@ class Sources:
     pods: Collection[Key, Pod]
 
     @classmethod
-    def of(cls, graph: Graph, objects: Iterable[Object]) -> Sources:
-        """Sources filled with `objects`, for manifests on files and for tests. Other kinds are left out."""
-        sources = {kind: Source[Key, Object](graph, kind) for kind in _KINDS}
-        with graph.batch():
-            for item in objects:
-                if item.kind in sources:
-                    sources[item.kind].set(item.key, item)
-        return cls(*sources.values())
-
-
-_KINDS = (
-    "GatewayClass",
-    "Gateway",
-    "HTTPRoute",
-    "ReferenceGrant",
-    "IngressClass",
-    "Ingress",
-    "Service",
-    "EndpointSlice",
-    "Namespace",
-    "Pod",
-)
-
-
-def service_of_slice(slice_: EndpointSlice) -> tuple[tuple[str, str], ...]:
-    """Index of EndpointSlices: (namespace, name) of the Service they belong to."""
-    name = slice_.labels.get(SERVICE_NAME_LABEL)
-    return ((slice_.namespace, name),) if name else ()
+    def of(cls, objects: Followed) -> Sources:
+        """Those of a cluster, or of manifests."""
+        return cls(
+            objects[kinds.GATEWAYCLASS],
+            objects[kinds.GATEWAY],
+            objects[kinds.HTTPROUTE],
+            objects[kinds.REFERENCEGRANT],
+            objects[kinds.INGRESSCLASS],
+            objects[kinds.INGRESS],
+            objects[kinds.SERVICE],
+            objects[kinds.ENDPOINTSLICE],
+            objects[kinds.NAMESPACE],
+            objects[kinds.POD],
+        )
