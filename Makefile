@@ -4,8 +4,6 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CORES := $(shell nproc)
-WORKERS ?= $(shell expr $(CORES) + 1) # tests on clusters wait more than they compute
 export PYTHONPATH := $(CURDIR)/src
 
 help: ## this list
@@ -21,17 +19,21 @@ demo: setup ## start examples/shop, show it working, stop it
 	@$(BIN)/python examples/demo.py
 
 test: setup ## unit tests and tests on real clusters
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: setup ## format, lint, types, layers, unit tests: what every commit passes
+check: ## format, lint, types, layers, unit tests: what every commit passes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n $(CORES) --dist worksteal tests/unit
+	$(BIN)/python -m pytest -q tests/unit
 
 test-all: setup ## unit tests and tests on real clusters with every Python of 3.11, 3.12, 3.13 that is here
 	@scripts/test-all $(PYTHONS)
+
+golden: setup ## tests/unit/cases: writes anew what comes out of each, to be read before it is committed
+	GOLDEN=write $(BIN)/python -m pytest -q tests/unit/test_cases.py
+	git diff --stat tests/unit/cases
 
 agree: setup ## random clusters: what the model says against what packets do
 	$(BIN)/python tests/cluster/agree_random.py 200
@@ -45,4 +47,4 @@ fuzz: setup ## 10,000 mutated objects and requests: never a 5xx, never a hang, a
 bench: setup ## every performance claim, measured on this machine
 	$(BIN)/python -m benchmarks
 
-.PHONY: help setup demo test test-all check agree crash fuzz bench
+.PHONY: help setup demo test test-all check golden agree crash fuzz bench

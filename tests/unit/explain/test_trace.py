@@ -1,80 +1,25 @@
-"""Golden pairs: NAME.in.yaml holds manifests (shop: those of examples/shop), NAME.traces.yaml what is asked, and
-NAME.out.yaml what is answered. `UPDATE_GOLDEN=1` writes the last.
-"""
+"""Forms of a trace and the lines that it names. What it answers is in tests/unit/cases."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import replace
-from functools import cache
-from pathlib import Path
-from typing import Any
 
-import pytest
-import yaml
 from rich.console import Console
 
+from golden import CASES, manifests, world
 from sealane.cluster import bootstrap
 from sealane.explain.expect import expected
-from sealane.explain.parties import Unknown
 from sealane.explain.render import render
-from sealane.explain.steps import Step, Trace
+from sealane.explain.steps import Trace
 from sealane.explain.trace import trace
 from sealane.explain.world import World
-from sealane.kube.manifests import load
 from sealane.kube.objects import Key, Object, Origin
 
-GOLDEN = Path(__file__).parent / "golden"
-SHOP = Path(__file__).parents[3] / "examples" / "shop"
-CASES = sorted(GOLDEN.glob("*.traces.yaml"))
-
-
-def manifests(case: str) -> list[Object]:
-    loaded = load([SHOP if case == "shop" else GOLDEN / f"{case}.in.yaml"])
-    assert not loaded.problems, [str(problem) for problem in loaded.problems]
-    return [Object(item.raw, replace(item.origin, file=Path(item.origin.file).name)) for item in loaded.objects]  # type: ignore[type-var]
-
-
-@cache
-def world(case: str) -> World:
-    cluster = [Object(raw) for _, raw in bootstrap.objects(2)]
-    return World(expected([*cluster, *manifests(case)]))
-
-
-def lines(steps: tuple[Step, ...], depth: int = 0) -> Iterator[str]:
-    for step in steps:
-        at = f"  @ {step.at}" if step.at else ""
-        yield f"{'  ' * depth}{step.mark} {step.hop}: {step.text}{at}"
-        yield from lines(step.parts, depth + 1)
-
-
-def answer(asked: dict[str, str], case: str) -> dict[str, Any]:
-    question = f"{asked['from']} -> {asked['to']}" + (f" port {asked['port']}" if "port" in asked else "")
-    try:
-        found = trace(world(case), asked["from"], asked["to"], asked.get("namespace", "default"), asked.get("port"))
-    except Unknown as error:
-        return {"trace": question, "error": str(error)}
-    return {
-        "trace": question,
-        "steps": list(lines(found.steps)),
-        "verdict": found.verdict,
-        "reason": found.reason,
-    }
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.removesuffix(".traces.yaml"))
-def test_traces(case: Path) -> None:
-    name = case.name.removesuffix(".traces.yaml")
-    found = [answer(asked, name) for asked in yaml.safe_load(case.read_text())]
-    out = GOLDEN / f"{name}.out.yaml"
-    if os.environ.get("UPDATE_GOLDEN"):
-        out.write_text(yaml.safe_dump(found, sort_keys=False, width=1000))
-    assert found == yaml.safe_load(out.read_text())
+SHOP = CASES / "shop"
 
 
 def shop(source: str, target: str) -> Trace:
-    return trace(world("shop"), source, target, "shop")
+    return trace(world(SHOP), source, target, "shop")
 
 
 def test_exit_codes() -> None:
@@ -103,7 +48,7 @@ def test_lines_of_the_manifest_that_decided() -> None:
         "web-to-app": Origin("policies.yaml", 60, {("spec", "egress", 0): 70}),
         "cart": Origin("cart.yaml", 1, {("spec", "template"): 10, ("spec", "template", "spec", "containers", 0): 20}),
     }
-    given = [Object(item.raw, origins.get(item.name) if item.kind != "Service" else None) for item in manifests("shop")]
+    given = [Object(item.raw, origins.get(item.name) if item.kind != "Service" else None) for item in manifests(SHOP)]
     cluster = [Object(raw) for _, raw in bootstrap.objects(2)]
     service = Key("", "Service", "shop", "cart-service")
     known = World(

@@ -1,41 +1,11 @@
-"""Golden pairs: NAME.in.yaml holds objects, NAME.out.yaml the zone they make. `UPDATE_GOLDEN=1` writes the latter."""
+"""Records of the zone itself, and of Services; what Services have as names is in tests/unit/cases too."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
-import yaml
 
-from sealane.kube.objects import Key, Object
-from sealane.network.names import ZoneData, cluster_names
-from sealane.network.names.records import start_of_authority, zone_apex
-from sealane.reactive.collections import Graph, Source
-
-CASES = sorted((Path(__file__).parent / "golden").glob("*.in.yaml"))
-
-
-def zone_data(objects: list[Object]) -> list[ZoneData]:
-    graph = Graph()
-    kinds = {kind: Source[Key, Object](graph, kind) for kind in ("Service", "EndpointSlice", "Namespace")}
-    for item in objects:
-        kinds[item.kind].set(item.key, item)
-    made = cluster_names(kinds["Service"], kinds["EndpointSlice"], kinds["Namespace"])
-    return [data for collection in made for data in collection.values()]
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.removesuffix(".in.yaml"))
-def test_records(case: Path) -> None:
-    objects = [Object(raw) for raw in yaml.safe_load_all(case.read_text())]
-    data = zone_data(objects)
-    records = sorted(str(record) for item in data for record in item.records)
-    empty = sorted(name for item in data for name in item.empty)
-    out = case.with_name(case.name.replace(".in.", ".out."))
-    found = {"records": records, "empty": empty}
-    if os.environ.get("UPDATE_GOLDEN"):
-        out.write_text(yaml.safe_dump(found, sort_keys=False, width=200))
-    assert found == yaml.safe_load(out.read_text())
+from sealane.kube.objects import Object
+from sealane.network.names.records import records_of_service, start_of_authority, zone_apex
 
 
 def test_the_apex_says_the_version_of_the_specification() -> None:
@@ -48,3 +18,12 @@ def test_negative_answers_are_kept_as_long_as_others() -> None:
     assert str(start_of_authority(7, ttl=30)) == (
         "cluster.local. 30 IN SOA ns.dns.cluster.local. hostmaster.cluster.local. 7 7200 1800 86400 30"
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "alias"), [("API.Example.com.", "api.example.com."), ("192.0.2.7", ""), ("", "")], ids=str
+)
+def test_what_an_external_name_is_an_alias_of(given: str, alias: str) -> None:
+    service = Object({"kind": "Service", "metadata": {"name": "a", "namespace": "shop"},
+                      "spec": {"type": "ExternalName", "externalName": given}})  # fmt: skip
+    assert [record.data for record in records_of_service(service, ()).records] == ([alias] if alias else [])

@@ -97,6 +97,19 @@ def test_gateways_of_others_and_without_a_valid_listener_get_nothing() -> None:
     assert not len(wanted(model(CLASS, gateway()))[SERVICE])
 
 
+def test_a_gateway_whose_service_has_no_address_is_not_programmed() -> None:
+    (made,) = model(CLASS, gateway(80)).statuses["Gateway"].values()
+    reasons = {each["type"]: each["reason"] for each in made.status["conditions"]}
+    assert reasons == {"Accepted": "Accepted", "Programmed": "AddressNotAssigned"}
+
+
+def test_two_listeners_of_one_hostname_conflict() -> None:
+    """The API refuses them; objects of files and those from before the rule can have them."""
+    listener = {"name": "a", "port": 80, "protocol": "HTTP", "hostname": "same.test"}
+    found = model(CLASS, gateway(listeners=[listener, {**listener, "name": "b"}])).listeners.values()
+    assert [each.problem for each in found] == ["HostnameConflict"] * 2
+
+
 def condition(kind: str, status: str, **more: str) -> dict[str, str]:
     return {"type": kind, "status": status, "reason": "R", "message": "", **more}
 

@@ -26,17 +26,15 @@ AGENT_KINDS = (
 """What the node agent follows."""
 
 
-def run(folder: Folder, plans: Sequence[NodePlan], show: Sequence[str], channel: Channel) -> None:
-    """show: folders of the host that programs in pods see although pods have a /tmp and a /run of their own."""
+def run(folder: Folder, plans: Sequence[NodePlan], channel: Channel) -> None:
     from sealane.dataplane.pods import spawner
 
     forked = spawner.start()  # before this process has threads
-    serve(_work(folder, plans, show, forked, channel))
+    serve(_work(folder, plans, forked, channel))
 
 
-async def _work(
-    folder: Folder, plans: Sequence[NodePlan], show: Sequence[str], spawner: socket.socket, channel: Channel
-) -> None:
+async def _work(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socket, channel: Channel) -> None:
+    """The node agent: links and nftables of every node, and the lives of their pods."""
     from sealane.dataplane.balancer.health import HealthChecks
     from sealane.dataplane.balancer.routes import BalancerRoutes
     from sealane.dataplane.linux.handoff import Giver
@@ -92,7 +90,6 @@ async def _work(
             run_dir=folder.run,
             log_dir=folder.logs / "pods",
             hide=(str(folder.path),),
-            show=show,
             policing=programmer,
         )
         sources.start()

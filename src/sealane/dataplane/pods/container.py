@@ -229,7 +229,6 @@ class Container:
                 },
                 mounts,
                 hide,
-                list(self._around.show),
                 privileged,
             ),
             container=self._id,
