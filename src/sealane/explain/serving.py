@@ -234,8 +234,10 @@ def _why_not(world: World, pod: Object, port: core_v1.ServicePort) -> Step:
         return Step("service", "note", f"{name} has no address (phase {pod.status.get('phase') or 'unknown'})")
     target = port.get("targetPort")
     if isinstance(target, str) and target_number(target, port, endpoint.ports) is None:
-        names = ", ".join(each.name for each in container_ports(pod) if each.name) or "none"
-        text = f"{name} has no port named {target!r} (it names: {names})"
+        named = {each.name: each.protocol for each in container_ports(pod) if each.name}
+        text = f"{name} has no port named {target!r} (it names: {', '.join(named) or 'none'})"
+        if target in named:
+            text = f"port {target!r} of {name} is {named[target]}, not {port.get('protocol') or 'TCP'}"
         return Step("service", "note", text, world.where(pod.key, "spec", "containers", 0, "ports"))
     if endpoint.terminating:
         return Step("service", "note", f"{name} is terminating")
