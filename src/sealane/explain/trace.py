@@ -136,9 +136,10 @@ def _reachable_from(world: World, source: Place, service: Key, addresses: tuple[
     if source.kind not in ("outside", "address"):
         return addresses
     model = world.services.get(service)
-    ports = model.ports if model is not None else ()
-    external = [each.address for port in ports for each in port.frontends if each.external and each.address]
-    return tuple(dict.fromkeys(external)) or addresses
+    if model is None:
+        return addresses
+    external = [each.address for port in model.ports for each in port.frontends if each.external and each.address]
+    return tuple(dict.fromkeys((*model.proxied, *external))) or addresses
 
 
 def _served_host(world: World, target: Target) -> tuple[HostKey, str] | None:
