@@ -30,6 +30,7 @@ from pathlib import Path
 
 from sealane.cluster.state import Folder, Process, Record, start_time
 from sealane.cluster.state import replace as replace_file
+from sealane.dataplane.linux.peers import is_neighbour
 
 log = logging.getLogger("sealane.supervisor")
 
@@ -341,6 +342,9 @@ class Supervisor:
         try:
             sock, _ = self.listener.accept()
         except BlockingIOError:
+            return
+        if not is_neighbour(sock):
+            sock.close()
             return
         sock.setblocking(False)
         caller = self.callers[sock.fileno()] = Caller(sock)

@@ -29,6 +29,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sealane.dataplane.linux.peers import is_neighbour
+
 log = logging.getLogger(__name__)
 
 MAX_SOCKETS = 253
@@ -170,6 +172,9 @@ class Giver:
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
+            return
+        if not is_neighbour(connection):
+            connection.close()
             return
         connection.setblocking(False)
         taker = self._takers[connection.fileno()] = _Taker(connection)

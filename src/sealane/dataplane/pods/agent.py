@@ -1,7 +1,7 @@
 """The agent socket: programs in pods, programs outside, logs. Its callers are the command line and the API server.
 
 A connection (Unix stream socket, mode 0600) carries one request: a JSON line, with the caller's stdin, stdout and
-stderr as descriptors for those that start a program.
+stderr as descriptors for those that start a program. No program of a pod is heard.
 
     {"op": "exec", "namespace", "pod", "container"?, "argv", "env"?, "cwd"?, "tty"?}   → {"exit": N}
     {"op": "run_outside", "argv", "env", "cwd", "tty"?}                              → {"exit": N}
@@ -31,6 +31,7 @@ from pathlib import Path
 import msgspec
 
 from sealane.dataplane.linux import namespaces
+from sealane.dataplane.linux.peers import is_neighbour
 from sealane.dataplane.linux.probe import probe, requested
 from sealane.dataplane.linux.topology import OUTSIDE_NAMESPACE
 from sealane.dataplane.pods.agent_requests import (
@@ -89,6 +90,9 @@ class AgentSocket:
         try:
             while True:
                 connection, _ = await loop.sock_accept(listener)
+                if not is_neighbour(connection):
+                    connection.close()
+                    continue
                 task = loop.create_task(self._serve(connection), name="agent request")
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
