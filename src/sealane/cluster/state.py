@@ -10,6 +10,7 @@ import errno
 import fcntl
 import json
 import os
+import pwd
 import re
 import shutil
 import stat
@@ -179,6 +180,15 @@ class Folder:
         return self.run / "netns" / name
 
     @property
+    def is_ours(self) -> bool:
+        """Whether nobody else may have written what is in it."""
+        try:
+            self.check()
+        except StateError:
+            return False
+        return True
+
+    @property
     def is_cluster(self) -> bool:
         """Whether a cluster has ever been started in it: SEALANE_HOME may be a folder with others in it."""
         return self.record_path.exists() or self.store.exists()
@@ -200,8 +210,19 @@ class Folder:
                 path.mkdir(mode=0o700, exist_ok=True)
 
     def _own(self) -> None:
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = self.path.lstat()
+        self.path.parent.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            self.path.parent.mkdir(mode=0o700)
+        _check_home(self.path.parent)
+        self.path.mkdir(mode=0o700, exist_ok=True)
+        self.check()
+
+    def check(self) -> None:
+        """Raises StateError when somebody else may have written what is in the folder; it need not be there."""
+        try:
+            found = self.path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
             raise StateError(
                 f"{self.path}: must be a folder of yours alone (mode 0700); remove it or set SEALANE_HOME to another"
@@ -284,6 +305,10 @@ def home() -> Path:
     user_home = Path.home()
     if os.access(user_home, os.W_OK):
         return user_home / ".local/state/sealane"
+    return _temporary()
+
+
+def _temporary() -> Path:
     return Path(f"/tmp/sealane-{os.getuid()}")
 
 
@@ -291,16 +316,53 @@ def folder(name: str) -> Folder:
     """Raises StateError for a name that cannot be one."""
     if not _NAME.fullmatch(name):
         raise StateError(f"cluster name {name!r}: expected lower-case letters, digits and '-', at most 40 characters")
-    return Folder(home() / name)
+    found = Folder(home() / name)
+    with _said(found.path):
+        _check_home(found.path.parent)
+        found.check()
+    return found
 
 
 def clusters() -> list[Folder]:
     """Every cluster of this user, running or not."""
     try:
+        _check_home(home())
         found = [Folder(path) for path in home().iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
-        return sorted((each for each in found if each.is_cluster), key=lambda each: each.name)
+        return sorted((each for each in found if each.is_ours and each.is_cluster), key=lambda each: each.name)
     except (FileNotFoundError, PermissionError, NotADirectoryError):
         return []
+
+
+def _check_home(path: Path) -> None:
+    """Raises StateError when others can put folders of theirs in the place of ours in it, also by renaming.
+
+    The folder in /tmp can be made by everybody first: it must be ours alone. Others (SEALANE_HOME may be /tmp itself)
+    must be ours or root's, and written by nobody else but with the sticky bit. What is not there is fine.
+    """
+    try:
+        link, found = path.lstat(), path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    ours = os.getuid()
+    if path == _temporary():
+        bad = stat.S_ISLNK(link.st_mode) or found.st_uid != ours or bool(found.st_mode & 0o077)
+        wanted = "yours alone (mode 0700), and no link"
+    else:
+        by_others = found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
+        bad = bool({link.st_uid, found.st_uid} - {ours, 0} or by_others)
+        wanted = "yours or root's and written by nobody else (chmod go-w)"
+    if bad:
+        raise StateError(
+            f"{path}: belongs to {_account(found.st_uid)}, mode {stat.S_IMODE(found.st_mode):04o}; "
+            f"it must be {wanted}: set SEALANE_HOME to another folder"
+        )
+
+
+def _account(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 @contextlib.contextmanager
