@@ -1,4 +1,4 @@
 """An embedded Kubernetes API: store, verbs, watch, admission, access.
 
-The rest of the house knows it only as one implementation of `kube.client.Client`; a kubeconfig is the other.
+The rest of the house knows it only as one implementation of `kube.client.protocol.Client`; a kubeconfig is the other.
 """

@@ -1,4 +1,4 @@
-"""`kube.client.Client` in process: no sockets, no encoding, the same rules."""
+"""`kube.client.protocol.Client` in process: no sockets, no encoding, the same rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Network namespaces with a name: bind-mounted at `run/netns/NAME`, so they live as long as the mount.
+"""Network namespaces with a name: bind-mounted at run/netns/NAME, so they live as long as the mount.
 
 `run` must be a mount of the cluster's private mount namespace (`privileges.become_private`).
 """

@@ -30,10 +30,10 @@ MAX_MESSAGE = 180_000
 class Launch(msgspec.Struct, tag="launch", tag_field="op", frozen=True):
     """A program to start.
 
-    id: chosen by the asker. net: path of its network namespace. root: its file system, kept at `mount_namespace` (a
-    path below the run folder) for whoever comes later; None: the host's file system. fresh: begin with an empty
-    layer. join: pid of the container's first process, whose namespaces to enter; 0: new ones. beside: pid of another
-    container's, of which only the PID namespace. capabilities: those to keep (numbers); None: all.
+    id: chosen by the asker. net: path of its network namespace. root: its file system, whose mount namespace is
+    kept for later programs of `container`; None: the host's file system. fresh: begin with an empty layer. join: pid of
+    the container's first process, whose namespaces to enter; 0: new ones. beside: pid of another container's, of which
+    only the PID namespace. capabilities: those to keep (numbers); None: all.
     """
 
     id: int

@@ -145,7 +145,7 @@ class Stdio:
                 self._loop.remove_reader(each)
 
     def _rotate(self) -> None:
-        """Begins a new log; of the former ones only the last is kept, as `NAME.1`."""
+        """Begins a new log; of the former ones only the last is kept, as NAME.1."""
         os.replace(self._path, self._path.with_name(f"{self._path.name}.1"))
         os.close(self._log)
         self._log = _opened(self._path)

@@ -50,7 +50,7 @@ _json: msgspec.json.Decoder[Raw] = msgspec.json.Decoder(Raw)
 
 
 class HttpClient:
-    """A `kube.client.Client` for one cluster. Belongs to the event loop that first uses it; close() it when done.
+    """A `protocol.Client` for one cluster. Belongs to the event loop that first uses it; close() it when done.
 
     A server `unix:/PATH` is HTTP without TLS over that Unix socket: for a cluster's own processes.
 

@@ -1,6 +1,6 @@
 """The client protocol: the only way controllers and node agent speak with a cluster.
 
-Two implementations: `kube.http` (any kubeconfig) and `apiserver.local` (in process, no sockets).
+Two implementations: `kube.client.http` (any kubeconfig) and `apiserver.local` (in process, no sockets).
 """
 
 from __future__ import annotations

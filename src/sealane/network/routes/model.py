@@ -168,7 +168,7 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """Parts left empty (port 0) stay as requested. `GEP: HTTPRequestRedirectFilter`."""
+    """Parts left empty (port 0) stay as requested. Source: `HTTPRequestRedirectFilter`."""
 
     scheme: str = ""
     hostname: str = ""

@@ -49,7 +49,7 @@ class OpenPort:
 class Routing:
     """The routing model of a cluster, kept current.
 
-    hosts: what `model.evaluate` reads. ports: where proxies listen. backends: those that a rule names.
+    hosts: what `evaluate.evaluate` reads. ports: where proxies listen. backends: those that a rule names.
     attached: number of routes at each listener. statuses: the status that each object should have, by kind.
     """
 

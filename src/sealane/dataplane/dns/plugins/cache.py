@@ -18,11 +18,12 @@ MAX_SERVFAIL = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """success, denial: remembered at most so many seconds, and at least `…_min`. capacity: answers, of each sort.
+    """success, denial: remembered at most so many seconds, and at least `success_min` or `denial_min`.
 
-    servfail: seconds that a failure is. prefetch: asked for anew when asked for so often in `prefetch_seconds`, once
-    less than `prefetch_share` of its time is left; 0 for never. stale_seconds: how much longer an answer is given
-    while, or (verify) only if, no newer one can be had. off: for each sort the zones in which it is not remembered.
+    capacity: answers, of each sort. servfail: seconds that a failure is. prefetch: asked for anew when asked for so
+    often in `prefetch_seconds`, once less than `prefetch_share` of its time is left; 0 for never. stale_seconds: how
+    much longer an answer is given while, or (verify) only if, no newer one can be had. off: for each sort the zones in
+    which it is not remembered.
     """
 
     zones: tuple[str, ...] = ("",)
