@@ -19,6 +19,8 @@ from sealane.reactive.groups import group
 
 if TYPE_CHECKING:
     from sealane.kube.shapes import Gateway
+    from sealane.kube.shapes.core_v1 import PodTemplateSpec, ServiceSpec
+    from sealane.kube.shapes.meta_v1 import ObjectMeta, OwnerReference
 
 MANAGED_BY = ("app.kubernetes.io/managed-by", "sealane-gateway-controller")
 
@@ -40,7 +42,7 @@ def wanted(routing: Routing) -> dict[Kind, Collection[Key, Raw]]:
         infrastructure = gateway.spec.get("infrastructure") or {}
         labels = {**(infrastructure.get("labels") or {}), CLASS_LABEL: class_name}
         annotations = infrastructure.get("annotations") or {}
-        owner = {
+        owner: OwnerReference = {
             "apiVersion": gateway.raw["apiVersion"],
             "kind": gateway.kind,
             "name": gateway.name,
@@ -75,7 +77,7 @@ def objects(
     ports: Iterable[OpenPort],
     labels: Mapping[str, str],
     annotations: Mapping[str, str],
-    owners: list[Raw],
+    owners: list[OwnerReference],
     address: str,
 ) -> dict[Key, Raw]:
     """Deployment and Service of one proxy by key.
@@ -85,14 +87,14 @@ def objects(
     """
     namespace, name = generated(proxy, class_name)
     chosen = selector(proxy)
-    metadata: Raw = {
+    metadata: ObjectMeta = {
         "namespace": namespace,
         "name": name,
         "labels": {**labels, **chosen, MANAGED_BY[0]: MANAGED_BY[1]},
         **({"annotations": dict(annotations)} if annotations else {}),
         **({"ownerReferences": owners} if owners else {}),
     }
-    template: Raw = {
+    template: PodTemplateSpec = {
         "metadata": {"labels": {**labels, **chosen}, **({"annotations": dict(annotations)} if annotations else {})},
         "spec": {
             "containers": [{"name": "envoy", "image": IMAGE}],
@@ -106,7 +108,7 @@ def objects(
         "metadata": metadata,
         "spec": {"replicas": 1, "selector": {"matchLabels": chosen}, "template": template},
     }
-    spec: Raw = {
+    spec: ServiceSpec = {
         "type": "LoadBalancer",
         "selector": chosen,
         "ipFamilyPolicy": "PreferDualStack",

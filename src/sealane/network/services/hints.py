@@ -17,6 +17,7 @@ from sealane.kube.objects import Raw
 
 if TYPE_CHECKING:
     from sealane.kube.shapes import Node, Service
+    from sealane.kube.shapes.discovery_v1 import Endpoint, EndpointHints
 
 ZONE = "topology.kubernetes.io/zone"
 MODE = "service.kubernetes.io/topology-mode"
@@ -39,7 +40,7 @@ def nearness(service: Service) -> Nearness:
 def add_hints(near: Nearness, slices: Iterable[Raw], capacity: Mapping[str, float]) -> None:
     """Writes hints into new slices of one Service. capacity: CPUs of each zone's nodes (only "auto" asks), empty when a
     node has no zone."""
-    families: dict[str, list[Raw]] = {}
+    families: dict[str, list[Endpoint]] = {}
     for each in slices:
         ready = (endpoint for endpoint in each["endpoints"] if endpoint["conditions"]["ready"])
         families.setdefault(each["addressType"], []).extend(ready)
@@ -48,7 +49,7 @@ def add_hints(near: Nearness, slices: Iterable[Raw], capacity: Mapping[str, floa
             _share(endpoints, capacity)
             continue
         for endpoint in endpoints if near else ():
-            hints: Raw = {}
+            hints: EndpointHints = {}
             if endpoint.get("zone"):
                 hints["forZones"] = [{"name": endpoint["zone"]}]
             if near == "node" and endpoint.get("nodeName"):
@@ -84,7 +85,7 @@ def _least(total: int, capacity: Mapping[str, float]) -> dict[str, int]:
     return {zone: ceil(share / (1 + OVERLOAD)) for zone, share in _shares(total, capacity).items()}
 
 
-def _share(endpoints: list[Raw], capacity: Mapping[str, float]) -> None:
+def _share(endpoints: list[Endpoint], capacity: Mapping[str, float]) -> None:
     """Each zone gets endpoints by its share of the CPUs, its own first; no hints at all where that cannot be."""
     if why_not_shared([endpoint.get("zone") or "" for endpoint in endpoints], capacity):
         return

@@ -25,7 +25,8 @@ from sealane.network.services.slices import (
 if TYPE_CHECKING:
     from sealane.kube.shapes import Endpoints, Service
     from sealane.kube.shapes.core_v1 import EndpointAddress
-    from sealane.kube.shapes.discovery_v1 import Endpoint
+    from sealane.kube.shapes.discovery_v1 import Endpoint, EndpointPort
+    from sealane.kube.shapes.meta_v1 import ObjectMeta, OwnerReference
 
 MIRRORING_CONTROLLER = "endpointslicemirroring-controller.k8s.io"
 SKIP = "endpointslice.kubernetes.io/skip-mirror"
@@ -90,7 +91,7 @@ def _endpoint(address: EndpointAddress, ready: bool) -> Endpoint:
 
 
 def _slice(endpoints: Endpoints, name: str, family: str, ports: EndpointPorts, found: list[Endpoint]) -> Raw:
-    owner = {
+    owner: OwnerReference = {
         "apiVersion": "v1",
         "kind": "Endpoints",
         "name": endpoints.name,
@@ -98,7 +99,7 @@ def _slice(endpoints: Endpoints, name: str, family: str, ports: EndpointPorts, f
         "controller": True,
         "blockOwnerDeletion": True,
     }
-    metadata: Raw = {
+    metadata: ObjectMeta = {
         "name": name,
         "generateName": f"{endpoints.name}-",
         "namespace": endpoints.namespace,
@@ -108,7 +109,7 @@ def _slice(endpoints: Endpoints, name: str, family: str, ports: EndpointPorts, f
     annotations = {key: value for key, value in endpoints.annotations.items() if key not in _LEFT_OUT}
     if annotations:
         metadata["annotations"] = annotations
-    named = [
+    named: list[EndpointPort] = [
         {
             "name": port,
             "protocol": protocol,

@@ -18,10 +18,13 @@ from sealane.kube.selectors import LabelSelector
 from sealane.network.pods import addresses as addresses_of
 from sealane.network.pods import container_ports, is_over, ready_condition
 from sealane.network.services.hints import add_hints, nearness
+from sealane.network.services.model import Protocol
 
 if TYPE_CHECKING:
     from sealane.kube.shapes import Endpoints, EndpointSlice, Pod, Service
-    from sealane.kube.shapes.core_v1 import ServicePort
+    from sealane.kube.shapes.core_v1 import EndpointAddress, EndpointPort, EndpointSubset, ObjectReference, ServicePort
+    from sealane.kube.shapes.discovery_v1 import Endpoint
+    from sealane.kube.shapes.meta_v1 import ObjectMeta, OwnerReference
 
 SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
@@ -36,7 +39,7 @@ MAX_ADDRESSES = 1000
 
 ContainerPort = tuple[str, str, int]
 """Name, protocol, number of a container's port."""
-EndpointPorts = tuple[tuple[str, str, int, str], ...]
+EndpointPorts = tuple[tuple[str, Protocol, int, str], ...]
 """Name, protocol, number and appProtocol of each port of a slice."""
 
 
@@ -145,7 +148,7 @@ def endpoint_slices(
     slices: dict[str, Raw] = {}
     resolved = [(pod, _ports(service, pod)) for pod in pods]
     for family in address_types(service):
-        groups: dict[EndpointPorts, dict[str, Raw]] = {}
+        groups: dict[EndpointPorts, dict[str, Endpoint]] = {}
         for pod, ports in resolved:
             addresses = [address for address in pod.addresses if _address_type(address) == family]
             if addresses:
@@ -201,7 +204,7 @@ def endpoints_object(service: Service, pods: Sequence[PodEndpoint]) -> Raw:
     """The Endpoints object of a Service: one family, at most 1000 addresses, terminating pods left out."""
     family = address_types(service)[0]
     publish = bool(service.spec.get("publishNotReadyAddresses"))
-    subsets: dict[EndpointPorts, tuple[list[Raw], list[Raw]]] = {}
+    subsets: dict[EndpointPorts, tuple[list[EndpointAddress], list[EndpointAddress]]] = {}
     taken = 0
     over = False
     # Ready addresses first: they are the last to fall over the edge.
@@ -214,31 +217,31 @@ def endpoints_object(service: Service, pods: Sequence[PodEndpoint]) -> Raw:
             over = True
             break
         taken += 1
-        entry: Raw = {"ip": address}
+        entry: EndpointAddress = {"ip": address}
         if _named_by(service, pod):
             entry["hostname"] = pod.hostname
         if pod.node:
             entry["nodeName"] = pod.node
         entry["targetRef"] = _target(pod)
         subsets.setdefault(ports, ([], []))[0 if publish or pod.ready else 1].append(entry)
-    metadata: Raw = {
+    metadata: ObjectMeta = {
         "name": service.name,
         "namespace": service.namespace,
         "labels": {**_labels(service), ENDPOINTS_MANAGED_BY: ENDPOINTS_CONTROLLER},
     }
     if over:
         metadata["annotations"] = {OVER_CAPACITY: "truncated"}
-    raw: Raw = {"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": []}
+    made: list[EndpointSubset] = []
     for ports, (ready, waiting) in sorted(subsets.items()):
-        subset: Raw = {}
+        subset: EndpointSubset = {}
         if ready:
             subset["addresses"] = ready
         if waiting:
             subset["notReadyAddresses"] = waiting
         if ports:
             subset["ports"] = [_port(port, name_always=False) for port in ports]
-        raw["subsets"].append(subset)
-    return raw
+        made.append(subset)
+    return {"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": made}
 
 
 def _ports(service: Service, pod: PodEndpoint) -> EndpointPorts:
@@ -265,11 +268,11 @@ def _names(
 
 
 def _distribute(
-    endpoints: Mapping[str, Raw], existing: Sequence[EndpointSlice], names: Iterator[str]
-) -> Iterable[tuple[str, list[Raw]]]:
+    endpoints: Mapping[str, Endpoint], existing: Sequence[EndpointSlice], names: Iterator[str]
+) -> Iterable[tuple[str, list[Endpoint]]]:
     """Endpoints over slices: each where it is, new ones in slices that change anyway, then in the fullest."""
     homeless = dict(endpoints)
-    held: dict[str, list[Raw]] = {}
+    held: dict[str, list[Endpoint]] = {}
     changes: set[str] = set()
     for each in existing:
         for endpoint in each.raw.get("endpoints") or ():
@@ -291,8 +294,8 @@ def _distribute(
     return held.items()
 
 
-def _slice(service: Service, name: str, family: str, ports: EndpointPorts, endpoints: list[Raw]) -> Raw:
-    owner = {
+def _slice(service: Service, name: str, family: str, ports: EndpointPorts, endpoints: list[Endpoint]) -> Raw:
+    owner: OwnerReference = {
         "apiVersion": "v1",
         "kind": "Service",
         "name": service.name,
@@ -316,8 +319,8 @@ def _slice(service: Service, name: str, family: str, ports: EndpointPorts, endpo
     }
 
 
-def _endpoint(service: Service, pod: PodEndpoint, addresses: list[str], zone: str) -> Raw:
-    endpoint: Raw = {
+def _endpoint(service: Service, pod: PodEndpoint, addresses: list[str], zone: str) -> Endpoint:
+    endpoint: Endpoint = {
         "addresses": addresses,
         "conditions": {
             "ready": is_ready(service, pod),
@@ -347,7 +350,7 @@ def _named_by(service: Service, pod: PodEndpoint) -> bool:
     return bool(pod.hostname) and pod.subdomain == service.name and pod.namespace == service.namespace
 
 
-def _target(pod: PodEndpoint) -> Raw:
+def _target(pod: PodEndpoint) -> ObjectReference:
     return {"kind": "Pod", "namespace": pod.namespace, "name": pod.name, "uid": pod.uid}
 
 
@@ -358,13 +361,14 @@ def _labels(service: Service) -> dict[str, str]:
     return labels
 
 
-def _port(port: tuple[str, str, int, str], *, name_always: bool) -> Raw:
+def _port(port: tuple[str, Protocol, int, str], *, name_always: bool) -> EndpointPort:
     name, protocol, number, app_protocol = port
-    raw: Raw = {"name": name} if name or name_always else {}
-    raw |= {"port": number, "protocol": protocol}
+    made: EndpointPort = {"port": number, "protocol": protocol}
+    if name or name_always:
+        made["name"] = name
     if app_protocol:
-        raw["appProtocol"] = app_protocol
-    return raw
+        made["appProtocol"] = app_protocol
+    return made
 
 
 def _address_type(address: str) -> str:
