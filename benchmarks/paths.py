@@ -27,9 +27,12 @@ from benchmarks.report import Row
 from sealane.dataplane.linux import namespaces, privileges, topology
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.nft.programmer import NftProgrammer
-from sealane.kube.objects import Key, Object
+from sealane.kube.kinds import ENDPOINTSLICE, POD, SERVICE
+from sealane.kube.objects import Object
 from sealane.network.addresses import plan_node
-from sealane.reactive.collections import Graph, Source
+from sealane.network.model import Network
+from sealane.reactive.collections import Graph
+from sealane.reactive.objects import Objects
 
 OTHERS = 10_000
 PORT, SINK = 8080, 8081
@@ -164,8 +167,8 @@ async def _inside(run: Path) -> None:
     plans = [plan_node(1), plan_node(2)]
     threads = {plan.name: NamespaceThread(str(namespaces.path_of(run, plan.name)), plan.name) for plan in plans}
     graph = Graph()
-    kinds = ("Service", "EndpointSlice", "Pod", "Namespace", "NetworkPolicy")
-    sources: dict[str, Source[Key, Object]] = {kind: Source(graph, kind) for kind in kinds}
+    network = Network.of(Objects.of([], graph))
+    sources = {kind.kind: network.objects[kind] for kind in (SERVICE, ENDPOINTSLICE, POD)}
     addresses = {name: str(plans[node].pod_cidrs[0][number]) for name, (node, number) in PODS.items()}
     with graph.batch():
         for index in range(OTHERS):
@@ -178,7 +181,7 @@ async def _inside(run: Path) -> None:
             pod = Object({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status})
             sources["Pod"].set(pod.key, pod)
     nodes = {plan.name: (plan, threads[plan.name]) for plan in plans}
-    programmer = NftProgrammer.of_objects(*sources.values(), nodes)
+    programmer = NftProgrammer(network, nodes)
     task = asyncio.create_task(programmer.run())
     client = namespaces.path_of(run, topology.pod_namespace("client"))
     for name, where in (("far", "to another node"), ("near", "on one node")):

@@ -35,11 +35,10 @@ from sealane.explain.verify import Attempt, Outcome, Report, attempts, verify
 from sealane.explain.world import World
 from sealane.kube.objects import Key, Object
 from sealane.network.addresses import plan_node
+from sealane.network.model import Network
 from sealane.network.pods import addresses as pod_addresses
-from sealane.reactive.collections import Graph, Source
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop"
-SOURCES = ("Service", "EndpointSlice", "Pod", "Namespace", "NetworkPolicy")
 
 
 class Lab:
@@ -71,18 +70,14 @@ class Lab:
                 for opened in made:
                     asyncio.get_running_loop().add_reader(opened, answer, opened)
             self.sockets += made
-        graph = Graph()
-        self.sources = {kind: Source[Key, Object](graph, kind) for kind in SOURCES}
-        with graph.batch():
-            for key, item in self.world.objects.items():
-                if item.kind in SOURCES:
-                    self.sources[item.kind].set(key, item)
+        network = Network.of(self.world.objects.values())
         self.errors: list[Any] = []
-        self.programmer = NftProgrammer.of_objects(
-            *self.sources.values(),
+        self.programmer = NftProgrammer(
+            network,
             {plan.name: (plan, self.threads[plan.name]) for plan in plans},
             on_error=lambda node, error: self.errors.append((node, error)),
         )
+        self.sources = {kind.kind: network.objects[kind] for kind in network.objects}
 
     def netns(self, name: str) -> Path:
         return namespaces.path_of(self.run_dir, name)

@@ -44,7 +44,6 @@ from sealane.explain.trace import trace
 from sealane.explain.world import World
 from sealane.kube.objects import Object
 from sealane.network.addresses import API, DNS_SERVICE, OUTSIDE
-from sealane.network.names import cluster_names
 from sealane.network.names.records import reverse_name, zone_apex
 from sealane.network.names.resolution import follow
 from sealane.network.names.zone import Zone
@@ -84,7 +83,7 @@ class Agreement:
         self._chance = random.Random(1)
         self._pods = {name: with_ports(lab.pod(name, tier="x" if name in "ab" else "y")) for name in PODS}
         self._balancer = BalancerRoutes(
-            lab.programmer.models,
+            lab.network.services,
             {node.name: node for node in lab.nodes},
             lambda: NamespaceThread(str(namespaces.path_of(lab.run_dir, "outside")), "outside"),
         )
@@ -93,7 +92,6 @@ class Agreement:
     def _serve_names(self) -> Server:
         """The DNS server in a pod behind its Service, and the pod that asks it."""
         lab = self.lab
-        sources = lab.sources
         pods = []
         for name, (node, number) in {"dns": SERVER, "asker": ASKER}.items():
             plan = next(plan for plan in lab.nodes if plan.name == node)
@@ -111,7 +109,7 @@ class Agreement:
         zone = Zone()
         zone.change(None, zone_apex(map(str, DNS_SERVICE)))
         table = Table(zone)
-        for names in cluster_names(sources["Service"], sources["EndpointSlice"], sources["Namespace"]):
+        for names in lab.network.names.of():
             table.follow(names)
         server = Server(Route("", table))
         server.serve(sockets)

@@ -9,13 +9,14 @@ from typing import Any
 
 from envoy_world import World
 
-from sealane import controllers
 from sealane.apiserver.local import LocalClient
 from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
-from sealane.controllers.gateways import gateways
+from sealane.controllers import Controllers
+from sealane.controllers.gateways.gateways import Gateways
 from sealane.kube import kinds
 from sealane.kube.objects import Key, Object, Raw
+from sealane.network.model import Network
 from sealane.network.routes.proxies import LISTENING
 from sealane.reactive.collections import Change, Graph
 from sealane.reactive.informer import inform
@@ -53,11 +54,14 @@ class ApiWorld(World):
         for kind, raw in SYSTEM:
             await self.client.create(kind, {"apiVersion": kind.api_version, "kind": kind.kind, **raw})
         graph = Graph()
-        self.objects = inform(self.client, graph, {*controllers.KINDS, *gateways.KINDS})
+        self.objects = inform(self.client, graph)
+        network = Network.of(self.objects)
+        self.controllers = Controllers(self.client, network)
+        self.gateways = Gateways(self.client, network)
         self.objects.start()
         await self.objects.synced()
-        self.controllers = controllers.start(self.client, self.objects)
-        self.gateways = gateways.start(self.client, self.objects)
+        self.controllers.start()
+        self.gateways.start()
         self.routing, self.listening = self.gateways.routing, self.gateways.listening
         self._concurrency = concurrency
         self.objects[kinds.POD].subscribe(self._pods_changed)

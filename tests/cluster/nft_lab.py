@@ -20,11 +20,13 @@ from typing import Any
 from sealane.dataplane.linux import namespaces, privileges, topology
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.nft.programmer import NftProgrammer
-from sealane.kube.objects import Key, Object
+from sealane.kube.objects import Object
 from sealane.network.addresses import plan_node
+from sealane.network.model import Network
 from sealane.network.services.hints import node_share, zone_capacity
 from sealane.network.services.slices import endpoint_slices, pod_endpoint
-from sealane.reactive.collections import Graph, Source
+from sealane.reactive.collections import Graph
+from sealane.reactive.objects import Objects
 
 PODS = {"a": (0, 2), "b": (0, 3), "c": (1, 2), "d": (1, 3)}
 """name → (node from 0, host number): a 10.244.1.2, b 10.244.1.3, c 10.244.2.2, d 10.244.2.3."""
@@ -46,15 +48,14 @@ class Lab:
             links = self.threads[node.name].call(topology.NodeLinks, run, node)
             self._serve(name, links, topology.PodLink(name, (node.pod_cidrs[0][host], node.pod_cidrs[1][host])))
         self.graph = Graph(on_error=self._failed)
-        kinds = ("Service", "EndpointSlice", "Pod", "Namespace", "NetworkPolicy", "Node")
-        self.sources: dict[str, Source[Key, Object]] = {kind: Source(self.graph, kind) for kind in kinds}
         self.errors: list[Any] = []
-        self.programmer = NftProgrammer.of_objects(
-            *(self.sources[kind] for kind in kinds[:-1]),
+        self.network = Network.of(Objects.of([], self.graph))
+        self.programmer = NftProgrammer(
+            self.network,
             {node.name: (node, self.threads[node.name]) for node in self.nodes},
-            node_objects=self.sources["Node"],
             on_error=lambda node, error: self.errors.append((node, error)),
         )
+        self.sources = {kind.kind: self.network.objects[kind] for kind in self.network.objects}
         self.put(
             Object({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"team": "x"}}})
         )

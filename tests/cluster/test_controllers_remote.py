@@ -14,13 +14,14 @@ from pathlib import Path
 from tests.unit.access.test_access import certificate
 from tests.unit.apiserver.serving import credentials
 
-from sealane.controllers import KINDS, start
+from sealane.controllers import Controllers
 from sealane.kube import kinds
 from sealane.kube.client import kubeconfig
 from sealane.kube.client.http import HttpClient
 from sealane.kube.client.kubeconfig import Access
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw
+from sealane.network.model import Network
 from sealane.reactive.collections import Graph
 from sealane.reactive.informer import inform
 
@@ -127,10 +128,11 @@ def test_controllers_go_on_through_restarts_of_the_api(tmp_path: Path) -> None:
         access = Access(api.url, ca=credentials().ca, client_certificate=made[0], client_key=made[1])
         kubeconfig.write(path, access, "real")
         async with HttpClient.from_kubeconfig(path) as client, HttpClient.from_kubeconfig(path) as user:
-            sources = inform(client, Graph(), KINDS)
+            sources = inform(client, Graph())
+            controllers = Controllers(client, Network.of(sources))
             sources.start()
             await asyncio.wait_for(sources.synced(), 60)
-            controllers = start(client, sources)
+            controllers.start()
             await user.create(kinds.NAMESPACE, {"metadata": {"name": "shop"}})
             for name in ("node-1", "node-2"):
                 await user.create(kinds.NODE, {"metadata": {"name": name}})

@@ -17,26 +17,6 @@ if TYPE_CHECKING:
     from sealane.explain.world import World
     from sealane.kube.client.protocol import Client
 
-READ = (
-    kinds.NAMESPACE,
-    kinds.NODE,
-    kinds.POD,
-    kinds.SERVICE,
-    kinds.ENDPOINTSLICE,
-    kinds.NETWORKPOLICY,
-    kinds.INGRESS,
-    kinds.INGRESSCLASS,
-    kinds.GATEWAYCLASS,
-    kinds.GATEWAY,
-    kinds.HTTPROUTE,
-    kinds.REFERENCEGRANT,
-    kinds.DEPLOYMENT,
-    kinds.REPLICASET,
-    kinds.STATEFULSET,
-    kinds.DAEMONSET,
-)
-"""What decides where a packet goes."""
-
 
 def trace(
     source: str, target: str, paths: list[str], namespace: str, port: str, name: str, context: str, *, as_json: bool
@@ -131,10 +111,11 @@ async def read(folder: Folder) -> list[Object]:
 
 async def deciding(client: Client) -> list[Object]:
     """All objects of a cluster that decide where a packet goes. Raises ApiError and OSError."""
+    from sealane.explain.world import read_kinds
     from sealane.kube.client.protocol import ApiError
     from sealane.network.services.node_ports import CONFIGURED_BY
 
-    lists = await asyncio.gather(*(client.list(kind) for kind in READ))
+    lists = await asyncio.gather(*(client.list(kind) for kind in read_kinds()))
     found = [each for listed in lists for each in listed.items]
     try:
         found.append(await client.get(kinds.CONFIGMAP, CONFIGURED_BY.namespace, CONFIGURED_BY.name))
@@ -147,9 +128,10 @@ async def deciding(client: Client) -> list[Object]:
 async def _read_live(context: str) -> list[Object]:
     """Everything of a live cluster that decides where a packet goes."""
     from sealane.cli import live
+    from sealane.explain.world import read_kinds
 
     async with live.client(context) as client:
-        objects, refused = await live.read(client, READ)
+        objects, refused = await live.read(client, read_kinds())
     for why in refused.values():
         print(f"warning: not seen: {why}", file=sys.stderr)
     return objects

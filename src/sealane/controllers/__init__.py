@@ -4,6 +4,6 @@ Workloads, scheduling, EndpointSlices, load-balancer addresses, Gateway status. 
 State machines (a rollout, the order of a StatefulSet) are pure functions `plan`, carried out by a `Reconciler`.
 """
 
-from sealane.controllers.running import KINDS, Controllers, start
+from sealane.controllers.running import Controllers
 
-__all__ = ["KINDS", "Controllers", "start"]
+__all__ = ["Controllers"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from sealane.controllers.reconciler import Reconciler
 from sealane.controllers.scheduling.scheduler import Scheduler
@@ -19,10 +20,7 @@ from sealane.controllers.workloads.wiring import (
 )
 from sealane.kube.client.protocol import Client
 from sealane.kube.kinds import (
-    CONTROLLERREVISION,
     CRONJOB,
-    DAEMONSET,
-    DEPLOYMENT,
     ENDPOINTS,
     ENDPOINTSLICE,
     JOB,
@@ -32,61 +30,74 @@ from sealane.kube.kinds import (
     PERSISTENTVOLUMECLAIM,
     POD,
     PODDISRUPTIONBUDGET,
-    REPLICASET,
     REPLICATIONCONTROLLER,
     SERVICE,
-    STATEFULSET,
-    Kind,
 )
 from sealane.kube.objects import Key, Object
-from sealane.network.services.derive_slices import derive_endpoints
+from sealane.network.model import Network
 from sealane.reactive.collections import Change, Source
 from sealane.reactive.recorder import Recorder
-from sealane.reactive.writer import Writer
 
-KINDS: tuple[Kind, ...] = (
-    NAMESPACE,
-    NODE,
-    POD,
-    SERVICE,
-    DEPLOYMENT,
-    REPLICASET,
-    REPLICATIONCONTROLLER,
-    STATEFULSET,
-    DAEMONSET,
-    CONTROLLERREVISION,
-    ENDPOINTSLICE,
-    ENDPOINTS,
-    JOB,
-    CRONJOB,
-    PODDISRUPTIONBUDGET,
-    PERSISTENTVOLUMECLAIM,
-    PERSISTENTVOLUME,
+RECORDERS = (
+    "deployment-controller",
+    "replicaset-controller",
+    "replication-controller",
+    "statefulset-controller",
+    "daemonset-controller",
+    "loadbalancer-controller",
+    "service-controller",
+    "job-controller",
+    "cronjob-controller",
+    "controllermanager",
+    "persistentvolume-controller",
+    "default-scheduler",
 )
-"""What `start` needs a source of."""
 
 
 class Controllers:
-    """The running controllers; `stop` ends them."""
+    """Workload controllers, scheduler, EndpointSlices and load balancers of one cluster.
 
-    def __init__(
-        self,
-        reconcilers: Sequence[Reconciler],
-        scheduler: Scheduler,
-        writers: Sequence[Writer],
-        recorders: Sequence[Recorder],
-    ) -> None:
-        self.reconcilers: list[Reconciler] = []
-        self.scheduler = scheduler
-        self.writers = tuple(writers)
-        self.recorders = tuple(recorders)
-        self.add(reconcilers)
+    They ask for the objects that they follow when they are made, and work from `start` on. Needs a running event loop.
+    """
 
-    def add(self, reconcilers: Sequence[Reconciler]) -> None:
-        """Starts more of them."""
-        self.reconcilers.extend(reconcilers)
-        for reconciler in reconcilers:
+    def __init__(self, client: Client, network: Network) -> None:
+        self._client = client
+        self._objects = objects = network.objects
+        self.recorders = recorders = {name: Recorder(client, name) for name in RECORDERS}
+        self._pods = pods = facts_of(objects[POD])
+        self.scheduler = Scheduler(
+            client, objects[POD], objects[NODE], objects[NAMESPACE], recorders["default-scheduler"]
+        )
+        model = network.endpoints
+        service_events.start(recorders["service-controller"], objects[SERVICE], model, objects[ENDPOINTS])
+        self.writers = endpoint_writers(client, model, objects[ENDPOINTSLICE], objects[ENDPOINTS])
+        replication = recorders["replication-controller"]
+        self.reconcilers: list[Reconciler] = [
+            deployment_controller(client, objects, pods, recorders["deployment-controller"]),
+            replicaset_controller(client, objects, pods, recorders["replicaset-controller"]),
+            replicaset_controller(client, objects, pods, replication, kind=REPLICATIONCONTROLLER),
+            statefulset_controller(client, objects, pods, recorders["statefulset-controller"]),
+            daemonset_controller(client, objects, pods, recorders["daemonset-controller"]),
+            loadbalancer_controller(client, objects, recorders["loadbalancer-controller"]),
+        ]
+        self._seldom: list[tuple[list[Source[Key, Object]], Callable[[], list[Reconciler]]]] = [
+            ([objects[JOB], objects[CRONJOB]], self._batch),
+            ([objects[PODDISRUPTIONBUDGET]], self._budgets),
+            ([objects[PERSISTENTVOLUMECLAIM], objects[PERSISTENTVOLUME]], self._volumes),
+        ]
+
+    def start(self) -> None:
+        """The objects must be synced: what is not wanted now is deleted."""
+        for reconciler in self.reconcilers:
             reconciler.start()
+        self.scheduler.start()
+        for writer in self.writers:
+            writer.start()
+        if any(pod.tracked for pod in self._pods.values()):  # Jobs of before have left pods
+            self._seldom.pop(0)
+            self._add(self._batch)
+        for sources, make in self._seldom:
+            _on_first(sources, partial(self._add, make))
 
     async def stop(self) -> None:
         """Lets the writes under way end; Events not written yet are given up."""
@@ -95,77 +106,40 @@ class Controllers:
             *(each.stop() for each in self.reconcilers),
             *(each.stop() for each in self.writers),
         )
-        for recorder in self.recorders:
+        for recorder in self.recorders.values():
             await recorder.stop()
 
+    def _add(self, make: Callable[[], list[Reconciler]]) -> None:
+        more = make()
+        self.reconcilers.extend(more)
+        for reconciler in more:
+            reconciler.start()
 
-def start(client: Client, sources: Mapping[Kind, Source[Key, Object]]) -> Controllers:
-    """Starts workload controllers, scheduler, EndpointSlices and load balancers.
+    # What few clusters have is imported when it is there.
 
-    sources: of all `KINDS`, filled by informers that are synced. Needs a running event loop.
-    """
-    pods = facts_of(sources[POD])
-    recorders = {
-        name: Recorder(client, name)
-        for name in (
-            "deployment-controller",
-            "replicaset-controller",
-            "replication-controller",
-            "statefulset-controller",
-            "daemonset-controller",
-            "loadbalancer-controller",
-            "service-controller",
-            "job-controller",
-            "cronjob-controller",
-            "controllermanager",
-            "persistentvolume-controller",
-            "default-scheduler",
-        )
-    }
-    scheduler = Scheduler(client, sources[POD], sources[NODE], sources[NAMESPACE], recorders["default-scheduler"])
-    model = derive_endpoints(sources[SERVICE], sources[POD], sources[NODE], sources[ENDPOINTSLICE], sources[ENDPOINTS])
-    service_events.start(recorders["service-controller"], sources[SERVICE], model, sources[ENDPOINTS])
-    writers = endpoint_writers(client, model, sources[ENDPOINTSLICE], sources[ENDPOINTS])
-    reconcilers = [
-        deployment_controller(client, sources, pods, recorders["deployment-controller"]),
-        replicaset_controller(client, sources, pods, recorders["replicaset-controller"]),
-        replicaset_controller(client, sources, pods, recorders["replication-controller"], kind=REPLICATIONCONTROLLER),
-        statefulset_controller(client, sources, pods, recorders["statefulset-controller"]),
-        daemonset_controller(client, sources, pods, recorders["daemonset-controller"]),
-        loadbalancer_controller(client, sources, recorders["loadbalancer-controller"]),
-    ]
-    scheduler.start()
-    for writer in writers:
-        writer.start()
-    controllers = Controllers(reconcilers, scheduler, writers, list(recorders.values()))
-
-    def batch() -> list[Reconciler]:
+    def _batch(self) -> list[Reconciler]:
         from sealane.controllers.batch.wiring import cronjob_controller, job_controller, stray_pod_controller
 
+        client, objects, recorder = self._client, self._objects, self.recorders["job-controller"]
         return [
-            job_controller(client, sources, pods, recorders["job-controller"]),
-            stray_pod_controller(client, sources, pods, recorders["job-controller"]),
-            cronjob_controller(client, sources, recorders["cronjob-controller"]),
+            job_controller(client, objects, self._pods, recorder),
+            stray_pod_controller(client, objects, self._pods, recorder),
+            cronjob_controller(client, objects, self.recorders["cronjob-controller"]),
         ]
 
-    def budgets() -> list[Reconciler]:
+    def _budgets(self) -> list[Reconciler]:
         from sealane.controllers.disruption.budgets import budget_controller
 
-        return [budget_controller(client, sources, pods, recorders["controllermanager"])]
+        return [budget_controller(self._client, self._objects, self._pods, self.recorders["controllermanager"])]
 
-    def volumes() -> list[Reconciler]:
+    def _volumes(self) -> list[Reconciler]:
         from sealane.controllers.volumes.binding import claim_controller, volume_controller
 
-        recorder = recorders["persistentvolume-controller"]
-        return [claim_controller(client, sources, recorder), volume_controller(client, sources, recorder)]
-
-    if any(pod.tracked for pod in pods.values()):  # Jobs of before have left pods
-        controllers.add(batch())
-    else:
-        _on_first([sources[JOB], sources[CRONJOB]], lambda: controllers.add(batch()))
-    _on_first([sources[PODDISRUPTIONBUDGET]], lambda: controllers.add(budgets()))
-    _on_first([sources[PERSISTENTVOLUMECLAIM], sources[PERSISTENTVOLUME]], lambda: controllers.add(volumes()))
-    return controllers
+        recorder = self.recorders["persistentvolume-controller"]
+        return [
+            claim_controller(self._client, self._objects, recorder),
+            volume_controller(self._client, self._objects, recorder),
+        ]
 
 
 def _on_first(kinds: Sequence[Source[Key, Object]], begin: Callable[[], None]) -> None:

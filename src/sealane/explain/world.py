@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, ip_network
 from typing import Protocol
 
 from sealane.kube import kinds
+from sealane.kube.kinds import Kind
 from sealane.kube.objects import Key, Object, Origin
 from sealane.network.addresses import OUTSIDE, family
 from sealane.network.model import Network
@@ -53,7 +54,7 @@ class World:
         dns = self.services.get(Key("", "Service", "kube-system", "kube-dns"))
         addresses = [frontend.address for port in dns.ports for frontend in port.frontends] if dns else []
         self.zone.change(None, zone_apex(dict.fromkeys(addresses)))
-        for names in network.names():
+        for names in network.names.of():
             for data in names.values():
                 self.zone.change(None, data)
         self._by_address = {
@@ -139,6 +140,16 @@ class World:
             owner = Key(group, references[0]["kind"], key.namespace, references[0]["name"])
             item = self.objects.get(owner)
         return owner
+
+
+OWNERS = (kinds.DEPLOYMENT, kinds.REPLICASET, kinds.STATEFULSET, kinds.DAEMONSET)
+"""Kinds whose objects stand in manifests for the pods that they make."""
+
+
+def read_kinds() -> tuple[Kind, ...]:
+    """The kinds that a world reads. Of ConfigMaps it reads one only (`CONFIGURED_BY`): they are left out."""
+    asked = World(()).network.objects
+    return (*(kind for kind in asked if kind != kinds.CONFIGMAP), *OWNERS)
 
 
 def is_outside(address: str) -> bool:

@@ -4,29 +4,27 @@
     for service in network.services.values(): ...
 
 Each part is made when it is first asked for, and asks in turn for the kinds that it reads: so a process follows what it
-needs, and no list of kinds has to say so.
+needs, no list of kinds has to say so, and it imports what it needs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache, cached_property
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from sealane.kube import kinds
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Key, Object, Raw
-from sealane.network.names.records import ZoneData, cluster_names, pod_names
-from sealane.network.policies import Given, Policies, derive_policies
-from sealane.network.routes import generated
-from sealane.network.routes.routing import Routing, routing
-from sealane.network.routes.sources import Sources
-from sealane.network.services import ServiceModel, derive_services, node_port_addresses
-from sealane.network.services.derive_slices import EndpointModel, derive_endpoints
-from sealane.network.services.hints import ZONE
-from sealane.network.services.node_ports import CONFIGURED_BY
 from sealane.reactive.collections import Collection, Fetch, Graph, Source, derive
 from sealane.reactive.objects import Objects
+
+if TYPE_CHECKING:
+    from sealane.network.names.records import ClusterNames, PodNames
+    from sealane.network.policies import Given, Policies
+    from sealane.network.routes.routing import Routing
+    from sealane.network.services import ServiceModel
+    from sealane.network.services.derive_slices import EndpointModel
 
 
 class Network:
@@ -34,8 +32,6 @@ class Network:
 
     def __init__(self, objects: Objects) -> None:
         self.objects = objects
-        self._names = cache(self._cluster_names)
-        self._pod_names = cache(self._names_of_pods)
 
     @classmethod
     def of(cls, objects: Objects | Iterable[Object]) -> Network:
@@ -50,6 +46,8 @@ class Network:
     @cached_property
     def services(self) -> Collection[Key, ServiceModel]:
         """Each Service with all that answers for it."""
+        from sealane.network.services import derive_services
+
         return derive_services(self.objects[kinds.SERVICE], self.objects[kinds.ENDPOINTSLICE])
 
     @cached_property
@@ -60,38 +58,62 @@ class Network:
     @cached_property
     def policies(self) -> Policies:
         """Who may talk to whom."""
-        given = self.given  # made before what reads it
+        from sealane.network.policies import derive_policies
+
         objects = self.objects
-        return derive_policies(objects[kinds.NETWORKPOLICY], objects[kinds.POD], objects[kinds.NAMESPACE], given)
+        policies, pods, namespaces = objects[kinds.NETWORKPOLICY], objects[kinds.POD], objects[kinds.NAMESPACE]
+        return derive_policies(policies, pods, namespaces, self.given)
 
     @cached_property
     def routes(self) -> Routing:
         """What proxies do with requests, and the statuses that say so."""
+        from sealane.network.routes.routing import routing
+        from sealane.network.routes.sources import Sources
+
         return routing(Sources.of(self.objects))
+
+    @cached_property
+    def names(self) -> ClusterNames:
+        """DNS names of Services and namespaces."""
+        from sealane.network.names.records import ClusterNames
+
+        objects = self.objects
+        return ClusterNames(objects[kinds.SERVICE], objects[kinds.ENDPOINTSLICE], objects[kinds.NAMESPACE])
+
+    @cached_property
+    def pod_names(self) -> PodNames:
+        """DNS names of pods."""
+        from sealane.network.names.records import PodNames
+
+        return PodNames(self.objects[kinds.POD])
 
     @cached_property
     def zones(self) -> Collection[Key, str]:
         """Each node's zone (label topology.kubernetes.io/zone), "" without one."""
-        return derive("node zones", self.objects[kinds.NODE], _zone)
+        from sealane.network.services.hints import ZONE
+
+        def zone(_key: Key, node: Object, _fetch: Fetch) -> str:
+            return str(node.labels.get(ZONE, ""))
+
+        return derive("node zones", self.objects[kinds.NODE], zone)
 
     @cached_property
     def node_ports(self) -> Collection[Key, tuple[str, ...]]:
-        """On which addresses of nodes NodePorts are, under the one key CONFIGURED_BY; empty: on all."""
-        return derive("node port addresses", self.objects[kinds.CONFIGMAP], _node_ports)
+        """On which addresses of nodes NodePorts are, under the one key CONFIGURED_BY; nothing: on all of them."""
+        from sealane.network.services.node_ports import CONFIGURED_BY, node_port_addresses
 
-    def names(self, **options: Any) -> tuple[Collection[Key, ZoneData], Collection[Key, ZoneData]]:
-        """DNS names of Services and of namespaces. options: those of `names.records.cluster_names`."""
-        return self._names(**options)
+        def allowed(key: Key, config: Object, _fetch: Fetch) -> tuple[str, ...] | None:
+            return node_port_addresses(config) or None if key == CONFIGURED_BY else None
 
-    def pod_names(self, **options: Any) -> Collection[Key, ZoneData]:
-        """DNS names of pods. options: those of `names.records.pod_names`."""
-        return self._pod_names(**options)
+        return derive("node port addresses", self.objects[kinds.CONFIGMAP], allowed)
 
     # What follows: objects that controllers write
 
     @cached_property
     def endpoints(self) -> EndpointModel:
         """The EndpointSlices and Endpoints that there should be."""
+        from sealane.network.services.derive_slices import derive_endpoints
+
         objects = self.objects
         return derive_endpoints(
             objects[kinds.SERVICE],
@@ -104,19 +126,6 @@ class Network:
     @cached_property
     def proxies(self) -> dict[Kind, Collection[Key, Raw]]:
         """The Deployments and Services of proxies that there should be."""
-        return generated.wanted(self.routes)
+        from sealane.network.routes.generated import wanted
 
-    def _cluster_names(self, **options: Any) -> tuple[Collection[Key, ZoneData], Collection[Key, ZoneData]]:
-        objects = self.objects
-        return cluster_names(objects[kinds.SERVICE], objects[kinds.ENDPOINTSLICE], objects[kinds.NAMESPACE], **options)
-
-    def _names_of_pods(self, **options: Any) -> Collection[Key, ZoneData]:
-        return pod_names(self.objects[kinds.POD], **options)
-
-
-def _zone(_key: Key, node: Object, _fetch: Fetch) -> str:
-    return str(node.labels.get(ZONE, ""))
-
-
-def _node_ports(key: Key, config: Object, _fetch: Fetch) -> tuple[str, ...] | None:
-    return node_port_addresses(config) or None if key == CONFIGURED_BY else None
+        return wanted(self.routes)

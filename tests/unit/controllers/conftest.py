@@ -14,10 +14,11 @@ from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
 from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
-from sealane.controllers import KINDS, Controllers, start
+from sealane.controllers import Controllers
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import NAMESPACE, NODE, POD, Kind
 from sealane.kube.objects import Key, Object
+from sealane.network.model import Network
 from sealane.reactive.collections import Change, Graph
 from sealane.reactive.informer import Informers, inform
 
@@ -94,9 +95,9 @@ class Running:
     async def quiet(self, seconds: float = 0.15) -> None:
         """Returns when nothing was written for so long; Events do not count."""
         while True:
-            before = {kind: [each.resource_version for each in self.all(kind)] for kind in KINDS}
+            before = {kind: [each.resource_version for each in self.all(kind)] for kind in list(self.cluster)}
             await asyncio.sleep(seconds)
-            if before == {kind: [each.resource_version for each in self.all(kind)] for kind in KINDS}:
+            if before == {kind: [each.resource_version for each in self.all(kind)] for kind in list(self.cluster)}:
                 return
 
 
@@ -111,10 +112,11 @@ async def control_plane(path: Path, nodes: int = 3) -> AsyncIterator[Running]:
     for number in range(1, nodes + 1):
         labels = {"topology.kubernetes.io/zone": f"zone-{number}"}
         await client.create(NODE, {"metadata": {"name": f"node-{number}", "labels": labels}})
-    cluster = inform(client, Graph(), KINDS)
+    cluster = inform(client, Graph())
+    controllers = Controllers(client, Network.of(cluster))
     cluster.start()
     await cluster.synced()
-    controllers = start(client, cluster)
+    controllers.start()
     running = Running(api, client, cluster, controllers)
     try:
         yield running

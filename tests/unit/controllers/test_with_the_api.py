@@ -155,7 +155,7 @@ def test_when_all_is_done_nothing_more_is_written(plane: Plane) -> None:
             await running.client.create(DAEMONSET, make("DaemonSet", "agent"))
             await running.until(lambda: len(running.all(POD)) == 7, 10)
             await running.quiet()
-            for recorder in running.controllers.recorders:
+            for recorder in running.controllers.recorders.values():
                 await recorder.flush()
             version = running.api.store.version
             await asyncio.sleep(0.5)
@@ -172,7 +172,7 @@ def test_a_restart_of_the_controllers_changes_nothing(plane: Plane) -> None:
             await running.client.create(STATEFULSET, make("StatefulSet", "db", replicas=2, serviceName="db"))
             await running.until(lambda: len(running.all(POD)) == 5)
             await running.quiet()
-            for recorder in running.controllers.recorders:
+            for recorder in running.controllers.recorders.values():
                 await recorder.flush()
             version = running.api.store.version
         async with plane(nodes=0) as again:
@@ -232,7 +232,7 @@ def test_events_of_many_pods_are_combined(plane: Plane) -> None:
         async with plane() as running:
             await running.client.create(DEPLOYMENT, make("Deployment", replicas=30))
             await running.until(lambda: len(running.all(DEPLOYMENT)) == 1 and done(running, 30))
-            for recorder in running.controllers.recorders:
+            for recorder in running.controllers.recorders.values():
                 await recorder.flush()
             events = (await running.client.list(EVENT, "shop")).items
             created = [each.raw for each in events if each.raw["reason"] == "SuccessfulCreate"]

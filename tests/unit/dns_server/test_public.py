@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sealane.dataplane.dns.public import PublicNames
-from sealane.kube.objects import Key, Object
-from sealane.reactive.collections import Graph, Source
+from sealane.kube.kinds import NODE, SERVICE
+from sealane.kube.objects import Object
+from sealane.reactive.objects import Objects
 
 
 def service(name: str, hostnames: str, *addresses: str) -> Object:
@@ -20,23 +21,10 @@ def service(name: str, hostnames: str, *addresses: str) -> Object:
     )
 
 
-class Nodes:
-    """What an informer is to `PublicNames`: a source, followed once it is asked to."""
-
-    started = 0
-
-    def __init__(self, source: Source[Key, Object]) -> None:
-        self.source = source
-
-    def start(self) -> None:
-        Nodes.started += 1
-
-
 def test_names_come_change_and_go() -> None:
-    graph = Graph()
-    services: Source[Key, Object] = Source(graph, "services")
-    nodes: Source[Key, Object] = Source(graph, "nodes")
-    names = PublicNames(services, Nodes(nodes))  # type: ignore[arg-type]
+    objects = Objects.of([])
+    names = PublicNames(objects)
+    services = objects[SERVICE]
 
     def told(name: str) -> list[tuple[str, str]] | None:
         found = names(name)
@@ -57,10 +45,11 @@ def test_names_come_change_and_go() -> None:
     ports = service("ports", "ports.example.com")
     addresses = [{"type": "InternalIP", "address": "172.18.1.1"}, {"type": "Hostname", "address": "node-1"}]
     node = {"kind": "Node", "metadata": {"name": "node-1"}, "status": {"addresses": addresses}}
-    nodes.set(Object(node).key, Object(node))
+    assert NODE not in objects  # followed once a name needs them
     put(Object({**ports.raw, "spec": {"type": "NodePort"}}))
+    assert NODE in objects
+    objects[NODE].set(Object(node).key, Object(node))
     assert told("ports.example.com") == [("A", "172.18.1.1")]
-    assert Nodes.started == 1
     services.remove(service("web", "").key)
     services.remove(service("other", "").key)
     assert told("www.example.com") is None

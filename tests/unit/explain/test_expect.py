@@ -13,13 +13,14 @@ from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
 from sealane.apiserver.storage.store import Store
 from sealane.cluster import bootstrap
-from sealane.controllers import running
-from sealane.controllers.gateways import gateways
+from sealane.controllers import Controllers
+from sealane.controllers.gateways.gateways import Gateways
 from sealane.explain.expect import expected
 from sealane.explain.world import World
 from sealane.kube import kinds
 from sealane.kube.kinds import BUILTIN, Kind
 from sealane.kube.objects import Object, Raw
+from sealane.network.model import Network
 from sealane.reactive.collections import Graph
 from sealane.reactive.informer import Informers, inform
 
@@ -166,11 +167,13 @@ async def _compare(raws: list[Raw], folder: Path) -> None:
         if raw["kind"] == "Pod":
             patch = {"status": raw["status"]}
             await client.patch(kinds.POD, "shop", raw["metadata"]["name"], patch, subresource="status")
-    cluster = inform(client, Graph(), [*running.KINDS, *gateways.KINDS])
+    cluster = inform(client, Graph())
+    network = Network.of(cluster)
+    controllers, gateways = Controllers(client, network), Gateways(client, network)
     cluster.start()
     await cluster.synced()
-    controllers = running.start(client, cluster)
-    gated = gateways.start(client, cluster)
+    controllers.start()
+    gateways.start()
     try:
         for _ in range(20):  # until the controllers have said all: on a busy machine a pause is no end
             await _quiet(client, cluster)
@@ -179,7 +182,7 @@ async def _compare(raws: list[Raw], folder: Path) -> None:
             if _compared(expected(given)) == _compared(held):
                 break
     finally:
-        await gated.stop()
+        await gateways.stop()
         await controllers.stop()
         await cluster.stop()
         store.close()

@@ -26,7 +26,6 @@ def _sockets_of(namespace: Path) -> Callable[[int, int, int], socket.socket]:
 async def run(folder: Folder, options: Options, sockets: list[socket.socket], channel: Channel) -> None:
     """The API, every controller, and the xDS server for Envoy."""
     importlib.import_module("sealane.kube.client.http")  # aiohttp, in the way it says, before `apiserver` does
-    from sealane import controllers
     from sealane.apiserver.access.keys import SigningKey
     from sealane.apiserver.access.tokens import AccountTokens
     from sealane.apiserver.followers import retention, roles
@@ -39,8 +38,10 @@ async def run(folder: Folder, options: Options, sockets: list[socket.socket], ch
     from sealane.apiserver.storage.store import Store
     from sealane.cluster.bootstrap import bootstrap
     from sealane.cluster.pod_streams import AgentStreams
-    from sealane.controllers.gateways import gateways
+    from sealane.controllers import Controllers
+    from sealane.controllers.gateways.gateways import Gateways
     from sealane.dataplane.envoy import ads
+    from sealane.network.model import Network
     from sealane.reactive.collections import Graph
     from sealane.reactive.informer import inform
 
@@ -68,18 +69,20 @@ async def run(folder: Folder, options: Options, sockets: list[socket.socket], ch
         serving = asyncio.create_task(
             serve(api, sockets, pki.server_context(credentials), frozenset({credentials.token}))
         )
-        sources = inform(client, Graph(), [*controllers.KINDS, *gateways.KINDS])
-        sources.start()
-        await sources.synced()
-        controllers.start(client, sources)
-        routing = gateways.start(client, sources)
+        objects = inform(client, Graph())
+        network = Network.of(objects)
+        controllers, gateways = Controllers(client, network), Gateways(client, network)
+        objects.start()
+        await objects.synced()
+        controllers.start()
+        gateways.start()
         envoy_served = asyncio.create_task(
             ads.serve(
-                routing.routing,
+                gateways.routing,
                 str(folder.xds_socket),
                 lambda uid: str(folder.netns(topology.pod_namespace(uid))),
                 on_needed=lambda: channel.need("envoy"),
-                listening=routing.listening,
+                listening=gateways.listening,
             )
         )
         channel.ready()

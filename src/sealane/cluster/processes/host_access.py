@@ -24,7 +24,7 @@ async def run(folder: Folder, plans: Sequence[NodePlan], channel: Channel) -> No
 
     async with HttpClient.from_kubeconfig(folder.local_kubeconfig) as client:
         graph = Graph()
-        sources = inform(client, graph, [kinds.SERVICE])
+        sources = inform(client, graph)
         changed = asyncio.Event()
         changed.set()
         sources[kinds.SERVICE].subscribe(lambda _changes: changed.set())

@@ -13,18 +13,6 @@ from sealane.dataplane.linux import topology
 from sealane.kube import kinds
 from sealane.network.addresses import NodePlan
 
-AGENT_KINDS = (
-    kinds.SERVICE,
-    kinds.ENDPOINTSLICE,
-    kinds.POD,
-    kinds.NAMESPACE,
-    kinds.NETWORKPOLICY,
-    kinds.NODE,
-    kinds.CONFIGMAP,
-    kinds.SECRET,
-)
-"""What the node agent follows."""
-
 
 def run(folder: Folder, plans: Sequence[NodePlan], channel: Channel) -> None:
     from sealane.dataplane.pods import spawner
@@ -46,6 +34,7 @@ async def _work(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socke
     from sealane.dataplane.pods.surroundings import Sources
     from sealane.kube.client.http import HttpClient
     from sealane.kube.objects import Key
+    from sealane.network.model import Network
     from sealane.reactive.collections import Graph
     from sealane.reactive.informer import inform
     from sealane.reactive.recorder import Recorder
@@ -56,35 +45,27 @@ async def _work(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socke
     giver = Giver(str(folder.handoff_socket))
     await giver.start(complete=False)  # the runtime says when the sockets of before a crash are there again
     async with HttpClient.from_kubeconfig(folder.local_kubeconfig) as client:
-        sources = inform(client, Graph(), AGENT_KINDS)
-        programmer = NftProgrammer.of_objects(
-            sources[kinds.SERVICE],
-            sources[kinds.ENDPOINTSLICE],
-            sources[kinds.POD],
-            sources[kinds.NAMESPACE],
-            sources[kinds.NETWORKPOLICY],
-            {plan.name: (plan, threads[plan.name]) for plan in plans},
-            node_objects=sources[kinds.NODE],
-            configmaps=sources[kinds.CONFIGMAP],
-        )
+        objects = inform(client, Graph())
+        network = Network.of(objects)
+        programmer = NftProgrammer(network, {plan.name: (plan, threads[plan.name]) for plan in plans})
         balancer = BalancerRoutes(
-            programmer.models,
+            network.services,
             {plan.name: plan for plan in plans},
             lambda: NamespaceThread(str(folder.netns(topology.OUTSIDE_NAMESPACE)), "outside"),
         )
         recorder = Recorder(client, "kube-proxy")
 
         def unserved(key: Key, why: str) -> None:
-            service = sources[kinds.SERVICE].get(key)
+            service = objects[kinds.SERVICE].get(key)
             if service is not None:
                 recorder.record(service, "Warning", "FailedToStartServiceHealthcheck", why)
 
-        checks = HealthChecks(programmer.models, threads, programmer.healthy, unserved)
+        checks = HealthChecks(network.services, threads, programmer.healthy, unserved)
         runtime = PodRuntime(
             client,
             {plan.name: plan for plan in plans},
             threads,
-            Sources(sources[kinds.POD], sources[kinds.SERVICE], sources[kinds.CONFIGMAP], sources[kinds.SECRET]),
+            Sources.of(objects),
             giver,
             Spawner(spawner),
             run_dir=folder.run,
@@ -92,8 +73,8 @@ async def _work(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socke
             hide=(str(folder.path),),
             policing=programmer,
         )
-        sources.start()
-        await sources.synced()
+        objects.start()
+        await objects.synced()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(programmer.run())
             tasks.create_task(balancer.run())

@@ -9,105 +9,54 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from sealane.controllers.gateways.stamps import stamped
 from sealane.kube.client.protocol import ApiError, Client
-from sealane.kube.kinds import (
-    DEPLOYMENT,
-    ENDPOINTSLICE,
-    GATEWAY,
-    GATEWAYCLASS,
-    HTTPROUTE,
-    INGRESS,
-    INGRESSCLASS,
-    NAMESPACE,
-    POD,
-    REFERENCEGRANT,
-    SERVICE,
-    Kind,
-)
+from sealane.kube.kinds import GATEWAY, GATEWAYCLASS, HTTPROUTE, INGRESS, POD
 from sealane.kube.objects import Key, Object, Raw
 from sealane.kube.times import timestamp
+from sealane.network.model import Network
 from sealane.network.routes.gateway_api.status import Status
-from sealane.network.routes.generated import is_managed, wanted
+from sealane.network.routes.generated import is_managed
 from sealane.network.routes.proxies import LISTENING, ProxyPod
-from sealane.network.routes.routing import Routing, proxy_of_port, routing
-from sealane.network.routes.sources import Sources
+from sealane.network.routes.routing import Routing, proxy_of_port
 from sealane.reactive.collections import Change, Collection, Fetch, Source, derive
 from sealane.reactive.writer import Writer
 
 log = logging.getLogger(__name__)
 
-KINDS: tuple[Kind, ...] = (
-    GATEWAYCLASS,
-    GATEWAY,
-    HTTPROUTE,
-    REFERENCEGRANT,
-    INGRESSCLASS,
-    INGRESS,
-    SERVICE,
-    ENDPOINTSLICE,
-    NAMESPACE,
-    POD,
-    DEPLOYMENT,
-)
-"""What `start` needs a source of."""
-
 
 class Gateways:
-    """Made by `start`.
+    """The controllers of Gateways, routes and Ingresses. They ask for the objects that they follow when they are made,
+    and work from `start` on.
 
     routing: the routing model, for the data plane. listening: filled by the data plane, see `Gates`.
     """
 
-    def __init__(self, routing: Routing, listening: Source[str, bool], writers: Sequence[Writer], gates: Gates) -> None:
-        self.routing = routing
-        self.listening = listening
-        self.writers = tuple(writers)
-        self.gates = gates
+    def __init__(self, client: Client, network: Network) -> None:
+        objects = network.objects
+        self.routing: Routing = network.routes
+        self.listening: Source[str, bool] = Source(network.graph, "gateways.listening")
+        self.writers = [
+            Writer(client, kind, wanted, objects[kind], owns=is_managed) for kind, wanted in network.proxies.items()
+        ]
+        for kind in (GATEWAYCLASS, GATEWAY, HTTPROUTE, INGRESS):
+            status = derive(f"gateways.status.{kind.plural}", self.routing.statuses[kind.kind], _stamp(objects[kind]))
+            self.writers.append(
+                Writer(client, kind, status, objects[kind], fields=("status",), subresource="status", whole=True)
+            )
+        self.gates = Gates(client, self.routing, self.listening, objects[POD])
+
+    def start(self) -> None:
+        """Needs a running event loop, and objects that are synced: what is not wanted now is deleted."""
+        for writer in self.writers:
+            writer.start()
+        self.gates.start()
 
     async def stop(self) -> None:
         """Lets the writes under way end."""
         await asyncio.gather(self.gates.stop(), *(writer.stop() for writer in self.writers))
-
-
-def start(client: Client, sources: Mapping[Kind, Source[Key, Object]]) -> Gateways:
-    """Starts the controllers of Gateways, routes and Ingresses.
-
-    sources: of all `KINDS`, filled by informers that are synced. Needs a running event loop.
-    """
-    model = routing(
-        Sources(
-            *(
-                sources[kind]
-                for kind in (
-                    GATEWAYCLASS,
-                    GATEWAY,
-                    HTTPROUTE,
-                    REFERENCEGRANT,
-                    INGRESSCLASS,
-                    INGRESS,
-                    SERVICE,
-                    ENDPOINTSLICE,
-                    NAMESPACE,
-                    POD,
-                )
-            )
-        )
-    )
-    listening: Source[str, bool] = Source(model.hosts.graph, "gateways.listening")
-    writers = [Writer(client, kind, objects, sources[kind], owns=is_managed) for kind, objects in wanted(model).items()]
-    for kind in (GATEWAYCLASS, GATEWAY, HTTPROUTE, INGRESS):
-        status = derive(f"gateways.status.{kind.plural}", model.statuses[kind.kind], _stamp(sources[kind]))
-        writers.append(
-            Writer(client, kind, status, sources[kind], fields=("status",), subresource="status", whole=True)
-        )
-    gates = Gates(client, model, listening, sources[POD])
-    for writer in writers:
-        writer.start()
-    gates.start()
-    return Gateways(model, listening, writers, gates)
 
 
 def _stamp(objects: Collection[Key, Object]) -> Callable[[Key, Status, Fetch], Raw | None]:

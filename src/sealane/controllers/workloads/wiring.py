@@ -112,18 +112,18 @@ def daemonset_controller(
 
 def loadbalancer_controller(client: Client, sources: Sources, recorder: Recorder) -> Reconciler:
     pool = Pool()
-    services = sources[SERVICE]
-    by_age = sorted(services.values(), key=lambda each: (each.metadata.get("creationTimestamp") or "", each.key))
-    for service in by_age:
-        if is_ours(service):
-            pool.hold(service.key, assigned(service))
 
-    def gone(changes: Sequence[Change[Key, Object]]) -> None:
+    def changed(changes: Sequence[Change[Key, Object]]) -> None:
+        """Whoever has an address keeps it, the older first; whoever goes lets go."""
+        new = [change.new for change in changes if change.old is None and change.new is not None]
+        for service in sorted(new, key=lambda each: (each.metadata.get("creationTimestamp") or "", each.key)):
+            if is_ours(service):
+                pool.hold(service.key, assigned(service))
         for change in changes:
             if change.new is None:
                 pool.hold(change.key, ())
 
-    services.subscribe(gone, replay=False)
+    sources[SERVICE].subscribe(changed)
     return Reconciler(client, SERVICE, sources, lambda service: loadbalancers.plan(service, pool), recorder)
 
 

@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +28,12 @@ from sealane.kube.client.protocol import ApiError, Client
 from sealane.kube.objects import Key, Object
 from sealane.kube.times import seconds
 from sealane.network.addresses import DNS_SERVICE
-from sealane.network.names import Zone, cluster_names
-from sealane.network.names.records import pod_names, zone_apex
+from sealane.network.model import Network
+from sealane.network.names import Zone
+from sealane.network.names.records import zone_apex
 from sealane.network.pods import own_addresses
 from sealane.reactive.collections import ByIndex, Change, Graph, Source
-from sealane.reactive.informer import Informer, Informers, inform
+from sealane.reactive.informer import Informers, inform
 from sealane.reactive.recorder import Recorder
 
 log = logging.getLogger(__name__)
@@ -60,12 +60,11 @@ async def serve(
     graph = Graph()
     metrics = Metrics()
     client = counted(client, metrics)
-    informers = inform(client, graph, [kinds.SERVICE, kinds.ENDPOINTSLICE, kinds.NAMESPACE, kinds.CONFIGMAP])
+    informers = inform(client, graph)
     recorder = Recorder(client, "coredns")
-    tables = _Tables(informers, Informer(client, kinds.POD, Source(graph, "pods")))
+    tables = _Tables(informers)
     configured = Configured(informers[kinds.CONFIGMAP], tables.table, recorder.record)
-    named_nodes = Informer(client, kinds.NODE, Source(graph, "nodes"))
-    public = PublicNames(informers[kinds.SERVICE], named_nodes)
+    public = PublicNames(informers)
     surroundings = Surroundings(parse_upstream(upstream), run_dir, tables.namespace_of, public, untrack)
     serving = _Serving(client, configured, surroundings, metrics, recorder, tables.unready, informers[kinds.SERVICE])
     unedited = informers[kinds.SERVICE].subscribe(serving.services_changed)
@@ -83,22 +82,18 @@ async def serve(
         configured.close()
         await recorder.stop()
         await informers.stop()
-        await tables.pods.stop()
-        await named_nodes.stop()
 
 
 class _Tables:
     """The cluster's names as the `kubernetes` plugin of each server block wants them.
 
-    pods: watched only once some block wants `pods verified`, for a cluster has many and they change often.
+    Pods are asked for only once some block wants `pods verified`, for a cluster has many and they change often.
     """
 
-    def __init__(self, informers: Informers, pods: Informer) -> None:
-        self.pods = pods
-        self._watched = False
-        self._sources = [informers[kind] for kind in (kinds.SERVICE, kinds.ENDPOINTSLICE, kinds.NAMESPACE)]
-        self._names = cache(cluster_names)
-        self._pod_names = cache(pod_names)
+    def __init__(self, informers: Informers) -> None:
+        self._informers = informers
+        self._network = Network.of(informers)
+        self._names = self._network.names
 
     def table(self, wanted: Kubernetes, balanced: bool) -> Table:
         domain = wanted.domain
@@ -106,11 +101,7 @@ class _Tables:
         zone = Zone(domain, "insecure" if wanted.pods == "insecure" else "disabled", int(time.time()))
         table = Table(zone, wanted.ttl, wanted.zones, balanced=balanced)
         table.change(None, zone_apex([str(address) for address in DNS_SERVICE], domain))
-        services, slices, namespaces = self._sources
-        for names in self._names(
-            services,
-            slices,
-            namespaces,
+        for names in self._names.of(
             domain,
             only=wanted.namespaces,
             labels=wanted.labels,
@@ -121,18 +112,19 @@ class _Tables:
         ):
             table.follow(names)
         if wanted.pods == "verified":
-            self._watched = True
-            self.pods.start()
-            table.follow(self._pod_names(self.pods.source, domain, only=wanted.namespaces))
+            table.follow(self._network.pod_names.of(domain, only=wanted.namespaces))
         return table
 
     def unready(self) -> Sequence[str]:
         """Plugins that do not know yet what they answer from."""
-        return ("kubernetes",) if self._watched and not self.pods.is_synced else ()
+        waits = kinds.POD in self._informers and not self._informers.is_synced(kinds.POD)
+        return ("kubernetes",) if waits else ()
 
     def namespace_of(self, address: str) -> str:
         """Of the pod that has an address; "" when there is none."""
-        found = self.pods.source.select(ByIndex(own_addresses, address))
+        if kinds.POD not in self._informers:
+            return ""
+        found = self._informers[kinds.POD].select(ByIndex(own_addresses, address))
         return found[0].namespace if found else ""
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sealane.kube.kinds import NODE, SERVICE
 from sealane.kube.objects import Key, Object
 from sealane.network.names import Record
 from sealane.network.names.records import address_record
 from sealane.network.services.annotations import node_addresses, public_names
 from sealane.network.services.slices import address_types
-from sealane.reactive.collections import Change, Collection, Fetch, derive
-from sealane.reactive.informer import Informer
+from sealane.reactive.collections import Change, Fetch, derive
+from sealane.reactive.objects import Objects
 
 TTL = 30
 
@@ -33,12 +34,12 @@ class Named:
 
 
 class PublicNames:
-    """Follows Services. Of two that ask for one name both answer. nodes: followed once a name needs them."""
+    """Follows Services, and nodes once a name needs them. Of two that ask for one name both answer."""
 
-    def __init__(self, services: Collection[Key, Object], nodes: Informer) -> None:
+    def __init__(self, objects: Objects) -> None:
         self._held: dict[str, dict[Key, Named]] = {}
-        self._nodes = nodes
-        derive("public names", services, _named).subscribe(self._changed)
+        self._objects = objects
+        derive("public names", objects[SERVICE], _named).subscribe(self._changed)
 
     def __call__(self, name: str) -> tuple[Record, ...] | None:
         """The addresses of a name, lower case and without the final dot; None for a name that nobody asked for."""
@@ -50,7 +51,7 @@ class PublicNames:
         return tuple(Record(each.name, each.type, each.data, TTL) for each in plain)
 
     def _addresses(self, named: Named) -> Sequence[str]:
-        return node_addresses(self._nodes.source.values(), named.families) if named.families else named.addresses
+        return node_addresses(self._objects[NODE].values(), named.families) if named.families else named.addresses
 
     def _changed(self, changes: Sequence[Change[Key, Named]]) -> None:
         for change in changes:
@@ -60,7 +61,7 @@ class PublicNames:
                     del self._held[name]
             if change.new is not None:
                 if change.new.families:
-                    self._nodes.start()
+                    self._objects[NODE]  # followed from now on
                 for name in change.new.names:
                     self._held.setdefault(name, {})[change.key] = change.new
 

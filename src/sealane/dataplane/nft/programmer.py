@@ -20,14 +20,13 @@ from sealane.dataplane.nft.ledger import NOTHING, Facts, Ledger
 from sealane.dataplane.nft.libnftables import NftError
 from sealane.dataplane.nft.node import Node
 from sealane.dataplane.nft.steps import Step
-from sealane.kube.objects import Key, Object
+from sealane.kube.objects import Key
 from sealane.network.addresses import NodePlan
-from sealane.network.policies import Given, Isolation, PodPeer, Policies, ResolvedPolicy, derive_policies
-from sealane.network.services import Place, ServiceModel, derive_services, node_port_addresses
-from sealane.network.services.hints import node_share
-from sealane.network.services.node_ports import CONFIGURED_BY
+from sealane.network.model import Network
+from sealane.network.policies import Isolation, PodPeer, ResolvedPolicy
+from sealane.network.services import Place, ServiceModel
 from sealane.reactive.backoff import Backoff
-from sealane.reactive.collections import Change, Collection, Fetch, Source, derive
+from sealane.reactive.collections import Change
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ Nodes = Mapping[str, tuple[NodePlan, NamespaceThread]]
 
 
 class NftProgrammer:
-    """Give it the models, `run()` it as a task, and await `synced()` where the kernel must have caught up.
+    """Give it the model of the network, `run()` it as a task, and await `synced()` where the kernel must have it all.
 
     on_error(node, error) is told of each failed transaction; it is logged and tried again in any case.
     log_group: nflog group for connections that policies deny.
@@ -43,19 +42,15 @@ class NftProgrammer:
 
     def __init__(
         self,
-        models: Collection[Key, ServiceModel],
-        policy: Policies,
+        network: Network,
         nodes: Nodes,
         *,
-        given: Source[Key, Given] | None = None,
-        zones: Collection[Key, str] | None = None,
-        node_ports: Collection[Key, tuple[str, ...]] | None = None,
         log_group: int | None = None,
         on_error: Callable[[str, Exception], None] | None = None,
     ) -> None:
-        self._policy = policy
-        self._given = given
-        self.models = models
+        self._models = models = network.services
+        self._policy = policy = network.policies
+        self._given = network.given
         self._shared = Ledger()
         self._whole: Step | None = None  # all of `_shared`, as long as it holds
         self._nodes = {name: Node(Place(name), plan, thread, log_group) for name, (plan, thread) in nodes.items()}
@@ -67,50 +62,13 @@ class NftProgrammer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._gathering = False
         self._unsubscribe = [
-            *([zones.subscribe(self._zones_changed)] if zones is not None else []),
-            *([node_ports.subscribe(self._node_ports_changed)] if node_ports is not None else []),
+            network.zones.subscribe(self._zones_changed),
+            network.node_ports.subscribe(self._node_ports_changed),
             models.subscribe(self._services_changed),
             policy.isolation.subscribe(self._isolation_changed),
             policy.resolved.subscribe(self._policies_changed),
             policy.members.subscribe(self._members_changed),
         ]
-
-    @classmethod
-    def of_objects(
-        cls,
-        services: Collection[Key, Object],
-        slices: Collection[Key, Object],
-        pods: Collection[Key, Object],
-        namespaces: Collection[Key, Object],
-        policies: Collection[Key, Object],
-        nodes: Nodes,
-        *,
-        node_objects: Collection[Key, Object] | None = None,
-        configmaps: Collection[Key, Object] | None = None,
-        log_group: int | None = None,
-        on_error: Callable[[str, Exception], None] | None = None,
-    ) -> NftProgrammer:
-        """From collections of API objects; all of one graph. node_objects: whose labels say the zones. configmaps: of
-        which kube-proxy's says where NodePorts are."""
-        models = derive_services(services, slices)
-        given: Source[Key, Given] = Source(pods.graph, "given addresses")
-        policy = derive_policies(policies, pods, namespaces, given)
-        zones = None
-        if node_objects is not None:
-            zones = derive("node zones", node_objects, lambda _key, node, _fetch: node_share(node).zone)
-        node_ports = None
-        if configmaps is not None:
-            node_ports = derive("node port addresses", configmaps, _allowed_node_ports)
-        return cls(
-            models,
-            policy,
-            nodes,
-            given=given,
-            zones=zones,
-            node_ports=node_ports,
-            log_group=log_group,
-            on_error=on_error,
-        )
 
     async def run(self) -> None:
         """Writes every node's tables, then each change, until cancelled."""
@@ -125,14 +83,12 @@ class NftProgrammer:
 
     async def admit(self, pod: Key, uid: str, addresses: tuple[str, ...]) -> None:
         """Returns when every kernel holds what policies mean for a pod that gets these addresses. Before, they get and
-        send nothing. For a programmer `of_objects`."""
-        assert self._given is not None
+        send nothing."""
         self._given.set(pod, (uid, addresses))
         await self.synced()
 
     def dismiss(self, pod: Key, uid: str) -> None:
         """That pod has no addresses any more."""
-        assert self._given is not None
         if (self._given.get(pod) or ("",))[0] == uid:
             self._given.remove(pod)
 
@@ -208,7 +164,7 @@ class NftProgrammer:
             if node is not None:
                 node.place = Place(change.key.name, change.new or "")
         for key in list(self._differing):
-            self._put_service(key, self.models.get(key))
+            self._put_service(key, self._models.get(key))
         self._gather_soon()
 
     def _node_ports_changed(self, changes: Sequence[Change[Key, tuple[str, ...]]]) -> None:
@@ -310,7 +266,3 @@ class NftProgrammer:
                 node.failed()
                 if whole:
                     await asyncio.sleep(backoff.delay(failures))
-
-
-def _allowed_node_ports(key: Key, config: Object, _fetch: Fetch) -> tuple[str, ...] | None:
-    return node_port_addresses(config) or None if key == CONFIGURED_BY else None

@@ -16,11 +16,12 @@ from sealane.dataplane.pods.nodes import Node
 from sealane.dataplane.pods.spawning import Spawner
 from sealane.dataplane.pods.tokens import Token, Tokens, Wanted
 from sealane.kube.client.protocol import Client
-from sealane.kube.kinds import CONFIGMAP, SECRET, SERVICE
+from sealane.kube.kinds import CONFIGMAP, POD, SECRET, SERVICE
 from sealane.kube.objects import Key, Object
 from sealane.kube.selectors import LabelSelector
 from sealane.network.addresses import DNS_SERVICE
 from sealane.reactive.collections import Collection, Selected
+from sealane.reactive.objects import Objects
 from sealane.reactive.recorder import Recorder
 
 _EVERYTHING = LabelSelector()
@@ -36,6 +37,10 @@ class Sources:
     services: Collection[Key, Object]
     configmaps: Collection[Key, Object]
     secrets: Collection[Key, Object]
+
+    @classmethod
+    def of(cls, objects: Objects) -> Sources:
+        return cls(objects[POD], objects[SERVICE], objects[CONFIGMAP], objects[SECRET])
 
 
 class Policing(Protocol):

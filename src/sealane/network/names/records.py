@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import cache, partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
@@ -143,6 +144,25 @@ def cluster_names(
         return records_of_namespace(namespace, domain) if shown(key.name, fetch) else None
 
     return derive("service records", services, of_service), derive("namespace names", namespaces, of_namespace)
+
+
+class ClusterNames:
+    """The names of one cluster's Services and namespaces, made once for each set of options that is asked for."""
+
+    def __init__(
+        self,
+        services: Collection[Key, Service],
+        slices: Collection[Key, EndpointSlice],
+        namespaces: Collection[Key, Namespace],
+    ) -> None:
+        self.of = cache(partial(cluster_names, services, slices, namespaces))
+
+
+class PodNames:
+    """The names of one cluster's pods, made once for each set of options that is asked for."""
+
+    def __init__(self, pods: Collection[Key, Pod]) -> None:
+        self.of = cache(partial(pod_names, pods))
 
 
 def zone_apex(dns_addresses: Iterable[str], domain: str = CLUSTER_DOMAIN) -> ZoneData:
