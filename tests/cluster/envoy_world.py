@@ -20,10 +20,10 @@ from typing import Any
 from sealane.dataplane.envoy import ads, bootstrap
 from sealane.dataplane.linux import namespaces, privileges, topology
 from sealane.dataplane.linux.threads import NamespaceThread
-from sealane.kube.objects import Key, Object
+from sealane.kube.objects import Object
 from sealane.network.addresses import plan_node
-from sealane.network.routes.routing import Routing, routing
-from sealane.network.routes.sources import Sources
+from sealane.network.model import Network
+from sealane.network.routes.routing import Routing
 from sealane.reactive.collections import Graph, Source
 from sealane.reactive.objects import Objects
 
@@ -47,8 +47,9 @@ class World:
         self.folder = folder
         self.run = folder / "run"
         self.graph = Graph()
-        self.sources = Sources.of(Objects.of([], self.graph))
-        self.routing: Routing = routing(self.sources)
+        network = Network.of(Objects.of([], self.graph))
+        self.routing: Routing = network.routes
+        self._followed = {kind.kind: source for kind, source in network.objects.items()}
         self.listening: Source[str, bool] = Source(self.graph, "listening")
         self.servers: dict[str, asyncio.Server] = {}
         self.xds = str(folder / "xds.sock")
@@ -117,18 +118,12 @@ class World:
         with self.graph.batch():
             for raw in raws:
                 item = Object(dict(raw))
-                self._source(item.key).set(item.key, item)
+                self._followed[item.kind].set(item.key, item)
 
     def remove(self, kind: str, namespace: str, name: str) -> None:
-        for source in self._all():
+        for source in self._followed.values():
             for key in [key for key in source if key[1:] == (kind, namespace, name)]:
                 source.remove(key)
-
-    def _all(self) -> list[Source[Key, Object]]:
-        return [getattr(self.sources, name) for name in Sources.__slots__]
-
-    def _source(self, key: Key) -> Source[Key, Object]:
-        return next(source for source in self._all() if source.name == key.kind)
 
     def gateway(self, *listeners: Mapping[str, Any]) -> None:
         """Gateway shop/web with a pod that is up."""
