@@ -77,7 +77,8 @@ class Graph:
 
     def __init__(self, on_error: Callable[[str, Hashable, Exception], None] | None = None) -> None:
         self._on_error = on_error
-        self._count = 0
+        self.collections: list[Collection[Any, Any]] = []
+        """All of them, in the order in which they were made, which is that in which changes pass."""
         self._depth = 0
         self._dirty: list[tuple[int, _Computed]] = []
         self._changed: dict[int, Collection[Any, Any]] = {}
@@ -94,9 +95,9 @@ class Graph:
             if self._depth == 0:
                 self._settle()
 
-    def _enlist(self) -> int:
-        self._count += 1
-        return self._count
+    def _enlist(self, collection: Collection[Any, Any]) -> int:
+        self.collections.append(collection)
+        return len(self.collections)
 
     def _failed(self, name: str, key: Hashable, error: Exception) -> None:
         if self._on_error is not None:
@@ -125,7 +126,7 @@ class Collection(Generic[K, V]):
     def __init__(self, graph: Graph, name: str) -> None:
         self.graph = graph
         self.name = name
-        self._order = graph._enlist()
+        self._order = graph._enlist(self)
         self._values: dict[K, V] = {}
         self._derived: list[_Dependent] = []
         self._subscribers: list[Callable[[Sequence[Change[K, V]]], None]] = []
@@ -173,6 +174,11 @@ class Collection(Generic[K, V]):
                 self._subscribers.remove(receive)
 
         return unsubscribe
+
+    @property
+    def subscribers(self) -> int:
+        """How many there are."""
+        return len(self._subscribers)
 
     def select(self, filter_: Filter | None) -> list[V]:
         """What `fetch` returns for `filter_`, sorted by key, without registering a dependency."""
@@ -302,6 +308,18 @@ class Derived(Collection[KO, VO], Generic[K, V, KO, VO]):
             self._invalidate(key)
         if source.graph._depth == 0:
             source.graph._settle()
+
+    @property
+    def source(self) -> Collection[K, V]:
+        return self._source
+
+    def made(self) -> Iterator[tuple[K, Iterable[KO]]]:
+        """Keys of inputs with the keys of their outputs."""
+        yield from self._outputs.items()
+
+    def read(self, key: K) -> Iterable[tuple[Collection[Any, Any], Filter | None]]:
+        """What the function has fetched for the input `key`, in the order in which it did."""
+        return self._read.get(key, {}).keys()
 
     def _invalidate(self, key: Any) -> None:
         if not self._stale:

@@ -62,6 +62,15 @@ class Group(Collection[G, VO], Generic[G, V, VO]):
         if self.graph._depth == 0:
             self.graph._settle()
 
+    @property
+    def sources(self) -> Sequence[Collection[Any, Any]]:
+        return self._collections
+
+    def made(self) -> Iterator[tuple[G, list[tuple[Collection[Any, Any], Any]]]]:
+        """Entries with their members: the collection and the key of each."""
+        for entry, members in self._members.items():
+            yield entry, [(self._collections[number], key) for number, key in sorted(members)]
+
     def _mark_stale(self, number: int, key: Any) -> None:
         if not self._stale:
             heappush(self.graph._dirty, (self._order, self))

@@ -42,7 +42,7 @@ def derive_services(
     services: Collection[Key, Service], slices: Collection[Key, EndpointSlice]
 ) -> Derived[Key, Service, Key, ServiceModel]:
     """The model of every Service. Two Services that claim one address, protocol and port: the older keeps it."""
-    claims: Collection[Key, Claims] = derive("service claims", services, lambda _key, service, _fetch: claim(service))
+    claims: Collection[Key, Claims] = derive("service-claims", services, lambda _key, service, _fetch: claim(service))
 
     def model(key: Key, service: Service, fetch: Fetch) -> ServiceModel | None:
         own = fetch.get(claims, key)
@@ -57,7 +57,7 @@ def derive_services(
         }
         return _model(service, own, endpoints, older)
 
-    return derive("services", services, model)
+    return derive("service-models", services, model)
 
 
 def service_model(service: Service, slices: Sequence[EndpointSlice]) -> ServiceModel:

@@ -110,7 +110,7 @@ def derive_endpoints(
 
     return EndpointModel(
         derive_many("endpoint-slices", services, slices_of),
-        derive_many("endpoints", services, endpoints_of),
+        derive_many("endpoints-objects", services, endpoints_of),
         derive_many("mirrored-slices", endpoints, mirrored),
         derive("topology-aware routing", services, sharing),
     )
