@@ -71,14 +71,13 @@ OWN = ("kube-system", "sealane-system")
 
 def _world(command: str, paths: list[str], name: str, context: str) -> World:
     """The models of manifests, of a live cluster, or of the running one. Raises Exit."""
-    from sealane.explain.expect import expected
     from sealane.explain.world import World
 
     if paths and context:
         raise Exit(BAD_INPUT, f"{command}: manifests or --context, not both")
     if paths:
-        from sealane.cluster import bootstrap
         from sealane.kube import manifests
+        from sealane.library import world_of
 
         loaded = manifests.load(paths)
         for warning in loaded.warnings:
@@ -87,9 +86,7 @@ def _world(command: str, paths: list[str], name: str, context: str) -> World:
             print(problem, file=sys.stderr)
         if loaded.problems:
             raise Exit(BAD_INPUT, "")
-        # A cluster has DNS, classes and namespaces of its own, unless the manifests bring them.
-        own = {item.key: item for item in (Object(raw) for _, raw in bootstrap.objects(dns_replicas=2))}
-        return World(expected((own | {item.key: item for item in loaded.objects}).values()))
+        return world_of(loaded.objects)
     if context:
         return World(asyncio.run(_read_live(context)))
     from sealane.cli.connect import running

@@ -25,6 +25,10 @@ class Objects(Mapping[Kind, Source[Key, Object]]):
         """Of objects that are at hand: those of manifests, or of a cluster as it was. Of two with one key the last."""
         return _Given(graph or Graph(), objects)
 
+    def all(self) -> list[Object]:
+        """Every object there is, of kinds that nobody has asked for only where they are at hand; by key."""
+        return sorted((item for source in self.values() for item in source.values()), key=lambda item: item.key)
+
     def __getitem__(self, kind: Kind) -> Source[Key, Object]:
         found = self._asked.get(kind)
         if found is None:
@@ -54,3 +58,8 @@ class _Given(Objects):
 
     def _begin(self, kind: Kind, source: Source[Key, Object]) -> None:
         source.replace(self._held.get((kind.group, kind.kind), {}))
+
+    def all(self) -> list[Object]:
+        asked = {(kind.group, kind.kind) for kind in self}
+        rest = [item for of, held in self._held.items() if of not in asked for item in held.values()]
+        return sorted([*super().all(), *rest], key=lambda item: item.key)
