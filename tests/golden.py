@@ -119,7 +119,7 @@ def model(case: Path) -> str:
 
 
 def _names(here: Network, base: Network) -> Iterator[str]:
-    of_services, of_namespaces = (own(*names) for names in zip(here.names(), base.names(), strict=True))
+    of_services, of_namespaces = (own(*names) for names in zip(here.names.of(), base.names.of(), strict=True))
     yield from (str(record) for _, data in of_services for record in data.records)
     yield from (f"{name}. is there" for _, data in of_namespaces for name in data.empty)
 

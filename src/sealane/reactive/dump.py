@@ -1,6 +1,6 @@
 """What a graph holds and why, as JSON: its collections, what each is made of, and what one of its values was made from.
 
-For `doctor` and the console. A dump reads; it changes nothing and keeps nothing.
+For doctor and console. A dump reads; it changes nothing and keeps nothing.
 """
 
 from __future__ import annotations
