@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CORES := $(shell nproc)
+WORKERS ?= $(shell expr $(CORES) + 1) # tests on clusters wait more than they compute
 export PYTHONPATH := $(CURDIR)/src
 
 help: ## this list
@@ -19,14 +21,14 @@ demo: setup ## start examples/shop, show it working, stop it
 	@$(BIN)/python examples/demo.py
 
 test: setup ## unit tests and tests on real clusters
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
-check: ## format, lint, types, layers, unit tests: what every commit passes
+check: setup ## format, lint, types, layers, unit tests: what every commit passes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/unit
+	$(BIN)/python -m pytest -q -n $(CORES) --dist worksteal tests/unit
 
 test-all: setup ## unit tests and tests on real clusters with every Python of 3.11, 3.12, 3.13 that is here
 	@scripts/test-all $(PYTHONS)

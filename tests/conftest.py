@@ -13,3 +13,6 @@ settings.register_profile("sealane", deadline=None, suppress_health_check=[Healt
 # CI judges a commit, so it draws the same examples each time; a developer's runs go on looking for new ones.
 settings.register_profile("ci", settings.get_profile("sealane"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "sealane")
+
+for name in ("COLUMNS", "LINES"):  # readline sets them, also for processes of pytest-xdist; our terminals have sizes
+    os.environ.pop(name, None)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from users import AS_NOBODY, as_nobody, let_in
 
 SCENARIOS = Path(__file__).with_name("envoy_scenarios.py")
 
 
 def play(scenario: str, folder: Path, *prefix: str) -> None:
     """Runs a scenario in a process of its own, since a world moves into namespaces."""
-    folder.chmod(0o777)
-    for parent in folder.parents[:2]:
-        parent.chmod(0o755)
+    let_in(folder)
     done = subprocess.run(
         [*prefix, sys.executable, str(SCENARIOS), scenario, str(folder)],
         capture_output=True,
@@ -50,9 +48,9 @@ def test_a_dead_endpoint_is_left_for_another(tmp_path: Path) -> None:
     play("crash", tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="the other tests are this one already")
+@as_nobody
 def test_without_root(tmp_path: Path) -> None:
-    play("hosts", tmp_path, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    play("hosts", tmp_path, *AS_NOBODY)
 
 
 def test_from_the_api_to_an_answer(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from nft_scenarios import SCENARIOS
+from users import AS_NOBODY, as_nobody
 
 
 def play(name: str, prefix: list[str]) -> None:
@@ -30,10 +31,10 @@ def test_packets(name: str) -> None:
     play(name, [])
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="the tests above already run without root")
+@as_nobody
 @pytest.mark.parametrize(
     "name",
     ["node_ports_and_load_balancers_from_outside", "policies_ingress", "many_services", "rewriting_interrupts_nothing"],
 )
 def test_packets_without_root(name: str) -> None:
-    play(name, ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
+    play(name, [*AS_NOBODY])

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from users import cannot_become_nobody
+from users import AS_NOBODY, NOBODY, cannot_become_nobody
 
 SCENARIOS = (
     "stand_in_answers",
@@ -21,7 +21,6 @@ SCENARIOS = (
     "crashes_are_survived",
     "exec_and_logs",
 )
-NOBODY = 65534
 
 
 @pytest.fixture(params=["root", "nobody"])
@@ -31,7 +30,9 @@ def user(request: pytest.FixtureRequest) -> list[str]:
         pytest.skip("not root")
     if request.param == "root" or os.geteuid() != 0:
         return []
-    return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    if cannot_become_nobody():
+        pytest.skip(cannot_become_nobody())
+    return [*AS_NOBODY]
 
 
 @pytest.fixture
@@ -44,8 +45,6 @@ def folder(user: list[str]) -> Iterator[Path]:
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_pods(scenario: str, user: list[str], folder: Path) -> None:
-    if scenario == "crashes_are_survived" and user and cannot_become_nobody():
-        pytest.skip(cannot_become_nobody())  # the only one that starts a second Python
     world = Path(__file__).with_name("pods_world.py")
     result = subprocess.run(
         [*user, sys.executable, str(world), scenario, str(folder)],

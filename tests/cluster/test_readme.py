@@ -1,6 +1,7 @@
 """The README's tour, typed in one shell: what is printed there is what the commands print.
 
-Only times, ages and the letters in pod names differ, as the README says; `…` alone on a line stands for any lines.
+Only times, ages, the letters in pod names and ClusterIPs differ, as the README says; `…` alone on a line stands for any
+lines.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ def pattern(lines: list[str]) -> str:
         escaped = re.sub(r"\b\d+s$", r"\\d+s", escaped)
         escaped = re.sub(r"after\\ \d+\\\.\d+\\ s", r"after\\ \\d+\\.\\d+\\ s", escaped)
         escaped = re.sub(r"127\\\.18\\\.\d+", r"127\\.18\\.\\d+", escaped)
+        escaped = re.sub(r"\b10\\\.96\\\.\d+\\\.\d+", r"10\\.96\\.\\d+\\.\\d+", escaped)
         escaped = re.sub(r"─+", "─+", escaped)
         parts.append(escaped + r"\n")
     return "".join(parts)
@@ -79,7 +81,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     script = "\n".join(f"{each.command}\necho '{MARK}'" for each in tour())
     try:
         with Terminal(["bash", "-c", script], env, README.parent, columns=COLUMNS) as terminal:
-            terminal.wait(110)
+            terminal.wait(240)
         plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", terminal.screen)
         yield re.sub(r"^[⠀-⣿].*\n", "", plain, flags=re.MULTILINE).split(f"{MARK}\n")  # without what is in progress
     finally:

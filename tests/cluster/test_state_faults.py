@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -134,7 +135,7 @@ def test_what_the_kernel_forbids_is_named_with_the_remedy(limit: str, said: str)
     home = Path(f"/tmp/sealane-limit-{os.getpid()}-{limit}")
     home.mkdir()
     os.chown(home, nobody.pw_uid, nobody.pw_gid)
-    up = f"{sys.executable} -m sealane up --name c {' '.join(UP)}"
+    up = shlex.join([sys.executable, "-m", "sealane", "up", "--name", "c", *UP])
     # A second user namespace, nested in the first, maps nobody to nobody: no root, but the limit of the first counts.
     inner = f"unshare --user --map-user=1000 --map-group=1000 {up}" if limit == "max_user_namespaces" else up
     enough = "1" if limit == "max_user_namespaces" else "0"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -47,7 +48,7 @@ def kubectl(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def run(
-    sealane: Cluster, kubectl: str, *arguments: str, stdin: bytes = b"", seconds: float = 20
+    sealane: Cluster, kubectl: str, *arguments: str, stdin: bytes = b"", seconds: float = 60
 ) -> subprocess.CompletedProcess[bytes]:
     env = {**os.environ, "KUBECONFIG": sealane.kubeconfig}
     return subprocess.run([kubectl, *arguments], input=stdin, capture_output=True, timeout=seconds, env=env)
@@ -83,21 +84,23 @@ def test_stdin_ends_and_ten_megabytes_come_back_as_they_went(sealane: Cluster, k
 
 def test_a_process_that_outlives_the_program_does_not_hold_the_stream(sealane: Cluster, kubectl: str) -> None:
     done = run(
-        sealane, kubectl, "exec", "-n", "shop", "deploy/frontend", "--", "sh", "-c", "sleep 15 & echo on", seconds=8
+        sealane, kubectl, "exec", "-n", "shop", "deploy/frontend", "--", "sh", "-c", "sleep 1000 & echo on", seconds=60
     )
     assert (done.returncode, done.stdout) == (0, b"on\n")
 
 
 def test_a_client_that_goes_takes_its_program_with_it(sealane: Cluster, kubectl: str) -> None:
+    sleeps = f"3141.{os.getpid()}"
+
     def still_there() -> bool:
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             with suppress(OSError):  # it has ended meanwhile
-                if b"sleep\x003141.5" in path.read_bytes():
+                if f"sleep\0{sleeps}".encode() in path.read_bytes():
                     return True
         return False
 
     env = {**os.environ, "KUBECONFIG": sealane.kubeconfig}
-    argv = [kubectl, "exec", "-n", "shop", "deploy/frontend", "--", "sh", "-c", "echo on; exec sleep 3141.5"]
+    argv = [kubectl, "exec", "-n", "shop", "deploy/frontend", "--", "sh", "-c", f"echo on; exec sleep {sleeps}"]
     with subprocess.Popen(argv, env=env, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"on\n"
@@ -109,26 +112,28 @@ def test_a_client_that_goes_takes_its_program_with_it(sealane: Cluster, kubectl:
 @pytest.mark.skipif(shutil.which("script") is None, reason="no script(1) here")
 def test_a_terminal_has_the_size_of_ours(sealane: Cluster, kubectl: str) -> None:
     inside = "test -t 0 && test -t 1 && sleep 1 && stty size; exit 3"
-    command = f"stty cols 91 rows 17; {kubectl} exec -it -n shop deploy/frontend -- sh -c '{inside}'"
+    command = f"stty cols 91 rows 17; {shlex.quote(kubectl)} exec -it -n shop deploy/frontend -- sh -c '{inside}'"
     env = {**os.environ, "KUBECONFIG": sealane.kubeconfig}
-    done = subprocess.run(["script", "-qec", command, "/dev/null"], input=b"", capture_output=True, timeout=20, env=env)
+    done = subprocess.run(["script", "-qec", command, "/dev/null"], input=b"", capture_output=True, timeout=60, env=env)
     assert b"17 91" in done.stdout, done
     assert done.returncode == 3
 
 
 @pytest.mark.skipif(shutil.which("script") is None, reason="no script(1) here")
 def test_control_c_ends_what_runs_in_the_terminal(sealane: Cluster, kubectl: str) -> None:
-    command = f"{kubectl} exec -it -n shop deploy/frontend -- sh -c 'echo on; exec sleep 3141'"
+    command = f"{shlex.quote(kubectl)} exec -it -n shop deploy/frontend -- sh -c 'echo on; exec sleep 3141'"
     env = {**os.environ, "KUBECONFIG": sealane.kubeconfig}
     argv = ["script", "-qec", command, "/dev/null"]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        while b"on" not in process.stdout.readline():
-            pass
+        line = b""
+        while b"on" not in line:
+            line = process.stdout.readline()
+            assert line, "it ended before it said something"
         process.stdin.write(b"\x03")
         process.stdin.flush()
-        assert process.wait(10) == 130
+        assert process.wait(60) == 130
 
 
 def test_files_are_copied_both_ways(sealane: Cluster, kubectl: str, tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +25,22 @@ def cannot_become_nobody() -> str:
         return (
             f"nobody may not run {os.path.realpath(sys.executable)}; make setup PYTHON=/usr/bin/python3 takes another"
         )
+    reads = [sys.executable, "-c", "import sys, sealane; open(sys.argv[1])", __file__]
+    if subprocess.run(reads, user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True).returncode:
+        return f"nobody may not read {Path(__file__).parents[2]}"
     return ""
+
+
+AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+"""Before a command of root's."""
+
+
+def let_in(folder: Path) -> None:
+    """Every user may write to this folder of pytest's; those above it are for the user that runs it."""
+    folder.chmod(0o777)
+    for parent in folder.parents:
+        if Path(tempfile.gettempdir()) in parent.parents:
+            parent.chmod(0o755)
 
 
 as_nobody = pytest.mark.skipif(bool(cannot_become_nobody()), reason=cannot_become_nobody())

@@ -23,10 +23,13 @@ def main() -> None:
     folder = Folder(Path(sys.argv[1]))
     os.set_inheritable(int(sys.argv[3]), False)  # the lock of `Folder.claim`: for what is forked, not for pods
     sys.path[:] = [os.path.abspath(path) for path in sys.path]
+    started_in = "/"
+    with contextlib.suppress(FileNotFoundError):  # a folder that was removed
+        started_in = os.getcwd()
     os.chdir("/")  # hold no folder of the user's
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        _run(folder, Options(**json.loads(sys.argv[2])))
+        _run(folder, Options(**json.loads(sys.argv[2])), started_in)
     except (OSError, Unsupported) as error:
         logging.exception("the supervisor ended")
         with contextlib.suppress(OSError):
@@ -34,7 +37,7 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
-def _run(folder: Folder, options: Options) -> None:
+def _run(folder: Folder, options: Options, started_in: str) -> None:
     gc.disable()  # what is made while starting stays: it would be looked at in vain (`Channel.ready` enables it)
     from sealane.cluster.processes import plan as plans
 
@@ -50,7 +53,7 @@ def _run(folder: Folder, options: Options) -> None:
         (Process("supervisor", os.getpid(), start_time(os.getpid())),),
     )
     folder.write(record)
-    plan = plans.prepare(folder, options, api)
+    plan = plans.prepare(folder, options, api, started_in)
     supervisor = Supervisor(folder, record, plan)
     supervisor.run()
     if supervisor.abandoned:

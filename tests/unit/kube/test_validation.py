@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sealane.kube import kinds, names, schema
@@ -227,13 +227,24 @@ def shaped(found: Type, depth: int) -> st.SearchStrategy[Any]:
     return build()
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # a large first input on a busy machine
-@given(st.data())
-def test_whatever_comes_in_problems_come_out(data: st.DataObject) -> None:
-    kind = data.draw(st.sampled_from(kinds.BUILTIN))
+@st.composite
+def objects(draw: st.DrawFn) -> Raw:
+    kind = draw(st.sampled_from(kinds.BUILTIN))
     root = schema.root(kind.api_version, kind.kind)
     assert root is not None
-    raw = data.draw(shaped(root, 6)) | {"apiVersion": kind.api_version, "kind": kind.kind}
+    drawn: Raw = draw(shaped(root, 6))
+    return drawn | {"apiVersion": kind.api_version, "kind": kind.kind}
+
+
+def policy(**spec: Any) -> Raw:
+    return make("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", spec)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a large first input on a busy machine
+@given(objects())
+@example(policy(matchConditions=[{"name": "c", "expression": "x"}]))  # found: the compiler draws where the error is
+@example(policy(variables=[{"name": "a", "expression": "(\n1 +"}]))
+def test_whatever_comes_in_problems_come_out(raw: Raw) -> None:
     before = copy.deepcopy(raw)
     for problem in validate(raw):
         assert "\n" not in str(problem)

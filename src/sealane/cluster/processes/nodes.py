@@ -14,15 +14,17 @@ from sealane.kube import kinds
 from sealane.network.addresses import NodePlan
 
 
-def run(folder: Folder, plans: Sequence[NodePlan], channel: Channel) -> None:
+def run(folder: Folder, plans: Sequence[NodePlan], show: Sequence[str], channel: Channel) -> None:
+    """show: folders of the host that programs in pods see although pods have a /tmp and a /run of their own."""
     from sealane.dataplane.pods import spawner
 
     forked = spawner.start()  # before this process has threads
-    serve(_work(folder, plans, forked, channel))
+    serve(_work(folder, plans, show, forked, channel))
 
 
-async def _work(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socket, channel: Channel) -> None:
-    """The node agent: links and nftables of every node, and the lives of their pods."""
+async def _work(
+    folder: Folder, plans: Sequence[NodePlan], show: Sequence[str], spawner: socket.socket, channel: Channel
+) -> None:
     from sealane.dataplane.balancer.health import HealthChecks
     from sealane.dataplane.balancer.routes import BalancerRoutes
     from sealane.dataplane.linux.handoff import Giver
@@ -71,6 +73,7 @@ async def _work(folder: Folder, plans: Sequence[NodePlan], spawner: socket.socke
             run_dir=folder.run,
             log_dir=folder.logs / "pods",
             hide=(str(folder.path),),
+            show=show,
             policing=programmer,
         )
         objects.start()

@@ -6,8 +6,11 @@ import contextlib
 import importlib
 import os
 import socket
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
+import sealane
 from sealane.cluster import pki
 from sealane.cluster.processes import control_plane, dns, envoy, host_access, nodes, standins
 from sealane.cluster.processes.loop import Work, serve
@@ -21,8 +24,10 @@ PRELOAD = ("asyncio", "msgspec", "yaml", "sealane.kube.client.http", "uvloop", "
 """What most children import: once, before they are forked, so that they share the pages and start in milliseconds."""
 
 
-def prepare(folder: Folder, options: Options, api: socket.socket) -> Plan:
+def prepare(folder: Folder, options: Options, api: socket.socket, started_in: str) -> Plan:
     """Makes the private world, and says which processes live in it. Raises Unsupported for what this machine lacks.
+
+    started_in: the folder of `up`, which pods may see wherever it is.
 
     The control plane has most to import of its own, so it is forked first and imports while the supervisor prepares
     what the others share.
@@ -52,7 +57,7 @@ def prepare(folder: Folder, options: Options, api: socket.socket) -> Plan:
         first=role("control-plane", lambda channel: control_plane.run(folder, options, [api, inside, local], channel)),
         share=share,
         then=(
-            Role("nodes", lambda channel: nodes.run(folder, plans, channel)),
+            Role("nodes", lambda channel: nodes.run(folder, plans, _started_from(started_in), channel)),
             role("dns", lambda channel: dns.run(folder, options, channel)),
             Role("stand-ins", lambda channel: standins.run(folder, channel)),
             role("host-access", lambda channel: host_access.run(folder, plans, channel)),
@@ -86,3 +91,10 @@ def _listen_inside() -> socket.socket:
     sock.bind((str(API[0]), API_PORT))
     sock.listen(1024)
     return sock
+
+
+def _started_from(folder: str) -> list[str]:
+    """What the cluster runs from: `folder` unless it is the system's (/run), this Python and this package."""
+    code = Path(sealane.__file__).parents[1]
+    own = [] if folder.startswith("/run/") else [folder]
+    return [*own, str(code), sys.prefix, sys.base_prefix]

@@ -229,6 +229,7 @@ class Container:
                 },
                 mounts,
                 hide,
+                list(self._around.show),
                 privileged,
             ),
             container=self._id,

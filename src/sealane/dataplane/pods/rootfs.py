@@ -3,6 +3,7 @@
 Built inside a new mount namespace: a tmpfs as root, an overlay for each of the host's top-level directories (one over
 `/` is refused inside a user namespace), fresh /tmp, /run, /dev, /proc and /sys, then the pod's volumes. Writes go to
 the layer, a directory on the cluster's private tmpfs. In a user namespace files of the host's root stay read-only.
+Of the host's /tmp, /run and /dev/shm a container sees the folders that the cluster was started from: those are shown.
 
 Volumes are mounted aside first, with what restricts them, and moved to their places only when nothing of the host has a
 path any more: a symbolic link in a volume can lead to nothing but the container's own view.
@@ -14,7 +15,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,8 @@ from sealane.dataplane.linux.beneath import descend, opened
 from sealane.dataplane.pods.hidden import Place, locate, sights
 
 _FRESH = {"proc", "sys", "dev", "tmp", "run", "lost+found"}
+_OWN = ("/tmp", "/run", "/dev/shm")
+"""What each container has of its own where the host has folders of people."""
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _STAGE = ".volumes"
 _READ_ONLY_PROC = ("bus", "fs", "irq", "sys", "sysrq-trigger")
@@ -45,6 +48,7 @@ class Mount(msgspec.Struct, frozen=True):
 class RootPlan(msgspec.Struct, frozen=True):
     """layer: directory for what the container writes. files: put into the layer first, by absolute path.
 
+    show: host directories that the container sees although they lie below a directory that it has of its own.
     hide: real paths of the host that the container sees empty, wherever (see `hidden`).
     """
 
@@ -52,7 +56,27 @@ class RootPlan(msgspec.Struct, frozen=True):
     files: dict[str, str] = {}
     mounts: list[Mount] = []
     hide: list[str] = []
+    show: list[str] = []
     privileged: bool = False
+
+
+def covered(path: str) -> str:
+    """Which directory that every container has of its own the host's `path` lies below; "" when there is none."""
+    return next((own for own in _OWN if path.startswith(own + "/")), "")
+
+
+def to_show(paths: Iterable[str]) -> list[str]:
+    """Those of the host's directories that a container would not see by itself, without those below another of them."""
+    found: list[str] = []
+    for path in sorted({spelled(one) for one in paths for spelled in (os.path.abspath, os.path.realpath)}):
+        if covered(path) and not is_shown(path, found):
+            found.append(path)
+    return found
+
+
+def is_shown(path: str, shown: Sequence[str]) -> bool:
+    """Whether `path` is one of the directories `shown` or lies below one."""
+    return any(path == folder or path.startswith(folder + "/") for folder in shown)
 
 
 def build(plan: RootPlan) -> None:
@@ -78,6 +102,8 @@ def build(plan: RootPlan) -> None:
     (root / "proc").mkdir()
     libc.mount("/proc", str(root / "proc"), None, libc.MS_BIND | libc.MS_REC)
     _sysfs(root / "sys")
+    for shown in plan.show:
+        _show(Path(shown), layer, root)
     host = libc.mounts()
     places = [place for path in plan.hide if (place := locate(path, host)) is not None]
     for path in sights(places, [mount for mount in host if not mount.point.startswith(f"{layer}/")]):
@@ -141,13 +167,34 @@ def _take(entry: os.DirEntry[str], layer: Path, target: Path) -> None:
         target.mkdir()
         if not os.access(entry.path, os.R_OK | os.X_OK):
             return
-        try:
-            _overlay(Path(entry.path), layer, target)
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-            for below in os.scandir(entry.path):
-                _take(below, layer, target / below.name)
+        _take_folder(Path(entry.path), layer, target)
+
+
+def _take_folder(folder: Path, layer: Path, target: Path) -> None:
+    try:
+        _overlay(folder, layer, target)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        for below in os.scandir(folder):
+            _take(below, layer, target / below.name)
+
+
+def _show(folder: Path, layer: Path, root: Path) -> None:
+    """A directory of the host below one of the container's own; nothing when it is gone or not ours to see.
+
+    One that links lead to becomes a link: what is hidden in it is hidden where it really is.
+    """
+    if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
+        return
+    target = root / folder.relative_to("/")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    real = os.path.realpath(folder)
+    if real != str(folder):
+        target.symlink_to(real)
+    else:
+        target.mkdir()
+        _take_folder(folder, layer, target)
 
 
 def _overlay(lower: Path, layer: Path, target: Path) -> None:

@@ -12,6 +12,7 @@ from sealane.dataplane.linux import namespaces
 from sealane.dataplane.linux.handoff import Giver
 from sealane.dataplane.linux.limits import raise_file_limit
 from sealane.dataplane.linux.threads import NamespaceThread
+from sealane.dataplane.pods import rootfs
 from sealane.dataplane.pods.nodes import Node, heartbeat, open_node, register
 from sealane.dataplane.pods.shell import PodShell
 from sealane.dataplane.pods.spawning import Spawner
@@ -58,11 +59,22 @@ class PodRuntime:
         run_dir: Path,
         log_dir: Path,
         hide: Sequence[str] = (),
+        show: Sequence[str] = (),
         policing: Policing | None = None,
     ) -> None:
         recorder = Recorder(client, "kubelet", parallel=1)  # behind everything else
         self.around = Surroundings(
-            client, sources, giver, spawner, recorder, run_dir, log_dir, Tokens(client), tuple(hide), policing
+            client,
+            sources,
+            giver,
+            spawner,
+            recorder,
+            run_dir,
+            log_dir,
+            Tokens(client),
+            hide=tuple(hide),
+            show=tuple(rootfs.to_show(show)),
+            policing=policing,
         )
         self._plans = nodes
         self._threads = threads

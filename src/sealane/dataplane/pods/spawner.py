@@ -148,7 +148,7 @@ class _Spawner:
             pid = self._launch(request, list(fds))
         except OSError as error:
             what = f" ({error.filename})" if error.filename else ""
-            self._report(Report(request.id, error=f"{error.strerror}{what}"))
+            self._report(Report(request.id, error=f"{error.strerror}{what}{_not_in_pods(request)}"))
         else:
             self._running[pid] = request.id
             self._pids[request.id] = pid
@@ -265,6 +265,20 @@ def _build(net: str, plan: rootfs.RootPlan) -> int:
     finally:
         os.close(wait_write)
         os.waitpid(pid, 0)
+
+
+def _not_in_pods(launch: Launch) -> str:
+    """Why a program of the host is not there in a pod; "" when that is not so."""
+    program = launch.argv[0]
+    own = rootfs.covered(program)
+    if not own or launch.root is None or rootfs.is_shown(program, launch.root.show) or not os.path.exists(program):
+        return ""
+    folder = os.path.dirname(program)
+    where = f"start the cluster in {folder}, or " if rootfs.covered(folder) else ""
+    return (
+        f": a pod has a {own} of its own, in which it sees of this machine only what the cluster was started from; "
+        f"{where}put the program elsewhere"
+    )
 
 
 def _raise(message: bytes) -> NoReturn:

@@ -61,6 +61,7 @@ class Policing(Protocol):
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """hide: host directories that programs in pods see empty, such as the cluster's state folder.
+    show: host directories that they see although pods have a /tmp and /run of their own (`rootfs.to_show`).
 
     policing: nothing in a pod starts before it has admitted the pod. None: there are no policies.
     """
@@ -74,6 +75,7 @@ class Surroundings:
     log_dir: Path
     tokens: Tokens
     hide: tuple[str, ...] = ()
+    show: tuple[str, ...] = ()
     policing: Policing | None = None
 
     def references(

@@ -63,7 +63,7 @@ def compiled(expression: str, variables: tuple[tuple[str, str], ...]) -> Program
     try:
         return Program(expression, _environment(variables).compile(with_optionals(expression)))
     except RuntimeError as error:
-        raise CelError(_said(str(error)).rstrip()) from None
+        raise CelError(_in_one_line(_said(str(error)))) from None
 
 
 @lru_cache(maxsize=64)
@@ -102,6 +102,12 @@ def _said(text: str) -> str:
     if text.startswith(("No matching overloads found", "Applying SELECT to non-message")):
         return "no such overload"
     return _WORDS.get(text, text)
+
+
+def _in_one_line(text: str) -> str:
+    """What the compiler says, without its drawing of the place (lines of " | …"): line and column say it already."""
+    lines = (line.strip() for line in text.split("\n") if not line.startswith(" |"))
+    return "; ".join(line for line in lines if line)
 
 
 def timestamp(text: str) -> Any:
