@@ -72,10 +72,10 @@ def test_a_client_that_does_not_read_misses_nothing(cluster: Cluster) -> None:
 
 def test_a_watch_that_times_out_while_it_is_behind_still_ends_whole(cluster: Cluster) -> None:
     async def test(api: Api, client: LocalClient, server: Server, session: aiohttp.ClientSession) -> None:
-        query = {"watch": "1", "resourceVersion": str(api.store.version), "timeoutSeconds": "1"}
+        query = {"watch": "1", "resourceVersion": str(api.store.version), "timeoutSeconds": "4"}
         async with session.get(PATH, params=query) as slow:
             names = await create(client, 1000, size=8000)
-            await asyncio.sleep(1.2)
+            await asyncio.sleep(4.2)
             assert [event["object"]["metadata"]["name"] async for event in events(slow)] == names
 
     run(cluster, test)
