@@ -417,7 +417,7 @@ async def agree(world: World, seed: int = 0, rounds: int = 8, requests: int = 12
             headers = random.choice(({}, {"X-V": "1"}, {"x-v": "2"}))
             said = evaluate(world.routing.hosts, Request(gateway, 80, host, path, method, tuple(headers.items())))
             did = await world.get(host, path, method=method, headers=headers)
-            case = (seed, number, host, path, method, headers, [step.text for step in said.steps], did)
+            case = (seed, number, host, path, method, headers, [each.text for each in said.reasons], did)
             if said.rule is None:
                 assert did.status == 404, case
                 assert "x-rule" not in did.headers, case

@@ -11,7 +11,7 @@ from sealane.explain.steps import Endpoint, Hop, Mark, Outcome, Step
 from sealane.explain.world import World
 from sealane.kube.objects import Object
 from sealane.network import policies
-from sealane.network.policies import Party, Verdict
+from sealane.network.policies import Decision, Party
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,28 +105,28 @@ def _policy_steps(world: World, source: Place, candidate: Candidate, pod: Object
     from_ = Party(source.address(version), source.node, own.key if own is not None else None)
     if candidate.asked is not None and own is not None:
         address, port = candidate.asked
-        verdict = policies.evaluate(world.policies, from_, Party(address, candidate.entry), candidate.protocol, port)
-        if verdict.allowed:
+        decision = policies.evaluate(world.policies, from_, Party(address, candidate.entry), candidate.protocol, port)
+        if decision.allowed:
             last = candidate.entry if candidate.masquerade and node != candidate.entry else source.node
             arrives = Party(world.node_address(last, version), last)
             seen = policies.evaluate(world.policies, arrives, to, candidate.protocol, candidate.port)
-            verdict = replace(seen, steps=(*verdict.steps, *seen.steps))
-        return _as_steps(world, verdict)
-    verdict = policies.evaluate(world.policies, from_, to, candidate.protocol, candidate.port)
-    steps = list(verdict.steps)
+            decision = replace(seen, rulings=(*decision.rulings, *seen.rulings))
+        return _as_steps(world, decision)
+    decision = policies.evaluate(world.policies, from_, to, candidate.protocol, candidate.port)
+    rulings = list(decision.rulings)
     if candidate.masquerade and candidate.entry and node != candidate.entry:
         # The node where it was translated passes it on under its own address, and that is what ingress rules see.
         worn = Party(world.node_address(candidate.entry, version), candidate.entry)
-        steps = [step for step in steps if step.direction == "egress"]
-        if verdict.allowed or any(step.direction == "ingress" for step in verdict.steps):
-            steps += policies.evaluate(world.policies, worn, to, candidate.protocol, candidate.port).steps
-    return _as_steps(world, replace(verdict, steps=tuple(steps)))
+        rulings = [each for each in rulings if each.direction == "egress"]
+        if decision.allowed or any(each.direction == "ingress" for each in decision.rulings):
+            rulings += policies.evaluate(world.policies, worn, to, candidate.protocol, candidate.port).rulings
+    return _as_steps(world, replace(decision, rulings=tuple(rulings)))
 
 
-def _as_steps(world: World, verdict: Verdict) -> list[Step]:
+def _as_steps(world: World, decision: Decision) -> list[Step]:
     return [
-        Step(step.direction, "pass" if step.allowed else "stop", step.reason, world.at(step.provenance))
-        for step in verdict.steps
+        Step(each.direction, "pass" if each.allowed else "stop", each.reason.text, world.at(each.reason.source))
+        for each in decision.rulings
     ]
 
 

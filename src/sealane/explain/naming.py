@@ -100,9 +100,9 @@ def _server_out_of_reach(world: World, source: Place, server: str) -> Step | Non
         return None
     service, port, frontend = found
     selection = select_backends(service, port, frontend, NodePlace(source.node, world.zone_of(source.node)))
-    where = world.at(selection.provenance)
+    where = world.at(selection.reason.source)
     if selection.verdict != "forward":
-        text = f"cannot ask the DNS server {server} ({service.key}): {selection.reason}"
+        text = f"cannot ask the DNS server {server} ({service.key}): {selection.reason.text}"
         return Step("name", "stop", text, where, outcome="unresolved")
     legs = [leg(world, source, Candidate(backend.address, backend.port, "UDP")) for backend in selection.backends]
     if any(each.endpoint.allowed for each in legs):

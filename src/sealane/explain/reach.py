@@ -60,8 +60,8 @@ def why(world: World, pair: Pair) -> tuple[str, str]:
     source, destination = (party(world.policies, key, family) for key in (pair.source, pair.destination))
     if source is None or destination is None:
         return "one of the pods has no address", ""
-    verdict = evaluate(world.policies, source, destination, pair.protocol, pair.port)
-    return verdict.reason, world.at(verdict.provenance)
+    reason = evaluate(world.policies, source, destination, pair.protocol, pair.port).reason
+    return reason.text, world.at(reason.source)
 
 
 def identities(world: World, pods: Iterable[Object]) -> dict[Key, Identity]:

@@ -121,9 +121,9 @@ def _service(
     for entry in entries or [""]:
         selection = select_backends(service, port, frontend, NodePlace(entry, world.zone_of(entry)), traffic)
         if selection.verdict != "forward":
-            text = f"{name}: what comes in by {entry} is {_ENDED[selection.verdict]}, {selection.reason}"
+            text = f"{name}: what comes in by {entry} is {_ENDED[selection.verdict]}, {selection.reason.text}"
             outcome: Outcome = "refused" if selection.verdict == "reject" else "silent"
-            stops.append(Step("service", "stop", text, world.at(selection.provenance), outcome=outcome))
+            stops.append(Step("service", "stop", text, world.at(selection.reason.source), outcome=outcome))
             continue
         for backend in selection.backends:
             candidate = Candidate(backend.address, backend.port, frontend.protocol, entry, selection.masquerade)
@@ -133,19 +133,19 @@ def _service(
     assert selection is not None
     if not candidates:
         if selection.verdict == "drop":
-            text = f"{name}: {selection.reason}, so nothing answers"
-            return Served((Step("service", "stop", text, world.at(selection.provenance)),))
+            text = f"{name}: {selection.reason.text}, so nothing answers"
+            return Served((Step("service", "stop", text, world.at(selection.reason.source)),))
         at, reasons = why_no_endpoint(world, service, port)
         because = f": {reasons[0].text}" if reasons else ""
-        text = f"{name} refuses connections, it has {selection.reason}{because}"
-        at = at or world.at(selection.provenance)
+        text = f"{name} refuses connections, it has {selection.reason.text}{because}"
+        at = at or world.at(selection.reason.source)
         return Served((Step("service", "stop", text, at, reasons[1:], outcome="refused"),))
     for address, number in dict.fromkeys((each.address, each.port) for each in candidates):
         pod = world.pod_at(address)
         parts.append(Step("service", "note", f"{address}:{number}" + (f" {pod.namespace}/{pod.name}" if pod else "")))
     count = f"{len(parts)} endpoint{'s' if len(parts) > 1 else ''}"
     sticky = f", each client stays with one for {service.affinity_seconds} s" if service.affinity_seconds else ""
-    reason = selection.reason if selection.verdict == "forward" else "endpoints of the nodes that have one"
+    reason = selection.reason.text if selection.verdict == "forward" else "endpoints of the nodes that have one"
     if frontend.kind == "LoadBalancer" and not source.node and len(entries) < len(world.nodes):
         check = f" (healthCheckNodePort {service.health_check_port})" if service.health_check_port else ""
         what = f"with a ready endpoint{check}" if service.external_policy == "Local" else "for session affinity"

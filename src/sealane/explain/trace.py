@@ -233,7 +233,7 @@ def _route(world: World, proxy: Key, arrived: Leg, target: Target, way: _Way) ->
     host = target.url.host if target.url else target.name or target.address
     request = Request(proxy, arrived.candidate.port, host, target.url.path if target.url else "/")
     decision = evaluate(world.routing.hosts, request)
-    parts = tuple(Step("route", "note", step.text, world.at(step.origin)) for step in decision.steps)
+    parts = tuple(Step("route", "note", each.text, world.at(each.source)) for each in decision.reasons)
     where = world.at(decision.rule.origin) if decision.rule is not None else world.where(proxy)
     asked = f"GET {strip_port(host)}{request.path}"
     if decision.status:

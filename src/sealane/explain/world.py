@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, ip_network
-from typing import Protocol
 
 from sealane.kube import kinds
 from sealane.kube.kinds import Kind
@@ -22,16 +21,6 @@ from sealane.network.services.node_ports import CONFIGURED_BY
 from sealane.reactive.collections import Collection
 
 OriginOf = Callable[[Key], Origin | None]
-
-
-class Cause(Protocol):
-    """A model's provenance: the object and the field that a value was made from."""
-
-    @property
-    def key(self) -> Key: ...
-
-    @property
-    def path(self) -> tuple[str | int, ...]: ...
 
 
 class World:
@@ -104,7 +93,7 @@ class World:
         found = self.nodes.get(Key("", "Node", "", node))
         return str(found.labels.get("topology.kubernetes.io/zone", "")) if found else ""
 
-    def at(self, cause: Cause | None) -> str:
+    def at(self, cause: Provenance | None) -> str:
         """ "file:line" of what decided; the object and its field when no file is known."""
         if cause is None:
             return ""

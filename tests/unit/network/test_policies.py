@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sealane.kube.objects import Key, Object
-from sealane.network.policies import Party, Policies, Verdict, derive_policies, evaluate, party
+from sealane.network.policies import Decision, Party, Policies, derive_policies, evaluate, party
 from sealane.reactive.collections import Graph, Source
 
 
@@ -51,7 +51,7 @@ class World:
     def put(self, object_: Object) -> None:
         self.sources[object_.kind].set(object_.key, object_)
 
-    def ask(self, source: str | Party, destination: str | Party, port: int = 80, protocol: str = "TCP") -> Verdict:
+    def ask(self, source: str | Party, destination: str | Party, port: int = 80, protocol: str = "TCP") -> Decision:
         ends = [self.party(end) if isinstance(end, str) else end for end in (source, destination)]
         return evaluate(self.policies, ends[0], ends[1], protocol, port)
 
@@ -81,15 +81,15 @@ def world(*policies: Object) -> World:
 def test_without_policies_everything_is_allowed() -> None:
     verdict = world().ask("ops/probe", "shop/web")
     assert verdict.allowed
-    assert "no policy isolates shop/web" in verdict.reason
+    assert "no policy isolates shop/web" in verdict.reason.text
 
 
 def test_default_deny_names_the_policy() -> None:
     verdict = world(policy("deny", podSelector={})).ask("shop/cart", "shop/web")
     assert not verdict.allowed
-    assert verdict.provenance is not None
-    assert verdict.provenance.key.name == "deny"
-    assert "isolated for ingress by shop/deny" in verdict.reason
+    assert verdict.reason.source is not None
+    assert verdict.reason.source.key.name == "deny"
+    assert "isolated for ingress by shop/deny" in verdict.reason.text
 
 
 def test_a_rule_allows_and_is_named() -> None:
@@ -97,7 +97,7 @@ def test_a_rule_allows_and_is_named() -> None:
     it = world(policy("deny", podSelector={}), policy("web", podSelector={}, ingress=rules))
     verdict = it.ask("shop/cart", "shop/web")
     assert verdict.allowed
-    assert str(verdict.provenance) == "NetworkPolicy shop/web spec.ingress[0]"
+    assert str(verdict.reason.source) == "NetworkPolicy shop/web spec.ingress[0]"
     assert not it.ask("shop/cart", "shop/web", 81).allowed
     assert not it.ask("shop/cart", "shop/web", 80, "UDP").allowed
     assert not it.ask("ops/probe", "shop/web").allowed

@@ -127,7 +127,7 @@ def test_internal_traffic_policy_local() -> None:
     model = service_model(service(internalTrafficPolicy="Local"), [slice_(endpoint("10.244.1.2", "node-1"))])
     assert addresses(choose(model, node="node-1")) == ["10.244.1.2"]
     assert choose(model, node="node-2").verdict == "drop"
-    assert choose(model, node="node-2").provenance.path == ("spec", "internalTrafficPolicy")
+    assert choose(model, node="node-2").reason.source.path == ("spec", "internalTrafficPolicy")
 
 
 def test_hints_count_only_when_every_ready_endpoint_has_one() -> None:

@@ -2,6 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealane.kube.objects import Key
+from sealane.network.provenance import Provenance
 from sealane.network.routes import hosts
 from sealane.network.routes.evaluate import Request, evaluate, path_matches
 from sealane.network.routes.model import (
@@ -14,7 +15,6 @@ from sealane.network.routes.model import (
     Match,
     PathEdit,
     PathMatch,
-    Provenance,
     Redirect,
     Respond,
     Rewrite,

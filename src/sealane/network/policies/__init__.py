@@ -1,12 +1,13 @@
 """Policies: who may talk to whom. Every policy kind compiles to the one model here, read by nft/ and explain/.
 
-`compile` reads the objects, `resolve` finds whom the selectors mean at this moment, `evaluate` answers for two parties.
+`networkpolicy` reads the objects, `resolve` finds whom the selectors mean at this moment, `evaluate` answers for two
+parties, tier by tier.
 Sources: https://kubernetes.io/docs/concepts/services-networking/network-policies/ and the NetworkPolicy v1 reference.
 """
 
-from sealane.network.policies.compile import network_policy
-from sealane.network.policies.evaluate import Party, Step, Verdict, evaluate, party
+from sealane.network.policies.evaluate import Decision, Party, Ruling, evaluate, party
 from sealane.network.policies.model import (
+    TIERS,
     BlockPeer,
     Direction,
     Peer,
@@ -14,7 +15,10 @@ from sealane.network.policies.model import (
     Policy,
     PolicyPort,
     Rule,
+    Tier,
+    Verdict,
 )
+from sealane.network.policies.networkpolicy import network_policy
 from sealane.network.policies.resolve import (
     Given,
     Isolation,
@@ -27,7 +31,9 @@ from sealane.network.policies.resolve import (
 )
 
 __all__ = [
+    "TIERS",
     "BlockPeer",
+    "Decision",
     "Direction",
     "Given",
     "Isolation",
@@ -41,7 +47,8 @@ __all__ = [
     "ResolvedPolicy",
     "ResolvedRule",
     "Rule",
-    "Step",
+    "Ruling",
+    "Tier",
     "Verdict",
     "derive_policies",
     "evaluate",

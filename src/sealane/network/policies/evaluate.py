@@ -12,9 +12,10 @@ from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from sealane.kube.objects import Key
-from sealane.network.policies.model import BlockPeer, Direction, PolicyPort
-from sealane.network.policies.resolve import Policies, ResolvedRule
+from sealane.network.policies.model import BlockPeer, Direction, PolicyPort, Tier
+from sealane.network.policies.resolve import Policies, ResolvedPolicy, ResolvedRule
 from sealane.network.provenance import Provenance
+from sealane.network.reason import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,32 +31,28 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """The answer of one direction. provenance: the rule that allows, or a policy that isolates; None if no policy
-    has a say."""
+class Ruling:
+    """The answer of one direction. reason.source: the rule that decides, or a policy that isolates; None where there is
+    neither."""
 
     direction: Direction
     allowed: bool
-    reason: str
-    provenance: Provenance | None = None
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """steps: egress of the source, then ingress of the destination, as far as they were asked."""
+class Decision:
+    """rulings: egress of the source, then ingress of the destination, as far as they were asked."""
 
     allowed: bool
-    steps: tuple[Step, ...]
+    rulings: tuple[Ruling, ...]
 
     @property
-    def reason(self) -> str:
-        return "; ".join(step.reason for step in self.steps if step.allowed == self.allowed)
-
-    @property
-    def provenance(self) -> Provenance | None:
-        """Of the step that denied; of the last one that a policy decided otherwise."""
-        decided = [step.provenance for step in self.steps if step.allowed == self.allowed and step.provenance]
-        return decided[-1] if decided else None
+    def reason(self) -> Reason:
+        """All that speaks for the answer. Its source: of what denied; else of the last that a policy decided."""
+        own = [ruling.reason for ruling in self.rulings if ruling.allowed == self.allowed]
+        sources = [reason.source for reason in own if reason.source]
+        return Reason("; ".join(reason.text for reason in own), sources[-1] if sources else None)
 
 
 def party(policies: Policies, pod: Key, family: int = 4) -> Party | None:
@@ -67,46 +64,77 @@ def party(policies: Policies, pod: Key, family: int = 4) -> Party | None:
     return None
 
 
-def evaluate(policies: Policies, source: Party, destination: Party, protocol: str, port: int) -> Verdict:
+def evaluate(policies: Policies, source: Party, destination: Party, protocol: str, port: int) -> Decision:
     """May `source` open a connection to `destination` there?
 
     protocol: "TCP", "UDP", "SCTP"; any other (for example "ICMP") passes only rules without ports. destination and
     port: after Service translation, as policies see them.
     """
     if source.pod is not None and source.pod == destination.pod:
-        return Verdict(True, (Step("egress", True, "a pod can always reach itself"),))
+        return Decision(True, (Ruling("egress", True, Reason("a pod can always reach itself")),))
     if source.node and source.node == destination.node and (source.pod is None or destination.pod is None):
         direction: Direction = "ingress" if source.pod is None else "egress"
-        return Verdict(True, (Step(direction, True, "traffic between a pod and its own node is always allowed"),))
-    steps: list[Step] = []
+        reason = Reason("traffic between a pod and its own node is always allowed")
+        return Decision(True, (Ruling(direction, True, reason),))
+    rulings: list[Ruling] = []
     if source.pod is not None:
-        steps.append(_step(policies, "egress", source.pod, destination, destination, protocol, port))
-    if destination.pod is not None and all(step.allowed for step in steps):
-        steps.append(_step(policies, "ingress", destination.pod, source, destination, protocol, port))
-    return Verdict(all(step.allowed for step in steps), tuple(steps))
+        rulings.append(_ruling(policies, "egress", source.pod, destination, destination, protocol, port))
+    if destination.pod is not None and all(ruling.allowed for ruling in rulings):
+        rulings.append(_ruling(policies, "ingress", destination.pod, source, destination, protocol, port))
+    return Decision(all(ruling.allowed for ruling in rulings), tuple(rulings))
 
 
-def _step(
+def _ruling(
     policies: Policies, direction: Direction, subject: Key, peer: Party, destination: Party, protocol: str, port: int
-) -> Step:
+) -> Ruling:
+    """Tier by tier: the first rule that matches decides; Pass, or no rule and no isolation, asks the next tier."""
     isolation = policies.isolation.get(subject)
-    names = isolation.policies(direction) if isolation else ()
-    name = f"{subject.namespace}/{subject.name}"
-    if not names:
-        return Step(direction, True, f"no policy isolates {name} for {direction}")
-    nothing: Key | None = None  # A policy that allows nothing at all is the one to look at when all deny.
-    for key in names:
+    keys = isolation.policies(direction) if isolation else ()
+    if not keys:
+        return Ruling(direction, True, Reason(f"no policy isolates {subject.namespace}/{subject.name} for {direction}"))
+    tier: Tier | None = None
+    passed = False
+    isolating: list[ResolvedPolicy] = []
+    for key in keys:
         resolved = policies.resolved.get(key)
-        if resolved is not None:
-            if not resolved.rules(direction) and nothing is None:
-                nothing = key
-            for rule in resolved.rules(direction):
-                if rule_allows(rule, peer.address, destination.address, protocol, port):
-                    return Step(direction, True, f"{key} allows it", rule.rule.provenance)
+        if resolved is None:
+            continue
+        if resolved.policy.tier != tier:
+            if isolating:
+                break
+            tier, passed = resolved.policy.tier, False
+        if passed:
+            continue
+        for rule in resolved.rules(direction):
+            if rule_matches(rule, peer.address, destination.address, protocol, port):
+                match rule.rule.verdict:
+                    case "Accept":
+                        return Ruling(direction, True, Reason(f"{key} allows it", rule.rule.provenance))
+                    case "Deny":
+                        return Ruling(direction, False, Reason(f"{key} denies it", rule.rule.provenance))
+                    case "Pass":
+                        passed = True
+                        isolating.clear()
+                        break
+        else:
+            if resolved.policy.otherwise == "Deny":
+                isolating.append(resolved)
+    if isolating:
+        return Ruling(direction, False, _isolated(direction, subject, peer, isolating, protocol, port))
+    return Ruling(direction, True, Reason(f"no policy denies {direction} of {subject.namespace}/{subject.name}"))
+
+
+def _isolated(
+    direction: Direction, subject: Key, peer: Party, isolating: list[ResolvedPolicy], protocol: str, port: int
+) -> Reason:
+    names = [each.policy.key for each in isolating]
+    # A policy that allows nothing at all is the one to look at when all deny.
+    nothing = next((each.policy.key for each in isolating if not each.rules(direction)), names[0])
     listed = ", ".join(f"{key.namespace}/{key.name}" for key in names)
     wanted = f"{_ends(direction, peer)} on {port}/{protocol}"
-    reason = f"{name} is isolated for {direction} by {listed}, and no rule allows traffic {wanted}"
-    return Step(direction, False, reason, Provenance(nothing or names[0], ("spec",)))
+    name = f"{subject.namespace}/{subject.name}"
+    text = f"{name} is isolated for {direction} by {listed}, and no rule allows traffic {wanted}"
+    return Reason(text, Provenance(nothing, ("spec",)))
 
 
 def _ends(direction: Direction, peer: Party) -> str:
@@ -114,7 +142,7 @@ def _ends(direction: Direction, peer: Party) -> str:
     return f"{'from' if direction == 'ingress' else 'to'} {who}"
 
 
-def rule_allows(rule: ResolvedRule, peer: str, destination: str, protocol: str, port: int) -> bool:
+def rule_matches(rule: ResolvedRule, peer: str, destination: str, protocol: str, port: int) -> bool:
     """peer, destination: addresses; port: of the destination."""
     if rule.rule.peers and not any(
         block_contains(candidate, peer) if isinstance(candidate, BlockPeer) else peer in members

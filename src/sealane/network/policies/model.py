@@ -10,6 +10,11 @@ from sealane.kube.selectors import LabelSelector
 from sealane.network.provenance import Provenance
 
 Direction = Literal["ingress", "egress"]
+Verdict = Literal["Accept", "Deny", "Pass"]
+"""Pass: this tier has no say, the next one is asked."""
+Tier = Literal["Admin", "NetworkPolicy", "Baseline"]
+TIERS: tuple[Tier, ...] = ("Admin", "NetworkPolicy", "Baseline")
+"""In the order in which they are asked (the ClusterNetworkPolicy API of sigs.k8s.io/network-policy-api)."""
 PortProtocol = Literal["TCP", "UDP", "SCTP"]
 
 
@@ -57,21 +62,34 @@ class PolicyPort:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Allows traffic from (ingress) or to (egress) any of `peers` on any of `ports`. None of either means all."""
+    """What is said of traffic from (ingress) or to (egress) any of `peers` on any of `ports`. None of either: all."""
 
     peers: tuple[Peer, ...]
     ports: tuple[PolicyPort, ...]
     provenance: Provenance
+    verdict: Verdict = "Accept"
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One policy object. ingress, egress: its rules, or None where it does not isolate in that direction."""
+    """One policy object. ingress, egress: its rules, or None where it has no say in that direction.
+
+    tier, priority: when it is asked; of the policies of a tier the one with the least priority first. otherwise: what
+    it says of traffic that no rule of its tier matches: Deny for NetworkPolicies, which isolate.
+    """
 
     key: Key
     pods: LabelSelector
     ingress: tuple[Rule, ...] | None
     egress: tuple[Rule, ...] | None
+    tier: Tier = "NetworkPolicy"
+    priority: int = 0
+    otherwise: Verdict = "Deny"
+
+    @property
+    def order(self) -> tuple[int, int, Key]:
+        """Sort key of policies: who is asked first."""
+        return TIERS.index(self.tier), self.priority, self.key
 
     @property
     def namespace(self) -> str:

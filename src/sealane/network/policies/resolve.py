@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from sealane.kube.objects import Key
 from sealane.kube.selectors import LabelSelector
 from sealane.network.pods import container_ports, is_over, own_addresses
-from sealane.network.policies.compile import network_policy
 from sealane.network.policies.model import BlockPeer, Direction, PodPeer, Policy, PolicyPort, Rule
+from sealane.network.policies.networkpolicy import network_policy
 from sealane.reactive.collections import Collection, Fetch, derive
 from sealane.reactive.groups import group
 
@@ -47,7 +47,7 @@ class PolicyPod:
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """A pod and the policies that isolate it, by key order. Empty in a direction: not isolated there."""
+    """A pod and the policies that are asked about its traffic, in their order. Empty in a direction: none is."""
 
     pod: Key
     node: str
@@ -113,7 +113,8 @@ def derive_policies(
     )
 
     def isolation(key: Key, pod: PolicyPod, fetch: Fetch) -> Isolation | None:
-        own = fetch(compiled, namespace=pod.namespace, selecting=pod.labels, selector_of=_subject)
+        found = fetch(compiled, namespace=pod.namespace, selecting=pod.labels, selector_of=_subject)
+        own = sorted(found, key=lambda policy: policy.order)
         return Isolation(
             key,
             pod.node,

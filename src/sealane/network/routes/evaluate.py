@@ -9,6 +9,7 @@ from typing import Protocol
 from urllib.parse import parse_qsl
 
 from sealane.kube.objects import Key
+from sealane.network.reason import Reason
 from sealane.network.routes import hosts
 from sealane.network.routes.model import (
     INGRESS_PROXY,
@@ -17,7 +18,6 @@ from sealane.network.routes.model import (
     HostKey,
     Match,
     PathMatch,
-    Provenance,
     Redirect,
     Respond,
     Rewrite,
@@ -40,18 +40,12 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    text: str
-    origin: Provenance | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class RouteDecision:
     """What happens to a request.
 
     status: 0 when it goes to a backend; else what the proxy answers (404, 500, a redirect's code, …).
     backends: where it can go; a Backend with a `problem` is a share of 500s. location: of a redirect.
-    request: as the backend sees it, after rewrites and header changes.
+    request: as the backend sees it, after rewrites and header changes. reasons: in the order in which things happen.
     """
 
     virtual_host: VirtualHost | None
@@ -60,7 +54,7 @@ class RouteDecision:
     status: int
     request: Request
     location: str = ""
-    steps: tuple[Step, ...] = ()
+    reasons: tuple[Reason, ...] = ()
 
 
 class Hosts(Protocol):
@@ -71,60 +65,60 @@ class Hosts(Protocol):
 
 def evaluate(model: Hosts, request: Request) -> RouteDecision:
     """What the proxy does with `request`, and why."""
-    steps: list[Step] = []
-    found = _virtual_host(model, request, steps)
+    reasons: list[Reason] = []
+    found = _virtual_host(model, request, reasons)
     if found is None:
-        steps.append(Step(f"no listener on port {request.port} serves host {request.host!r}: 404"))
-        return RouteDecision(None, None, (), 404, request, steps=tuple(steps))
+        reasons.append(Reason(f"no listener on port {request.port} serves host {request.host!r}: 404"))
+        return RouteDecision(None, None, (), 404, request, reasons=tuple(reasons))
     for rule in found.rules:
         reason = mismatch(rule.match, request)
         if reason:
-            steps.append(Step(f"rule does not match: {reason}", rule.origin))
+            reasons.append(Reason(f"rule does not match: {reason}", rule.origin))
             continue
-        steps.append(Step(f"rule matches: {describe(rule.match)}", rule.origin))
-        return _decide(found, rule, request, steps)
-    steps.append(Step("no rule of this host matches: 404"))
-    return RouteDecision(found, None, (), 404, request, steps=tuple(steps))
+        reasons.append(Reason(f"rule matches: {describe(rule.match)}", rule.origin))
+        return _decide(found, rule, request, reasons)
+    reasons.append(Reason("no rule of this host matches: 404"))
+    return RouteDecision(found, None, (), 404, request, reasons=tuple(reasons))
 
 
-def _virtual_host(model: Hosts, request: Request, steps: list[Step]) -> VirtualHost | None:
+def _virtual_host(model: Hosts, request: Request, reasons: list[Reason]) -> VirtualHost | None:
     # In an Ingress a wildcard stands for exactly one label, in Gateway API for one or more.
     for hostname in hosts.candidates(request.host, single_label=request.proxy == INGRESS_PROXY):
         found = model.get(HostKey(request.proxy, request.port, hostname))
         if found is not None:
-            steps.append(Step(f"host {request.host!r} is served by virtual host {hostname or '* (any host)'!r}"))
+            reasons.append(Reason(f"host {request.host!r} is served by virtual host {hostname or '* (any host)'!r}"))
             return found
     return None
 
 
-def _decide(found: VirtualHost, rule: Rule, request: Request, steps: list[Step]) -> RouteDecision:
+def _decide(found: VirtualHost, rule: Rule, request: Request, reasons: list[Reason]) -> RouteDecision:
     seen = request
     if rule.request_headers is not None:
         seen = replace(seen, headers=rule.request_headers.apply(seen.headers))
     match rule.action:
         case Respond(status):
-            steps.append(Step(f"answered by the proxy: {status}", rule.origin))
-            return RouteDecision(found, rule, (), status, seen, steps=tuple(steps))
+            reasons.append(Reason(f"answered by the proxy: {status}", rule.origin))
+            return RouteDecision(found, rule, (), status, seen, reasons=tuple(reasons))
         case Redirect() as redirect:
             location = redirect_location(redirect, request, rule.match.path)
-            steps.append(Step(f"redirected with {redirect.status} to {location}", rule.origin))
-            return RouteDecision(found, rule, (), redirect.status, seen, location, tuple(steps))
+            reasons.append(Reason(f"redirected with {redirect.status} to {location}", rule.origin))
+            return RouteDecision(found, rule, (), redirect.status, seen, location, tuple(reasons))
         case Forward() as forward:
             if forward.rewrite is not None:
                 seen = _rewritten(seen, forward.rewrite, rule.match.path)
-                steps.append(Step(f"rewritten to {seen.host}{seen.path}", rule.origin))
+                reasons.append(Reason(f"rewritten to {seen.host}{seen.path}", rule.origin))
             usable = tuple(backend for backend in forward.backends if backend.weight > 0)
             if not usable:
-                steps.append(Step("no backend with a weight above 0: 500", rule.origin))
-                return RouteDecision(found, rule, (), 500, seen, steps=tuple(steps))
+                reasons.append(Reason("no backend with a weight above 0: 500", rule.origin))
+                return RouteDecision(found, rule, (), 500, seen, reasons=tuple(reasons))
             total = sum(backend.weight for backend in usable)
             for backend in usable:
                 share = f"{backend.weight}/{total}" if len(usable) > 1 else "all"
                 target = f"Service {backend.service.namespace}/{backend.service.name} port {backend.port}"
                 outcome = f": 500, {backend.problem}" if backend.problem else ""
-                steps.append(Step(f"{share} of requests go to {target}{outcome}", backend.origin))
+                reasons.append(Reason(f"{share} of requests go to {target}{outcome}", backend.origin))
             status = 500 if all(backend.problem for backend in usable) else 0
-            return RouteDecision(found, rule, usable, status, seen, steps=tuple(steps))
+            return RouteDecision(found, rule, usable, status, seen, reasons=tuple(reasons))
 
 
 def _rewritten(request: Request, rewrite: Rewrite, matched: PathMatch) -> Request:

@@ -13,19 +13,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from sealane.kube.objects import Key
+from sealane.network.provenance import Provenance
 from sealane.network.routes import hosts
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """The object and field that a value was made from; `origin.at(*path)` of that object gives file:line."""
-
-    key: Key
-    path: tuple[str | int, ...] = ()
-
-    def __str__(self) -> str:
-        field_path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path)
-        return f"{self.key} {field_path.removeprefix('.')}".rstrip()
 
 
 class HostKey(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Literal
 
 from sealane.kube.objects import Key
 from sealane.network.addresses import canonical
-from sealane.network.provenance import Provenance
+from sealane.network.reason import Reason
 from sealane.network.services.endpoints import usable
 from sealane.network.services.model import Backend, Family, Frontend, ServiceModel, ServicePort
 from sealane.reactive.collections import ByIndex, Collection
@@ -39,9 +39,8 @@ class Selection:
 
     verdict: Literal["forward", "reject", "drop"]
     backends: tuple[Backend, ...]
-    reason: str
+    reason: Reason
     masquerade: bool
-    provenance: Provenance
 
 
 def cluster_backends(port: ServicePort, family: Family, place: Place | None = None) -> tuple[tuple[Backend, ...], str]:
@@ -98,15 +97,15 @@ def select_backends(
     if policy == "Cluster" or (frontend.external and traffic != "outside"):
         masquerade = traffic != "pod" or (frontend.external and policy == "Cluster")
         if everywhere:
-            return Selection("forward", everywhere, everywhere_reason, masquerade, port.provenance)
-        return Selection("reject", (), everywhere_reason, False, port.provenance)
+            return Selection("forward", everywhere, Reason(everywhere_reason, port.provenance), masquerade)
+        return Selection("reject", (), Reason(everywhere_reason, port.provenance), False)
     here, here_reason = local_backends(port, frontend.family, place.node)
     if here:
-        reason = f"{field} is Local: {here_reason}"
-        return Selection("forward", here, reason, not frontend.external and traffic != "pod", because)
+        reason = Reason(f"{field} is Local: {here_reason}", because)
+        return Selection("forward", here, reason, not frontend.external and traffic != "pod")
     if everywhere:
-        return Selection("drop", (), f"{field} is Local: {here_reason}", False, because)
-    return Selection("reject", (), everywhere_reason, False, port.provenance)
+        return Selection("drop", (), Reason(f"{field} is Local: {here_reason}", because), False)
+    return Selection("reject", (), Reason(everywhere_reason, port.provenance), False)
 
 
 def source_ranges(service: ServiceModel, family: Family) -> list[str]:

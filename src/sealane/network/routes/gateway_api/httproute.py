@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sealane.kube.objects import Key
+from sealane.network.provenance import Provenance
 from sealane.network.routes import hosts, regex
 from sealane.network.routes.backends import Reference, resolve
 from sealane.network.routes.conditions import Condition
@@ -25,7 +26,6 @@ from sealane.network.routes.model import (
     Mirror,
     PathEdit,
     PathMatch,
-    Provenance,
     Redirect,
     Respond,
     Rewrite,

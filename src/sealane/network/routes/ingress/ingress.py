@@ -10,19 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sealane.kube.objects import Key
+from sealane.network.provenance import Provenance
 from sealane.network.routes import hosts
 from sealane.network.routes.backends import find
-from sealane.network.routes.model import (
-    INGRESS_PROXY,
-    Backend,
-    Forward,
-    HostKey,
-    Listener,
-    Match,
-    PathMatch,
-    Provenance,
-    Rule,
-)
+from sealane.network.routes.model import INGRESS_PROXY, Backend, Forward, HostKey, Listener, Match, PathMatch, Rule
 from sealane.network.routes.sources import Sources
 from sealane.reactive.collections import Fetch
 
