@@ -38,8 +38,10 @@ from sealane.kube.objects import Object
 from sealane.network.model import Network
 from sealane.network.policies import ResolvedRule
 from sealane.network.routes.evaluate import describe
+from sealane.network.routes.filters.headers import HeaderEdit
+from sealane.network.routes.filters.redirect import Redirect
 from sealane.network.routes.hosts import is_wildcard
-from sealane.network.routes.model import Action, Forward, HeaderEdit, Redirect, Respond, Rule
+from sealane.network.routes.model.http import Action, Forward, Respond, Rule
 from sealane.network.services import Backend, Place, ServiceModel
 
 CASES = Path(__file__).parent / "unit" / "cases"

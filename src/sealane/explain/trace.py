@@ -21,7 +21,7 @@ from sealane.network.routes.backends import BackendKey
 from sealane.network.routes.evaluate import Request, evaluate
 from sealane.network.routes.hosts import candidates as host_candidates
 from sealane.network.routes.hosts import strip_port
-from sealane.network.routes.model import HostKey
+from sealane.network.routes.model.http import HostKey
 from sealane.network.routes.proxies import proxy_of
 from sealane.network.services.annotations import node_addresses, public_names
 from sealane.network.services.slices import address_types

@@ -4,11 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealane.dataplane.envoy import bootstrap, config
-from sealane.dataplane.envoy.routes import pack, path_edit
+from sealane.dataplane.envoy.filters.rewrite import path_edit
+from sealane.dataplane.envoy.routes import pack
 from sealane.kube.objects import Key
 from sealane.network.routes.backends import BackendEndpoints, BackendKey
 from sealane.network.routes.evaluate import path_matches
-from sealane.network.routes.model import INGRESS_PROXY, PathEdit, PathMatch
+from sealane.network.routes.filters.rewrite import PathEdit
+from sealane.network.routes.model.l4 import INGRESS_PROXY
+from sealane.network.routes.model.matches import PathMatch
 
 GATEWAY = Key("gateway.networking.k8s.io", "Gateway", "shop", "web")
 

@@ -5,23 +5,12 @@ from sealane.kube.objects import Key
 from sealane.network.provenance import Provenance
 from sealane.network.routes import hosts
 from sealane.network.routes.evaluate import Request, evaluate, path_matches
-from sealane.network.routes.model import (
-    INGRESS_PROXY,
-    Backend,
-    Forward,
-    HeaderEdit,
-    HostKey,
-    Listener,
-    Match,
-    PathEdit,
-    PathMatch,
-    Redirect,
-    Respond,
-    Rewrite,
-    Rule,
-    ValueMatch,
-    virtual_host,
-)
+from sealane.network.routes.filters.headers import HeaderEdit
+from sealane.network.routes.filters.redirect import Redirect
+from sealane.network.routes.filters.rewrite import PathEdit, Rewrite
+from sealane.network.routes.model.http import Backend, Forward, HostKey, Listener, Respond, Rule, virtual_host
+from sealane.network.routes.model.l4 import INGRESS_PROXY
+from sealane.network.routes.model.matches import Match, PathMatch, ValueMatch
 
 GATEWAY = Key("gateway.networking.k8s.io", "Gateway", "shop", "web")
 ORIGIN = Provenance(Key("gateway.networking.k8s.io", "HTTPRoute", "shop", "r"), ("spec", "rules", 0))

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from sealane.network.routes.routing import OpenPort, PortKey, Routing
+from sealane.network.routes.model.l4 import OpenPort, PortKey
+from sealane.network.routes.routing import Routing
 from sealane.reactive.collections import Change, Source
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sealane.kube.objects import Key
 from sealane.network.routes.backends import BackendKey
-from sealane.network.routes.model import INGRESS_PROXY, HostKey
+from sealane.network.routes.model.http import HostKey
+from sealane.network.routes.model.l4 import INGRESS_PROXY
 
 SCOPE_HEADER = "x-sealane-scope"
 HOSTS_FILTER = "sealane.hosts"

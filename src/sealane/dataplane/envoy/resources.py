@@ -12,9 +12,10 @@ from sealane.dataplane.envoy import config, names, routes
 from sealane.kube.objects import Key
 from sealane.network.routes.backends import BackendEndpoints, BackendKey
 from sealane.network.routes.hosts import is_wildcard
-from sealane.network.routes.model import HostKey, VirtualHost
+from sealane.network.routes.model.http import HostKey, VirtualHost
+from sealane.network.routes.model.l4 import PortKey
 from sealane.network.routes.proxies import ProxyPod
-from sealane.network.routes.routing import PortKey, Routing, proxy_of_port
+from sealane.network.routes.routing import Routing, proxy_of_port
 from sealane.reactive.collections import Collection, Fetch, derive_many
 from sealane.reactive.groups import Members, group
 

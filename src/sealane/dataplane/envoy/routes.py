@@ -7,36 +7,22 @@ worker. The wildcard hostnames of a port, which are few, share one scope.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from envoy.config.core.v3 import base_pb2
 from envoy.config.route.v3 import route_components_pb2 as pb
 from envoy.config.route.v3 import route_pb2, scoped_route_pb2
 from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2
 from envoy.type.matcher.v3 import regex_pb2, string_pb2
-from envoy.type.v3 import percent_pb2
 from google.protobuf import any_pb2, duration_pb2, message
 
 from sealane.dataplane.envoy import names
+from sealane.dataplane.envoy.filters import headers, mirror, redirect, rewrite
 from sealane.network.routes.backends import BackendKey
+from sealane.network.routes.filters.redirect import Redirect
 from sealane.network.routes.hosts import ANY
-from sealane.network.routes.model import (
-    INGRESS_PROXY,
-    Backend,
-    Forward,
-    HeaderEdit,
-    Match,
-    Mirror,
-    PathEdit,
-    PathMatch,
-    Redirect,
-    Respond,
-    Rule,
-    ValueMatch,
-    VirtualHost,
-)
-
-_WELL_KNOWN = {"http": 80, "https": 443}
+from sealane.network.routes.model.http import Backend, Forward, Respond, Rule, VirtualHost
+from sealane.network.routes.model.l4 import INGRESS_PROXY
+from sealane.network.routes.model.matches import Match, ValueMatch
 
 
 def scope(host: VirtualHost) -> scoped_route_pb2.ScopedRouteConfiguration:
@@ -125,14 +111,14 @@ _NOT_FOUND = pb.Route(name="none", match=pb.RouteMatch(prefix=""), direct_respon
 def route(rule: Rule, port: int) -> pb.Route:
     """One rule. Route names are the rule's provenance, so Envoy's own logs and stats can be read with the manifests."""
     made = pb.Route(name=str(rule.origin), match=match(rule.match))
-    _edit(made, rule.request_headers, rule.response_headers)
+    headers.edit(made, rule.request_headers, rule.response_headers)
     action = rule.action
     if isinstance(action, Respond):
         made.direct_response.status = action.status
         if action.body:
             made.direct_response.body.inline_string = action.body
     elif isinstance(action, Redirect):
-        made.redirect.CopyFrom(_redirect(action, rule.match.path, port))
+        made.redirect.CopyFrom(redirect.redirect(action, rule.match.path, port))
     elif any(backend.weight > 0 for backend in action.backends):
         made.route.CopyFrom(_forward(action, rule))
     else:
@@ -177,7 +163,7 @@ def _forward(action: Forward, rule: Rule) -> pb.RouteAction:
         cluster_not_found_response_code=pb.RouteAction.INTERNAL_SERVER_ERROR,
         timeout=_duration(action.request_timeout),
         retry_policy=retry(action.backend_timeout),
-        request_mirror_policies=[_mirror(item) for item in action.mirrors],
+        request_mirror_policies=[mirror.policy(item) for item in action.mirrors],
     )
     usable = [backend for backend in action.backends if backend.weight > 0]
     if len(usable) == 1 and not (usable[0].request_headers or usable[0].response_headers):
@@ -190,12 +176,7 @@ def _forward(action: Forward, rule: Rule) -> pb.RouteAction:
     if host:
         made.host_rewrite_literal = host
     if action.rewrite and action.rewrite.path:
-        prefix, pattern, substitution = path_edit(action.rewrite.path, rule.match.path)
-        if pattern:
-            made.regex_rewrite.pattern.regex = pattern
-            made.regex_rewrite.substitution = substitution
-        elif prefix:
-            made.prefix_rewrite = prefix
+        rewrite.edit_path(made, action.rewrite.path, rule.match.path)
     return made
 
 
@@ -225,94 +206,10 @@ def _cluster(backend: Backend) -> str:
 
 def _weighted(backend: Backend) -> pb.WeightedCluster.ClusterWeight:
     made = pb.WeightedCluster.ClusterWeight(name=_cluster(backend), weight={"value": backend.weight})
-    _edit(made, backend.request_headers, backend.response_headers)
+    headers.edit(made, backend.request_headers, backend.response_headers)
     return made
-
-
-def _mirror(mirror: Mirror) -> pb.RouteAction.RequestMirrorPolicy:
-    parts = percent_pb2.FractionalPercent(
-        numerator=round(mirror.fraction * 1_000_000), denominator=percent_pb2.FractionalPercent.MILLION
-    )
-    return pb.RouteAction.RequestMirrorPolicy(
-        cluster=names.cluster(BackendKey(mirror.service, mirror.port)),
-        runtime_fraction=base_pb2.RuntimeFractionalPercent(default_value=parts),
-        disable_shadow_host_suffix_append=True,
-    )
-
-
-def _redirect(action: Redirect, matched: PathMatch, listener_port: int) -> pb.RedirectAction:
-    made = pb.RedirectAction(response_code=_REDIRECT_CODES[action.status])
-    if action.scheme:
-        made.scheme_redirect = action.scheme
-    if action.hostname:
-        made.host_redirect = action.hostname
-    well_known = _WELL_KNOWN.get(action.scheme or "http", 0)
-    port = action.port or (well_known if action.scheme else listener_port)
-    if port != well_known:
-        made.port_redirect = port
-    if action.path:
-        prefix, pattern, substitution = path_edit(action.path, matched)
-        if pattern:
-            made.regex_rewrite.pattern.regex = pattern
-            made.regex_rewrite.substitution = substitution
-        elif prefix:
-            made.prefix_rewrite = prefix
-    return made
-
-
-_REDIRECT_CODES = {
-    301: pb.RedirectAction.MOVED_PERMANENTLY,
-    302: pb.RedirectAction.FOUND,
-    303: pb.RedirectAction.SEE_OTHER,
-    307: pb.RedirectAction.TEMPORARY_REDIRECT,
-    308: pb.RedirectAction.PERMANENT_REDIRECT,
-}
-
-
-def path_edit(edit: PathEdit, matched: PathMatch) -> tuple[str, str, str]:
-    """(prefix_rewrite, or else regex, its substitution) with the outcome of `PathEdit.apply`."""
-    if edit.kind == "full" or matched.kind != "prefix":
-        return "", "^/.*$", edit.value.replace("\\", "\\\\")
-    prefix, value = matched.value.rstrip("/"), edit.value.rstrip("/")
-    if prefix and value:
-        return value, "", ""
-    if prefix:  # to the root: /cart/items -> /items, /cart -> /
-        return "", f"^{re.escape(prefix)}/?", "/"
-    return "", "^/", f"{value}/".replace("\\", "\\\\")
 
 
 def _duration(seconds: float) -> duration_pb2.Duration:
     nanos = round(seconds * 1e9)
     return duration_pb2.Duration(seconds=nanos // 10**9, nanos=nanos % 10**9)
-
-
-# Header changes
-
-
-def _edit(
-    made: pb.Route | pb.WeightedCluster.ClusterWeight, request: HeaderEdit | None, response: HeaderEdit | None
-) -> None:
-    if request is not None:
-        made.request_headers_to_add.extend(_headers(request))
-        made.request_headers_to_remove.extend(name for name in request.remove if _may_change(name))
-    if response is not None:
-        made.response_headers_to_add.extend(_headers(response))
-        made.response_headers_to_remove.extend(name for name in response.remove if _may_change(name))
-
-
-def _headers(edit: HeaderEdit) -> Iterable[base_pb2.HeaderValueOption]:
-    option = base_pb2.HeaderValueOption
-    for pairs, action in (
-        (edit.set, option.OVERWRITE_IF_EXISTS_OR_ADD),
-        (edit.add, option.APPEND_IF_EXISTS_OR_ADD),
-    ):
-        for name, value in pairs:
-            if _may_change(name):
-                # "%" starts a command in Envoy's format strings.
-                header = base_pb2.HeaderValue(key=name, value=value.replace("%", "%%"))
-                yield option(header=header, append_action=action, keep_empty_value=True)
-
-
-def _may_change(name: str) -> bool:
-    """Envoy refuses to edit these as headers; Host is set by `host_rewrite_literal`."""
-    return name != "host" and not name.startswith(":")

@@ -11,20 +11,10 @@ from urllib.parse import parse_qsl
 from sealane.kube.objects import Key
 from sealane.network.reason import Reason
 from sealane.network.routes import hosts
-from sealane.network.routes.model import (
-    INGRESS_PROXY,
-    Backend,
-    Forward,
-    HostKey,
-    Match,
-    PathMatch,
-    Redirect,
-    Respond,
-    Rewrite,
-    Rule,
-    ValueMatch,
-    VirtualHost,
-)
+from sealane.network.routes.filters.redirect import Redirect
+from sealane.network.routes.model.http import Backend, Forward, HostKey, Respond, Rule, VirtualHost
+from sealane.network.routes.model.l4 import INGRESS_PROXY
+from sealane.network.routes.model.matches import Match, PathMatch, ValueMatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +90,13 @@ def _decide(found: VirtualHost, rule: Rule, request: Request, reasons: list[Reas
             reasons.append(Reason(f"answered by the proxy: {status}", rule.origin))
             return RouteDecision(found, rule, (), status, seen, reasons=tuple(reasons))
         case Redirect() as redirect:
-            location = redirect_location(redirect, request, rule.match.path)
+            location = redirect.location(request.host, request.port, request.path, rule.match.path)
             reasons.append(Reason(f"redirected with {redirect.status} to {location}", rule.origin))
             return RouteDecision(found, rule, (), redirect.status, seen, location, tuple(reasons))
         case Forward() as forward:
             if forward.rewrite is not None:
-                seen = _rewritten(seen, forward.rewrite, rule.match.path)
+                host, path = forward.rewrite.apply(seen.host, seen.path, rule.match.path)
+                seen = replace(seen, host=host, path=path)
                 reasons.append(Reason(f"rewritten to {seen.host}{seen.path}", rule.origin))
             usable = tuple(backend for backend in forward.backends if backend.weight > 0)
             if not usable:
@@ -119,26 +110,6 @@ def _decide(found: VirtualHost, rule: Rule, request: Request, reasons: list[Reas
                 reasons.append(Reason(f"{share} of requests go to {target}{outcome}", backend.origin))
             status = 500 if all(backend.problem for backend in usable) else 0
             return RouteDecision(found, rule, usable, status, seen, reasons=tuple(reasons))
-
-
-def _rewritten(request: Request, rewrite: Rewrite, matched: PathMatch) -> Request:
-    path, mark, query = request.path.partition("?")
-    if rewrite.path is not None:
-        path = rewrite.path.apply(path, matched)
-    return replace(request, host=rewrite.hostname or request.host, path=path + mark + query)
-
-
-def redirect_location(redirect: Redirect, request: Request, matched: PathMatch, scheme: str = "http") -> str:
-    """The Location header. `HTTPRequestRedirectFilter.port`: without a port, a given scheme implies its well-known
-    one, otherwise the listener's port is kept; a scheme's well-known port is not written."""
-    path, mark, query = request.path.partition("?")
-    if redirect.path is not None:
-        path = redirect.path.apply(path, matched)
-    to = redirect.scheme or scheme
-    well_known = {"http": 80, "https": 443}.get(to, 0)
-    port = redirect.port or (well_known if redirect.scheme else request.port)
-    suffix = "" if port == well_known else f":{port}"
-    return f"{to}://{redirect.hostname or hosts.strip_port(request.host)}{suffix}{path}{mark}{query}"
 
 
 def mismatch(match: Match, request: Request) -> str:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from sealane.kube.kinds import DEPLOYMENT, SERVICE, Kind
 from sealane.kube.objects import Key, Object, Raw
 from sealane.network.routes.gateway_api import listeners as gateways
-from sealane.network.routes.model import INGRESS_PROXY
+from sealane.network.routes.model.l4 import INGRESS_PROXY, OpenPort
 from sealane.network.routes.proxies import CLASS_LABEL, IMAGE, LISTENING, generated, selector
-from sealane.network.routes.routing import OpenPort, Routing, proxy_of_port
+from sealane.network.routes.routing import Routing, proxy_of_port
 from sealane.reactive.collections import Collection, Fetch, derive_many
 from sealane.reactive.groups import group
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sealane.kube.objects import Key
 from sealane.network.pods import addresses, is_over
-from sealane.network.routes.model import INGRESS_PROXY
+from sealane.network.routes.model.l4 import INGRESS_PROXY
 from sealane.network.routes.sources import GATEWAY_GROUP
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from sealane.kube.objects import Key, Object
 from sealane.network.routes import backends, proxies
@@ -22,27 +21,13 @@ from sealane.network.routes.gateway_api.httproute import BoundRoute
 from sealane.network.routes.gateway_api.listeners import GatewayListener, ListenerKey
 from sealane.network.routes.ingress import ingress
 from sealane.network.routes.ingress.ingress import BoundIngress
-from sealane.network.routes.model import Forward, HostKey, Rule, VirtualHost, virtual_host
+from sealane.network.routes.model.http import Forward, HostKey, Rule, VirtualHost, virtual_host
+from sealane.network.routes.model.l4 import OpenPort, PortKey
 from sealane.network.routes.proxies import ProxyPod
 from sealane.network.routes.sources import Sources
 from sealane.reactive.collections import Collection, Fetch, derive, derive_many
 from sealane.reactive.groups import Members, group
 from sealane.reactive.objects import Objects
-
-
-class PortKey(NamedTuple):
-    """A port on which a proxy listens."""
-
-    proxy: Key
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
-class OpenPort:
-    """listeners: names of the listeners that share the port."""
-
-    key: PortKey
-    listeners: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,23 +15,13 @@ from sealane.network.provenance import Provenance
 from sealane.network.routes import hosts, regex
 from sealane.network.routes.backends import Reference, resolve
 from sealane.network.routes.conditions import Condition
+from sealane.network.routes.filters.headers import HeaderEdit
+from sealane.network.routes.filters.mirror import Mirror
+from sealane.network.routes.filters.redirect import Redirect
+from sealane.network.routes.filters.rewrite import PathEdit, Rewrite
 from sealane.network.routes.gateway_api.listeners import GatewayListener, ListenerKey, gateway_of
-from sealane.network.routes.model import (
-    Action,
-    Backend,
-    Forward,
-    HeaderEdit,
-    HostKey,
-    Match,
-    Mirror,
-    PathEdit,
-    PathMatch,
-    Redirect,
-    Respond,
-    Rewrite,
-    Rule,
-    ValueMatch,
-)
+from sealane.network.routes.model.http import Action, Backend, Forward, HostKey, Respond, Rule
+from sealane.network.routes.model.matches import Match, PathMatch, ValueMatch
 from sealane.network.routes.sources import GATEWAY_GROUP, Sources
 from sealane.reactive.collections import Collection, Fetch
 

@@ -14,7 +14,7 @@ from sealane.kube.objects import Key
 from sealane.kube.selectors import LabelSelector
 from sealane.network.provenance import Provenance
 from sealane.network.routes import hosts
-from sealane.network.routes.model import HostKey, Listener
+from sealane.network.routes.model.http import HostKey, Listener
 from sealane.network.routes.sources import GATEWAY_GROUP, Sources
 from sealane.reactive.collections import Fetch
 

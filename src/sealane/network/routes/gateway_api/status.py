@@ -16,7 +16,7 @@ from sealane.network.routes.gateway_api import listeners as gateways
 from sealane.network.routes.gateway_api.httproute import BoundRoute
 from sealane.network.routes.gateway_api.listeners import CONTROLLER, GatewayListener, ListenerKey
 from sealane.network.routes.ingress.ingress import is_ours
-from sealane.network.routes.model import INGRESS_PROXY
+from sealane.network.routes.model.l4 import INGRESS_PROXY
 from sealane.network.routes.proxies import generated
 from sealane.network.routes.sources import Sources
 from sealane.network.services.endpoints import is_ready, slice_service

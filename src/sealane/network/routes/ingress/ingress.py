@@ -13,7 +13,9 @@ from sealane.kube.objects import Key
 from sealane.network.provenance import Provenance
 from sealane.network.routes import hosts
 from sealane.network.routes.backends import find
-from sealane.network.routes.model import INGRESS_PROXY, Backend, Forward, HostKey, Listener, Match, PathMatch, Rule
+from sealane.network.routes.model.http import Backend, Forward, HostKey, Listener, Rule
+from sealane.network.routes.model.l4 import INGRESS_PROXY
+from sealane.network.routes.model.matches import Match, PathMatch
 from sealane.network.routes.sources import Sources
 from sealane.reactive.collections import Fetch
 

@@ -1,6 +1,5 @@
-"""The routing model: what a proxy does with a request, whichever resource said so.
+"""HTTP: virtual hosts with their rules, in the order in which they are tried.
 
-Ingress, Gateway API and mesh resources compile to it; Envoy configuration is made from it; `evaluate` answers from it.
 Its unit is one `VirtualHost` for each (proxy, port, hostname), so one route among ten thousand costs one virtual host.
 
 Order of rules: https://gateway-api.sigs.k8s.io/reference/spec/#httprouterule (`HTTPRouteRule.matches`).
@@ -15,6 +14,11 @@ from typing import Literal, NamedTuple
 from sealane.kube.objects import Key
 from sealane.network.provenance import Provenance
 from sealane.network.routes import hosts
+from sealane.network.routes.filters.headers import HeaderEdit
+from sealane.network.routes.filters.mirror import Mirror
+from sealane.network.routes.filters.redirect import Redirect
+from sealane.network.routes.filters.rewrite import Rewrite
+from sealane.network.routes.model.matches import Match
 
 
 class HostKey(NamedTuple):
@@ -26,10 +30,6 @@ class HostKey(NamedTuple):
     proxy: Key
     port: int
     hostname: str
-
-
-INGRESS_PROXY = Key("networking.k8s.io", "Ingress", "sealane-system", "ingress")
-"""The one proxy of all Ingresses of our class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,73 +59,7 @@ class Listener:
         return not any(hosts.matches(rival, hostname) and hosts.specificity(rival) > mine for rival in self.rivals)
 
 
-# Matches
-
-
-@dataclass(frozen=True, slots=True)
-class PathMatch:
-    """kind "prefix" matches whole path elements: /a matches /a and /a/b, not /ab. "regex" matches the whole path."""
-
-    kind: Literal["exact", "prefix", "regex"] = "prefix"
-    value: str = "/"
-
-
-@dataclass(frozen=True, slots=True)
-class ValueMatch:
-    """A header (name in lower case) or a query parameter."""
-
-    name: str
-    value: str
-    regex: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """All parts must hold."""
-
-    path: PathMatch = PathMatch()
-    method: str = ""
-    headers: tuple[ValueMatch, ...] = ()
-    query: tuple[ValueMatch, ...] = ()
-
-
 # What happens to a request that matched
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderEdit:
-    """Names in lower case. `set` overwrites, `add` appends."""
-
-    set: tuple[tuple[str, str], ...] = ()
-    add: tuple[tuple[str, str], ...] = ()
-    remove: tuple[str, ...] = ()
-
-    def apply(self, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-        gone = {*self.remove, *(name for name, _ in self.set)}
-        kept = tuple((name, value) for name, value in headers if name.lower() not in gone)
-        return kept + self.set + self.add
-
-
-@dataclass(frozen=True, slots=True)
-class PathEdit:
-    """Replaces the whole path, or the prefix that the rule matched (table at `HTTPPathModifier.replacePrefixMatch`)."""
-
-    kind: Literal["full", "prefix"]
-    value: str
-
-    def apply(self, path: str, matched: PathMatch) -> str:
-        if self.kind == "full":
-            return self.value
-        prefix = matched.value.rstrip("/") if matched.kind == "prefix" else matched.value
-        return (self.value.rstrip("/") + path[len(prefix) :]) or "/"
-
-
-@dataclass(frozen=True, slots=True)
-class Rewrite:
-    """hostname "" keeps the Host header."""
-
-    hostname: str = ""
-    path: PathEdit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,27 +77,6 @@ class Backend:
     problem: str = ""
     request_headers: HeaderEdit | None = None
     response_headers: HeaderEdit | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Mirror:
-    """A copy of the request goes to `service`, its answer is dropped. fraction: how many of 1 are copied."""
-
-    service: Key
-    port: int
-    origin: Provenance
-    fraction: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Redirect:
-    """Parts left empty (port 0) stay as requested. Source: `HTTPRequestRedirectFilter`."""
-
-    scheme: str = ""
-    hostname: str = ""
-    port: int = 0
-    path: PathEdit | None = None
-    status: int = 302
 
 
 @dataclass(frozen=True, slots=True)

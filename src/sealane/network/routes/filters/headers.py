@@ -1,0 +1,19 @@
+"""Header changes: HTTPHeaderFilter of the Gateway API (RequestHeaderModifier, ResponseHeaderModifier)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderEdit:
+    """Names in lower case. `set` overwrites, `add` appends."""
+
+    set: tuple[tuple[str, str], ...] = ()
+    add: tuple[tuple[str, str], ...] = ()
+    remove: tuple[str, ...] = ()
+
+    def apply(self, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        gone = {*self.remove, *(name for name, _ in self.set)}
+        kept = tuple((name, value) for name, value in headers if name.lower() not in gone)
+        return kept + self.set + self.add
