@@ -17,9 +17,9 @@ from sealane.kube.kinds import GATEWAY, GATEWAYCLASS, HTTPROUTE, INGRESS, POD
 from sealane.kube.objects import Key, Object, Raw
 from sealane.kube.times import timestamp
 from sealane.network.model import Network
-from sealane.network.routes.gateway_api.status import Status
 from sealane.network.routes.generated import is_managed
 from sealane.network.routes.proxies import LISTENING, ProxyPod
+from sealane.network.routes.published import Status
 from sealane.network.routes.routing import Routing, proxy_of_port
 from sealane.reactive.collections import Change, Collection, Fetch, Source, derive
 from sealane.reactive.writer import Writer

@@ -9,7 +9,7 @@ One route among many costs what its own hosts cost.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sealane.kube.objects import Key, Object
@@ -20,10 +20,12 @@ from sealane.network.routes.gateway_api import listeners as gateway
 from sealane.network.routes.gateway_api.httproute import BoundRoute
 from sealane.network.routes.gateway_api.listeners import GatewayListener, ListenerKey
 from sealane.network.routes.ingress import ingress
+from sealane.network.routes.ingress import status as ingress_status
 from sealane.network.routes.ingress.ingress import BoundIngress
 from sealane.network.routes.model.http import Forward, HostKey, Rule, VirtualHost, virtual_host
 from sealane.network.routes.model.l4 import OpenPort, PortKey
 from sealane.network.routes.proxies import ProxyPod
+from sealane.network.routes.published import Status
 from sealane.network.routes.sources import Sources
 from sealane.reactive.collections import Collection, Fetch, derive, derive_many
 from sealane.reactive.groups import Members, group
@@ -47,7 +49,7 @@ class Routing:
     backends: Collection[BackendKey, BackendEndpoints]
     pods: Collection[Key, ProxyPod]
     attached: Collection[ListenerKey, int]
-    statuses: status.Statuses
+    statuses: Mapping[str, Collection[Key, Status]]
 
 
 def routing(sources: Sources) -> Routing:
@@ -94,7 +96,7 @@ def routing(sources: Sources) -> Routing:
         derive("routes.backends", used, lambda key, _used, fetch: backends.endpoints(key, sources, fetch)),
         derive("routes.pods", sources.pods, lambda _key, pod, _fetch: proxies.proxy_pod(pod)),
         attached,
-        status.statuses(sources, listeners, routes, attached),
+        {**status.statuses(sources, listeners, routes, attached), "Ingress": ingress_status.statuses(sources)},
     )
 
 

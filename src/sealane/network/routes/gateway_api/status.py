@@ -1,13 +1,12 @@
 """What routing says about itself: the statuses of GatewayClasses, Gateways and HTTPRoutes.
 
 Source: https://gateway-api.sigs.k8s.io/reference/spec/ (v1), `GatewayStatus`, `ListenerStatus`, `RouteParentStatus` and
-the condition types and reasons there. Ingress status is the address of its proxy's Service.
+the condition types and reasons there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sealane.kube.objects import Key, Object
@@ -15,27 +14,16 @@ from sealane.network.routes.conditions import Condition
 from sealane.network.routes.gateway_api import listeners as gateways
 from sealane.network.routes.gateway_api.httproute import BoundRoute
 from sealane.network.routes.gateway_api.listeners import CONTROLLER, GatewayListener, ListenerKey
-from sealane.network.routes.ingress.ingress import is_ours
-from sealane.network.routes.model.l4 import INGRESS_PROXY
-from sealane.network.routes.proxies import generated
+from sealane.network.routes.published import Status, proxy_is_ready, service_addresses
 from sealane.network.routes.sources import Sources
-from sealane.network.services.endpoints import is_ready, slice_service
 from sealane.reactive.collections import Collection, Fetch, derive
 
 if TYPE_CHECKING:
-    from sealane.kube.shapes import Gateway, GatewayClass, HTTPRoute, Ingress
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """The status that the object `key` should have. Conditions in it have no lastTransitionTime yet."""
-
-    key: Key
-    status: dict[str, Any]
+    from sealane.kube.shapes import Gateway, GatewayClass, HTTPRoute
 
 
 Statuses = Mapping[str, Collection[Key, Status]]
-"""By kind of object: GatewayClass, Gateway, HTTPRoute, Ingress."""
+"""By kind of object: GatewayClass, Gateway, HTTPRoute."""
 
 
 def statuses(
@@ -57,9 +45,6 @@ def statuses(
             "routes.status.route",
             sources.http_routes,
             lambda key, item, fetch: route_status(item, fetch.get(routes, key)),
-        ),
-        "Ingress": derive(
-            "routes.status.ingress", sources.ingresses, lambda _key, item, fetch: ingress_status(item, sources, fetch)
         ),
     }
 
@@ -201,22 +186,3 @@ def route_status(item: HTTPRoute, bound: BoundRoute | None) -> Status | None:
             ]
         },
     )
-
-
-def ingress_status(item: Ingress, sources: Sources, fetch: Fetch) -> Status | None:
-    if not is_ours(item, sources, fetch):
-        return None
-    addresses = service_addresses(INGRESS_PROXY, "", sources, fetch)
-    return Status(item.key, {"loadBalancer": {"ingress": addresses} if addresses else {}})
-
-
-def service_addresses(proxy: Key, class_name: str, sources: Sources, fetch: Fetch) -> list[dict[str, str]]:
-    """[{"ip": …} or {"hostname": …}] of the proxy's Service."""
-    found = fetch.get(sources.services, Key("", "Service", *generated(proxy, class_name)))
-    ingress = ((found.status.get("loadBalancer") or {}).get("ingress") or ()) if found is not None else ()
-    return [{field: entry[field]} for entry in ingress for field in ("ip", "hostname") if entry.get(field)]
-
-
-def proxy_is_ready(proxy: Key, class_name: str, sources: Sources, fetch: Fetch) -> bool:
-    """Whether the proxy's Service has a ready endpoint."""
-    return is_ready(fetch(sources.endpoint_slices, index=slice_service, value=generated(proxy, class_name)))
