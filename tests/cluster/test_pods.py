@@ -16,6 +16,8 @@ SCENARIOS = (
     "stand_in_answers",
     "command_runs_in_its_own_world",
     "ends_and_restarts",
+    "listens_where_its_manifest_says",
+    "what_needs_its_image_is_done_or_answered",
     "probes_decide",
     "deletion_is_graceful",
     "crashes_are_survived",

@@ -108,7 +108,7 @@ spec:
 apiVersion: v1
 kind: Pod
 metadata: {name: waiting}
-spec: {containers: [{name: c, image: busybox, command: [no-such-program]}]}
+spec: {containers: [{name: c, image: busybox, command: [sleep, '9'], envFrom: [{secretRef: {name: absent}}]}]}
 """
 
 
@@ -150,7 +150,7 @@ def test_logs_in_every_way(sealane: Cluster) -> None:
 
 def test_logs_that_are_not_there_in_kubernetes_words(sealane: Cluster) -> None:
     sealane.kubectl("apply", "-f", "-", stdin=TALKER).check()
-    eventually(lambda: "CommandNotFound" in sealane.kubectl("get", "pod", "waiting").check().out)
+    eventually(lambda: "CreateContainerConfigError" in sealane.kubectl("get", "pod", "waiting").check().out)
 
     def refused(*arguments: str) -> str:
         done = sealane.kubectl("logs", *arguments)
@@ -158,7 +158,8 @@ def test_logs_that_are_not_there_in_kubernetes_words(sealane: Cluster) -> None:
         return done.err
 
     said = refused("waiting")
-    assert 'Error from server (BadRequest): container "c" in pod "waiting" is waiting to start: CommandNotFound' in said
+    waits = 'container "c" in pod "waiting" is waiting to start: CreateContainerConfigError'
+    assert f"Error from server (BadRequest): {waits}" in said
     sealane.kubectl("wait", "--for=condition=Ready", "pod/talker", "--timeout=30s").check()
     said = refused("talker", "-c", "a", "--previous")
     assert 'Error from server (BadRequest): previous terminated container "a" in pod "talker" not found' in said

@@ -65,6 +65,14 @@ StoreOption = Annotated[
         show_default=False,
     ),
 ]
+StrictProbes = Annotated[
+    bool | None,
+    typer.Option(
+        "--strict-probes/--no-strict-probes",
+        help="Run exec probes of stand-ins on the files of this machine, instead of taking them as passed.",
+        show_default=False,
+    ),
+]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace of names that have none.")]
 Context = Annotated[
     str, typer.Option("--context", metavar="CTX", help="A live cluster: this context of your kubeconfig.")
@@ -95,6 +103,7 @@ def up(
     timeout: Timeout = 60,
     dns_upstream: Upstream = None,
     store: StoreOption = None,
+    strict_probes: StrictProbes = None,
     output: OutputOption = Output.table,
 ) -> None:
     """Start a cluster (or use the one that runs), apply the manifests, wait until they are ready, say what is where."""
@@ -103,7 +112,7 @@ def up(
     raise typer.Exit(
         command.up(
             paths or [],
-            command.UpOptions(nodes, dns_upstream, populate, keep_going, timeout, store),
+            command.UpOptions(nodes, dns_upstream, populate, keep_going, timeout, store, strict_probes),
             name,
             as_json=output is Output.json,
         )

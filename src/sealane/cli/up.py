@@ -34,6 +34,7 @@ class UpOptions:
     keep_going: bool
     timeout: float
     store: str | None = None
+    strict_probes: bool | None = None
 
 
 def up(paths: list[str], options: UpOptions, name: str, *, as_json: bool) -> int:
@@ -139,12 +140,14 @@ def choose(record: Record | None, asked: UpOptions) -> Options:
         had.nodes if asked.nodes is None else asked.nodes,
         had.dns_upstream if asked.dns_upstream is None else asked.dns_upstream,
         had.store if asked.store is None else asked.store,
+        had.strict_probes if asked.strict_probes is None else asked.strict_probes,
     )
     if record is not None and record.running and chosen != had:
         options = (
             ("--nodes", had.nodes, chosen.nodes),
             ("--dns-upstream", had.dns_upstream, chosen.dns_upstream),
             ("--store", had.store, chosen.store),
+            ("--strict-probes", had.strict_probes, chosen.strict_probes),
         )
         option, has, wants = next(each for each in options if each[1] != each[2])
         raise Exit(

@@ -38,12 +38,13 @@ class Options:
     """What `up` was told. Kept, so that the next `up` of the same name starts the same cluster.
 
     dns_upstream: "host" (the host's resolv.conf), "none", or "ADDRESS[:PORT]". store: "" (SQLite in the folder) or
-    "etcd://…".
+    "etcd://…". strict_probes: exec probes of stand-ins run on the files of this machine instead of succeeding.
     """
 
     nodes: int = 3
     dns_upstream: str = "host"
     store: str = ""
+    strict_probes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

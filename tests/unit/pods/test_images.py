@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from sealane.dataplane.pods.images import Done, Missing, Port, Run, StandIn, answer, short_name
+from sealane.dataplane.pods.images import Done, Port, Run, StandIn, answer, lacks, short_name
 
 HERE = {"sh", "sleep", "curl", "nslookup"}
 
 
-def answered(image: str, *, init: bool = False, **fields: Any) -> object:
-    return answer({"name": "c", "image": image, **fields}, HERE.__contains__, init=init)
+def answered(image: str, *, init: bool = False, ends: bool = False, **fields: Any) -> object:
+    return answer({"name": "c", "image": image, **fields}, HERE.__contains__, init=init, ends=ends)
 
 
 def ports(image: str, **fields: Any) -> list[tuple[str, int, str, str]]:
@@ -34,10 +34,64 @@ def test_short_names(image: str, name: str) -> None:
     assert short_name(image) == name
 
 
-def test_a_command_of_this_machine_runs_whatever_the_image() -> None:
-    found = answered("redis", command=["sh", "-c"], args=["sleep 1"], ports=[{"containerPort": 1}])
-    assert isinstance(found, Run)
-    assert found.argv == ("sh", "-c", "sleep 1")
+def test_commands_run_in_images_that_are_systems_or_tools() -> None:
+    script: dict[str, Any] = {"command": ["sh", "-c"], "args": ["sleep 1"], "ports": [{"containerPort": 1}]}
+    for image in ("busybox", "docker.io/library/alpine:3.20", "curlimages/curl", "sealane/host"):
+        found = answered(image, **script)
+        assert isinstance(found, Run)
+        assert found.argv == ("sh", "-c", "sleep 1")
+    typed = answered("example.com/app", command=["sh"], stdin=True)
+    assert isinstance(typed, Run)
+
+
+def test_what_needs_its_image_is_not_run_whatever_is_installed_here() -> None:
+    script: dict[str, Any] = {"command": ["sh", "-c", "cp /opt/plugins/* /plugins/"]}
+    assert ports("redis", **script, ports=[{"containerPort": 1}]) == [("TCP", 1, "echo", "stand-ins")]
+    assert isinstance(answered("example.com/app", init=True, **script), Done)
+    assert isinstance(answered("example.com/app", ends=True, **script), Done)
+    assert isinstance(answered("example.com/app", ends=True), Done)
+    agnhost = answered("agnhost", init=True, command=["sh", "-c", "true"])
+    assert isinstance(agnhost, Done)
+
+
+def test_a_script_that_waits_with_a_tool_that_is_not_here_is_not_run() -> None:
+    script = ["sh", "-c", "until nc -z kafka 9092; do echo waiting for kafka; sleep 2; done"]
+    found = answered("busybox", init=True, command=script)
+    assert isinstance(found, Done)
+    assert "nc is not on this machine" in found.says
+    there = answered("busybox", init=True, command=["sh", "-c", "until nslookup kafka; do echo nc; sleep 2; done"])
+    assert isinstance(there, Run)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (127, "sh: 1: exec: /app/server: not found"),
+        (126, ""),
+        (1, "cp: cannot stat '/opt/plugins/a.jar': No such file or directory"),
+        (1, "cp: can't stat '/flannel': No such file or directory"),
+        (2, "python: can't open file '/app/main.py': [Errno 2] No such file or directory"),
+        (1, "cat: etc/plugins/x.conf: No such file or directory"),
+    ],
+)
+def test_a_run_that_needed_its_image(code: int, said: str) -> None:
+    assert lacks({"name": "c", "volumeMounts": [{"mountPath": "/plugins"}]}, code, f"begun\n{said}\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (0, "sh: nothing: not found"),
+        (1, "it has failed"),
+        (1, "cat: /plugins/ready: No such file or directory"),
+        (1, "cat: /tmp/ready: No such file or directory"),
+        (1, "cat: data/ready: No such file or directory"),
+        (137, ""),
+    ],
+)
+def test_a_run_that_failed_of_itself(code: int, said: str) -> None:
+    mounts = [{"mountPath": "/plugins/"}, {"mountPath": "/work/data"}]
+    assert not lacks({"name": "c", "workingDir": "/work", "volumeMounts": mounts}, code, said)
 
 
 def test_args_run_when_the_image_has_no_entrypoint_or_is_its_program() -> None:
@@ -49,15 +103,17 @@ def test_args_run_when_the_image_has_no_entrypoint_or_is_its_program() -> None:
     assert isinstance(answered("myapp", args=["sh"]), StandIn)  # args of an entrypoint we do not have
 
 
-def test_a_missing_program_is_answered_by_its_ports_or_waits_and_says_so() -> None:
-    assert ports("redis", command=["redis-server"], ports=[{"containerPort": 6379}]) == [
-        ("TCP", 6379, "echo", "stand-ins")
-    ]
-    missing = answered("worker", command=["celery", "-A", "x"])
-    assert isinstance(missing, Missing)
-    assert "celery is not on this machine" in missing.message
+def test_a_missing_program_is_answered_by_its_ports_or_done() -> None:
+    declared = ports("redis", command=["redis-server"], ports=[{"containerPort": 6379}])
+    assert declared == [("TCP", 6379, "echo", "stand-ins")]
+    assert ports("worker", command=["celery", "-A", "x"]) == []
     assert isinstance(answered("migrate", command=["migrate"], init=True), Done)
     assert isinstance(answered("busybox", init=True), Done)
+    lacking = answer(
+        {"name": "c", "image": "busybox", "command": ["sh"]}, HERE.__contains__, lacking="it ended with 127"
+    )
+    assert isinstance(lacking, StandIn)
+    assert lacking.says.endswith("because it ended with 127")
 
 
 def test_declared_ports_and_what_well_known_images_listen_on() -> None:

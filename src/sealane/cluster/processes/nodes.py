@@ -7,23 +7,28 @@ import socket
 from collections.abc import Sequence
 
 from sealane.cluster.processes.loop import serve
-from sealane.cluster.state import Folder
+from sealane.cluster.state import Folder, Options
 from sealane.cluster.supervisor import Channel
 from sealane.dataplane.linux import topology
 from sealane.kube import kinds
 from sealane.network.addresses import NodePlan
 
 
-def run(folder: Folder, plans: Sequence[NodePlan], show: Sequence[str], channel: Channel) -> None:
+def run(folder: Folder, options: Options, plans: Sequence[NodePlan], show: Sequence[str], channel: Channel) -> None:
     """show: folders of the host that programs in pods see although pods have a /tmp and a /run of their own."""
     from sealane.dataplane.pods import spawner
 
     forked = spawner.start()  # before this process has threads
-    serve(_work(folder, plans, show, forked, channel))
+    serve(_work(folder, options, plans, show, forked, channel))
 
 
 async def _work(
-    folder: Folder, plans: Sequence[NodePlan], show: Sequence[str], spawner: socket.socket, channel: Channel
+    folder: Folder,
+    options: Options,
+    plans: Sequence[NodePlan],
+    show: Sequence[str],
+    spawner: socket.socket,
+    channel: Channel,
 ) -> None:
     from sealane.dataplane.balancer.health import HealthChecks
     from sealane.dataplane.balancer.routes import BalancerRoutes
@@ -75,6 +80,7 @@ async def _work(
             hide=(str(folder.path),),
             show=show,
             policing=programmer,
+            strict_probes=options.strict_probes,
         )
         objects.start()
         await objects.synced()

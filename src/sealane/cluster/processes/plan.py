@@ -57,7 +57,7 @@ def prepare(folder: Folder, options: Options, api: socket.socket, started_in: st
         first=role("control-plane", lambda channel: control_plane.run(folder, options, [api, inside, local], channel)),
         share=share,
         then=(
-            Role("nodes", lambda channel: nodes.run(folder, plans, _started_from(started_in), channel)),
+            Role("nodes", lambda channel: nodes.run(folder, options, plans, _started_from(started_in), channel)),
             role("dns", lambda channel: dns.run(folder, options, channel)),
             Role("stand-ins", lambda channel: standins.run(folder, channel)),
             role("host-access", lambda channel: host_access.run(folder, plans, channel)),

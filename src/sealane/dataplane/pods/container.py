@@ -10,13 +10,12 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from sealane.dataplane.linux import capabilities
-from sealane.dataplane.linux.topology import SocketPlan, open_sockets
 from sealane.dataplane.pods import images, volumes
+from sealane.dataplane.pods.answers import answers
 from sealane.dataplane.pods.environment import environment, expand
 from sealane.dataplane.pods.files import MissingReference, References, hostname, hosts_file, kernel_name, resolv_conf
 from sealane.dataplane.pods.hidden import hidden
@@ -24,9 +23,10 @@ from sealane.dataplane.pods.logfile import Query, Shown, read, start_of_tail
 from sealane.dataplane.pods.nodes import Node
 from sealane.dataplane.pods.probes import Checker
 from sealane.dataplane.pods.rootfs import Mount, RootPlan
+from sealane.dataplane.pods.serving import Serving
 from sealane.dataplane.pods.spawner import Launch
 from sealane.dataplane.pods.spawning import Ended, Process, SpawnError
-from sealane.dataplane.pods.standins.behaviours import Facts, Socket
+from sealane.dataplane.pods.standins.behaviours import Facts
 from sealane.dataplane.pods.stdio import Stdio
 from sealane.dataplane.pods.surroundings import Surroundings, on_machine
 from sealane.dataplane.pods.tokens import Token, Wanted
@@ -35,10 +35,10 @@ from sealane.kube.objects import Object, Raw
 
 log = logging.getLogger(__name__)
 
-DRAIN_SECONDS = 2.0
-"""How long a stand-in of a pod that is being deleted goes on: until no table names its address any more."""
 REFRESH_SECONDS = 10.0
 """Between two looks at tokens that were not to be had, and at least between two refreshments."""
+LAST_LINES = 10
+"""Of a program that has ended: what it may have missed is said there."""
 OUTPUT = 10_000  # bytes kept of what an exec probe prints
 MESSAGE, FALLBACK, FALLBACK_LINES = 4096, 2048, 80
 """Bytes of a termination message, and bytes and lines of the log in its place."""
@@ -56,8 +56,9 @@ class CannotStart(Exception):
 class Container:
     """raw: as in the pod's spec. net: path of the pod's network namespace. ips: the pod's.
 
-    ports: what the stand-ins of the pod's containers listen on, by container; shared by them. beside(): a process whose
-    PID namespace it enters, such as another container's, 0 for one of its own.
+    ports: what the stand-ins of the pod's containers listen on, by container; shared by them. lacking: which of them
+    have shown that they need their image, and how; shared as well. beside(): a process whose PID namespace it enters,
+    such as another container's, 0 for one of its own.
     """
 
     def __init__(
@@ -69,21 +70,21 @@ class Container:
         net: Path,
         ips: tuple[str, ...],
         ports: dict[str, set[tuple[str, int]]],
+        lacking: dict[str, str],
         *,
-        init: bool = False,
         beside: Callable[[], int] = lambda: 0,
     ) -> None:
         self._beside = beside
-        self._ports = ports
         self._around = around
         self._node = node
         self._pod = pod
         self._raw = raw
         self._net = net
         self._ips = ips
-        self.answer = images.answer(raw, on_machine, init=init)
+        self._lacking = lacking
+        self.answer = self._answered()
         self._attempt = 0
-        self._given: dict[str, Mapping[str, Any]] = {}  # role -> facts
+        self._serving = Serving(self._id, self.name, around.giver, node.thread, net, ports)
         self._process: Process | None = None
         self.stdio: Stdio | None = None
         """Of its program, when it is one."""
@@ -103,12 +104,20 @@ class Container:
         return self._process.pid if self._process is not None else 0
 
     @property
+    def attempt(self) -> int:
+        """Of its current or last run, the first being 0."""
+        return self._attempt
+
+    @property
     def is_stand_in(self) -> bool:
         return isinstance(self.answer, images.StandIn)
 
     @property
     def named_ports(self) -> dict[str, int]:
         return {port["name"]: port["containerPort"] for port in self._raw.get("ports") or () if port.get("name")}
+
+    def _answered(self) -> images.Answer:
+        return answers(self._pod, self._around.services_in(self._pod.namespace), on_machine, self._lacking)[self.name]
 
     def _references(self, tokens: Mapping[Wanted, Token] | None = None) -> References:
         return self._around.references(self._pod, self._ips, self._node, tokens)
@@ -127,49 +136,51 @@ class Container:
                     await self._serve(ports, role)
                 case images.Run(argv):
                     await self._run(argv)
-                case images.Missing(message):
-                    raise CannotStart("CommandNotFound", message, None)
                 case images.Done():
                     pass
         except (MissingReference, volumes.Unusable) as error:
             raise CannotStart("CreateContainerConfigError", str(error), 1.0) from None
         except (SpawnError, OSError) as error:
+            if isinstance(self.answer, images.Run) and str(error).endswith(f"({self.answer.argv[0]})"):
+                self.fall_back(str(error))
+                await self.start(attempt)
+                return
             raise CannotStart("RunContainerError", str(error), 10.0) from None
+
+    def lacks(self, code: int) -> str:
+        """Why its program, which has ended with `code`, needed its image; "" when it did not. See `images.lacks`."""
+        if not isinstance(self.answer, images.Run):
+            return ""
+        path = self._around.log_path(self._pod.uid, self.name)
+        said = Shown(Query()).feed(read(path, start_of_tail(path, LAST_LINES)))[-FALLBACK:] if code else b""
+        return images.lacks(self._raw, code, said.decode("utf-8", "replace"))
+
+    def fall_back(self, why: str) -> None:
+        """Its program needed its image, as it has shown: from now on it is answered in another way."""
+        self._lacking[self.name] = why
+        self.answer = self._answered()
+        self._process = None
 
     async def _serve(self, ports: Sequence[images.Port], role: str = "") -> None:
         if self._raw.get("volumeMounts"):
             volumes.check(self._raw, self._references())
-        variables = self._environment() if self._raw.get("env") or self._raw.get("envFrom") else {}
-        taken = self._ports.setdefault(self.name, set())
-        taken.clear()
-        for port in ports:
-            if any((port.protocol, port.port) in others for others in self._ports.values()):
-                raise OSError(98, f"port {port.port}/{port.protocol} is taken by another container of the pod")
-            taken.add((port.protocol, port.port))
-        plans = [(port, family) for port in ports for family in (4, 6) if family == 4 or len(self._ips) > 1]
-        if not plans and not role:
-            return
-        sockets = await self._node.thread.run(
-            open_sockets, [SocketPlan(port.protocol, family, port.port) for port, family in plans], self._net
+        facts = Facts(
+            namespace=self._pod.namespace,
+            pod=self._pod.name,
+            node=self._node.name,
+            ips=list(self._ips),
+            container=self.name,
+            hostname=hostname(self._pod),
+            log=str(self._around.log_path(self._pod.uid, self.name)),
+            env=self._environment() if self._raw.get("env") or self._raw.get("envFrom") else {},
+            network=self._net.name,
         )
-        by_role: dict[str, list[int]] = {role: []} if role else {}
-        for index, (port, _) in enumerate(plans):
-            by_role.setdefault(port.role, []).append(index)
-        for one, indexes in by_role.items():
-            facts = Facts(
-                namespace=self._pod.namespace,
-                pod=self._pod.name,
-                node=self._node.name,
-                ips=list(self._ips),
-                container=self.name,
-                hostname=hostname(self._pod),
-                log=str(self._around.log_path(self._pod.uid, self.name)),
-                env=variables,
-                network=self._net.name,
-                sockets=[_described(*plans[index]) for index in indexes],
-            )
-            self._given[one] = msgspec.to_builtins(facts)
-            self._around.giver.add(one, self._id, [sockets[index] for index in indexes], self._given[one])
+        await self._serving.start(ports, role, facts)
+
+    async def listen_more(self) -> list[images.Port]:
+        """A stand-in that serves listens on the ports that Services have come to name since: those."""
+        answer = self._answered() if self.is_stand_in else None
+        return await self._serving.add(answer.ports) if isinstance(answer, images.StandIn) else []
 
     async def _run(self, argv: Sequence[str]) -> None:
         variables = self._environment()
@@ -301,15 +312,11 @@ class Container:
 
     def drain(self) -> None:
         """Answers of stand-ins say from now on that their connection ends."""
-        for role, facts in self._given.items():
-            self._around.giver.change(role, self._id, {**facts, "draining": True})
+        self._serving.drain()
 
     async def linger(self, grace: float) -> None:
-        """A stand-in of a pod that is being deleted goes on for a moment (see DRAIN_SECONDS)."""
-        if self._given:
-            giver = self._around.giver
-            wanted = max(giver.linger(role, self._id) for role in self._given)
-            await asyncio.sleep(min(grace, max(DRAIN_SECONDS, wanted)))
+        """A stand-in of a pod that is being deleted goes on for a moment."""
+        await self._serving.linger(grace)
 
     async def stop(self, grace: float) -> None:
         """Ends it within `grace` seconds."""
@@ -321,9 +328,7 @@ class Container:
                     await asyncio.wait_for(self.hook("preStop"), grace)
             await self._process.stop(max(0.0, grace - (time.monotonic() - began)))
             return
-        for role in self._given:
-            self._around.giver.remove(role, self._id)
-        self._given = {}
+        self._serving.stop()
 
     # Hooks, checks and programs beside it
 
@@ -367,13 +372,16 @@ class Container:
     async def execute(self, argv: Sequence[str]) -> tuple[int, str]:
         """Runs an exec probe or hook: exit code and output.
 
-        In a stand-in, a program that is not on this machine counts as succeeded: its image would have had it.
+        Where no program of the image runs, its checks have nothing to look at and succeed, whatever is installed on
+        this machine; with strict probes they run on the files of this machine.
         """
+        if not isinstance(self.answer, images.Run) and not self._around.strict_probes:
+            return 0, ""
         with tempfile.TemporaryFile() as output, open(os.devnull, "rb") as nothing:
             try:
                 process = await self.spawn(argv, (nothing.fileno(), output.fileno(), output.fileno()))
             except (SpawnError, volumes.Unusable) as error:
-                return (0, "") if self.is_stand_in else (127, str(error))
+                return 127, str(error)
             try:
                 ended = await process.wait()
             except asyncio.CancelledError:
@@ -381,13 +389,7 @@ class Container:
                 raise
             output.seek(0)
             text = output.read(OUTPUT).decode("utf-8", "replace")
-        if ended.code == 127 and self.is_stand_in:
-            return 0, text
         return ended.code, text
-
-
-def _described(port: images.Port, family: int) -> Socket:
-    return Socket(port.protocol, family, port.port, port.name, port.behaviour, dict(port.options))
 
 
 def _host_file(name: str) -> str:

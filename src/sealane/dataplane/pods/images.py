@@ -1,17 +1,22 @@
 """Container images are answered, not pulled: image, command and ports → what runs in the container's place. Pure.
 
 The rules, first match wins:
- 1. a `command` whose program is on this machine runs (so do `args` of an image that has no entrypoint of its own, like
-    busybox, a shell in such an image when there is neither and somebody may type, and `args` of an image that is its
-    program, like curlimages/curl);
+ 1. in an image that is a system or a tool (SYSTEMS, TOOLS), and in a container that somebody types into, a `command`
+    whose programs are on this machine runs; so do `args` of an image that has no entrypoint of its own, like busybox,
+    a shell in such an image when there is neither and somebody may type, and `args` of an image that is its program,
+    like curlimages/curl. No other image runs anything, whatever happens to be installed here: its programs and files
+    are in the image, so what the files of this machine would make of its command says nothing;
  2. an image of the table behaves as the table says;
- 3. a `command` whose program is not on this machine: the stand-in when the container declares ports, else it waits and
-    says so; as an init container it is taken as done;
- 4. any other image is the stand-in, an echo workload on the container's ports.
+ 3. what has to end (an init container, a container of a Job) is taken as done;
+ 4. anything else is the stand-in, an echo workload on the ports of `network.listening`.
+
+A run that shows that it needed its image (`lacks`) is answered by 3 and 4 as well.
 """
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,7 +27,8 @@ from sealane.kube.objects import Raw
 class Port:
     """A port to listen on. behaviour: how the server answers there; see `standins.behaviours`.
 
-    role: which server process is given the socket.
+    role: which server process is given the socket. causes: see `network.listening.ListeningPort`; a port that has some
+    is left out when it cannot be had.
     """
 
     protocol: str
@@ -31,18 +37,24 @@ class Port:
     behaviour: str = "echo"
     options: Mapping[str, str] = field(default_factory=dict)
     role: str = "stand-ins"
+    causes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.port}/{self.protocol}" + (f" ({', '.join(self.causes)})" if self.causes else "")
 
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
     """Ports that a server process answers on; without any, the container only is.
 
-    role: a server process that is told of the container even when it has no ports.
+    role: a server process that is told of the container even when it has no ports. echoes: it answers as nothing in
+    particular, so it has whatever ports the manifest speaks of.
     """
 
     ports: tuple[Port, ...]
     says: str
     role: str = ""
+    echoes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +65,12 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An init container that is taken as done."""
+    """A container that has to end, and is taken as done."""
 
     says: str
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
-    message: str
-
-
-Answer = StandIn | Run | Done | Missing
+Answer = StandIn | Run | Done
 
 WELL_KNOWN: Mapping[str, tuple[int, ...]] = {
     "nginx": (80,),
@@ -85,9 +92,29 @@ WELL_KNOWN: Mapping[str, tuple[int, ...]] = {
 }
 """What these images listen on when the container declares nothing."""
 
-WITHOUT_ENTRYPOINT = ("busybox", "alpine", "debian", "ubuntu", "centos", "fedora", "netshoot", "dnsutils", "bash")
-IS_PROGRAM = {"curl": "curl", "bash": "bash"}
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+SYSTEMS = _words(
+    "busybox alpine debian ubuntu centos fedora rockylinux almalinux amazonlinux oraclelinux archlinux leap ubi ubi8"
+    " ubi9 ubi-minimal minideb os-shell bitnami-shell bash netshoot dnsutils jessie-dnsutils network-multitool toolbox"
+)
+"""Images that hold what this machine holds: a shell and the usual programs."""
+TOOLS = _words("curl kubectl jq wget python perl ruby node php")
+"""Images that are one program, which may be here, and what runs it."""
+HOST = "sealane/host"
+"""The name of this machine's own files, for a manifest that means to run something that is here."""
+IS_PROGRAM = {"curl": "curl", "bash": "bash", "kubectl": "kubectl", "jq": "jq"}
 CONFORMANCE_ECHO = ("echo-basic", "echo-advanced")
+
+_CALLS = re.compile(r"(?:^|[;&|(`!\n]|\b(?:until|while|if|do|then|else|exec|time)\b)\s*(?=([\w./\-]+))")
+_FETCHED = _words(
+    "nc ncat netcat wget curl nslookup dig ping telnet kubectl jq openssl psql pg_isready mysql mysqladmin redis-cli"
+    " mongo mongosh grpcurl envsubst unzip helm aws gcloud"
+)
+"""Programs that a script of a system image may call and that not every machine has."""
 
 
 def short_name(image: str) -> str:
@@ -95,37 +122,97 @@ def short_name(image: str) -> str:
     return image.partition("@")[0].rpartition("/")[2].partition(":")[0]
 
 
-def answer(container: Raw, on_machine: Callable[[str], bool], *, init: bool = False) -> Answer:
-    """How this container is answered. on_machine: whether a program (name or path) can be run here."""
+def answer(
+    container: Raw,
+    on_machine: Callable[[str], bool],
+    *,
+    init: bool = False,
+    ends: bool = False,
+    lacking: str = "",
+    ports: Sequence[Port] | None = None,
+) -> Answer:
+    """How this container is answered. on_machine: whether a program (name or path) can be run here.
+
+    init, ends: an init container, and one of a Job. lacking: why it cannot be run, as its last run has shown. ports: in
+    place of those that it declares.
+    """
     image: str = container.get("image", "")
     name = short_name(image)
-    command = list(container.get("command") or ())
-    args = list(container.get("args") or ())
-    argv: list[str] = command + args if command else []
-    if not command and args:
-        if name in IS_PROGRAM:
-            argv = args if args[0] == IS_PROGRAM[name] else [IS_PROGRAM[name], *args]
-        elif name in WITHOUT_ENTRYPOINT:
-            argv = args
-    if not command and not args and (container.get("stdin") or container.get("tty")) and name in WITHOUT_ENTRYPOINT:
-        argv = ["bash"] if on_machine("bash") and name not in ("busybox", "alpine") else ["sh"]
-    if argv and on_machine(argv[0]):
+    command, args = list(container.get("command") or ()), list(container.get("args") or ())
+    argv = _argv(container, name, on_machine)
+    absent = next((program for program in _programs(argv) if not on_machine(program)), "")
+    typed = bool(container.get("stdin"))
+    if argv and not absent and not lacking and (typed or name in SYSTEMS | TOOLS or image.startswith(HOST)):
         return Run(tuple(argv), f"{argv[0]} of this machine runs in place of image {image}")
-    ports = _declared(container)
-    known = _known(image, name, args, ports)
+    known = None if init or (command and ends) else _known(image, name, args, _declared(container))
     if known is not None:
         return known
-    if init:
-        reason = f"{argv[0]} is not on this machine" if argv else "its program is in the image"
-        return Done(f"init container {container['name']} is taken as done: {reason}")
-    if argv and not ports:
-        return Missing(
-            f"CommandNotFound: {argv[0]} is not on this machine; image {image} is answered, not pulled. Install the "
-            f"program, or declare ports to have the stand-in answer"
-        )
-    if not ports:
-        ports = tuple(Port("TCP", port) for port in _default_ports(name))
-    return _stand_in(image, ports, f" because {argv[0]} is not on this machine" if argv else "")
+    why = lacking or (f"{absent} is not on this machine" if absent and name in SYSTEMS | TOOLS else "")
+    if init or ends:
+        what = "init container" if init else "container"
+        return Done(f"{what} {container['name']} is taken as done: {why or f'its program is in image {image}'}")
+    wanted = tuple(_declared(container) if ports is None else ports)
+    if all(port.causes for port in wanted):
+        spoken = {(port.protocol, port.port) for port in wanted}
+        defaults = [Port("TCP", port) for port in _default_ports(name) if ("TCP", port) not in spoken]
+        wanted = (*defaults, *wanted)
+    return _stand_in(image, wanted, f" because {why}" if why else "")
+
+
+def _argv(container: Raw, name: str, on_machine: Callable[[str], bool]) -> list[str]:
+    """What the container would run, as far as that is known without its image."""
+    command, args = list(container.get("command") or ()), list(container.get("args") or ())
+    if command:
+        return command + args
+    if args and name in IS_PROGRAM:
+        return args if args[0] == IS_PROGRAM[name] else [IS_PROGRAM[name], *args]
+    if args:
+        return args if name in SYSTEMS | TOOLS or container.get("image", "").startswith(HOST) else []
+    if name in SYSTEMS and (container.get("stdin") or container.get("tty")):
+        return ["bash"] if on_machine("bash") and name not in ("busybox", "alpine") else ["sh"]
+    return []
+
+
+def _programs(argv: Sequence[str]) -> list[str]:
+    """What has to be on the machine: the program itself, and what a shell's script calls of `_FETCHED`."""
+    found = list(argv[:1])
+    if found and found[0].rpartition("/")[2] in ("sh", "bash", "ash"):
+        for position, word in enumerate(argv[:-1]):
+            if word.startswith("-") and word.endswith("c"):
+                found += [each for each in _CALLS.findall(argv[position + 1]) if each in _FETCHED]
+                break
+    return found
+
+
+_NOT_THERE = re.compile(
+    r"No such file or directory|cannot stat|can't stat|can't open|cannot open|cannot access|can't cd to"
+    r"|Cannot find module|: not found"
+)
+_QUOTED = re.compile(r"['\"‘]([^'\"’]+)['\"’]")
+_PATH = re.compile(r"(?:^|[\s:])(/?[\w.@+\-*]+(?:/[\w.@+\-*]+)+/?)(?=[:\s,]|$)")
+_OF_THE_POD = ("/tmp", "/run", "/var/run", "/var/tmp", "/dev", "/proc", "/sys")
+
+
+def lacks(container: Raw, code: int, said: str) -> str:
+    """Why a run that ended with `code` and these last words needed what only its image has; "" when it did not.
+
+    126 and 127 are a shell's "cannot run" and "not found" (POSIX, Shell & Utilities, 2.8.2). What is missing below a
+    volume, or where programs of any image put their own files, is not the image's.
+    """
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    if code in (126, 127):
+        return f"it ended with {code}" + (f" ({lines[-1][:200]})" if lines else "")
+    if code == 0:
+        return ""
+    own = (*_OF_THE_POD, *(mount["mountPath"].rstrip("/") for mount in container.get("volumeMounts") or ()))
+    for line in reversed(lines[-5:]):
+        if not _NOT_THERE.search(line):
+            continue
+        paths = [*_QUOTED.findall(line), *_PATH.findall(line)]
+        absolute = [os.path.normpath(os.path.join(container.get("workingDir") or "/", path)) for path in paths]
+        if absolute and not any(path == each or path.startswith(f"{each}/") for path in absolute for each in own):
+            return f"it ended with {code} ({line[:200]})"
+    return ""
 
 
 def _default_ports(name: str) -> Sequence[int]:
@@ -148,9 +235,10 @@ def _declared(container: Raw) -> tuple[Port, ...]:
 
 def _stand_in(image: str, ports: tuple[Port, ...], why: str = "") -> StandIn:
     if not ports:
-        return StandIn((), f"image {image} is answered by a container that only is: it declares no ports{why}")
-    where = ", ".join(f"{one.port}/{one.protocol}" for one in ports)
-    return StandIn(ports, f"image {image} is answered by the echo stand-in on {where}{why}")
+        says = f"image {image} is answered by a container that only is: its manifest names no ports{why}"
+        return StandIn((), says, echoes=True)
+    where = ", ".join(map(str, ports))
+    return StandIn(ports, f"image {image} is answered by the echo stand-in on {where}{why}", echoes=True)
 
 
 def _known(image: str, name: str, args: list[str], ports: tuple[Port, ...]) -> StandIn | None:

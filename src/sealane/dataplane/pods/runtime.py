@@ -61,6 +61,7 @@ class PodRuntime:
         hide: Sequence[str] = (),
         show: Sequence[str] = (),
         policing: Policing | None = None,
+        strict_probes: bool = False,
     ) -> None:
         recorder = Recorder(client, "kubelet", parallel=1)  # behind everything else
         self.around = Surroundings(
@@ -75,6 +76,7 @@ class PodRuntime:
             hide=tuple(hide),
             show=tuple(rootfs.to_show(show)),
             policing=policing,
+            strict_probes=strict_probes,
         )
         self._plans = nodes
         self._threads = threads
@@ -128,6 +130,7 @@ class PodRuntime:
         await self._remove_leftovers()
         self._keep_addresses()
         unsubscribe = self.around.sources.pods.subscribe(self._receive)
+        unsubscribe_services = self.around.sources.services.subscribe(self._receive_services)
         self.ready.set()
         self._task(self._complete(set(self._shells)), "complete")
         self._task(heartbeat(self.around.client, list(self._plans)), "heartbeat")
@@ -141,6 +144,7 @@ class PodRuntime:
                     self._spawn_writer(uid)
         finally:
             unsubscribe()
+            unsubscribe_services()
             for task in self._tasks:
                 task.cancel()
             await self.around.recorder.stop()
@@ -198,6 +202,18 @@ class PodRuntime:
                 shell.changed(pod)
             elif (node := self._nodes.get(pod.spec.get("nodeName") or "")) and not _is_over(pod):
                 self._begin(node, pod)
+
+    def _receive_services(self, changes: Sequence[Change[Key, Object]]) -> None:
+        selectors: dict[str, list[Raw]] = {}
+        for change in changes:
+            selector = change.new.spec.get("selector") if change.new is not None else None
+            if selector:
+                selectors.setdefault(change.key.namespace, []).append(selector)
+        if selectors:
+            for shell in self._shells.values():
+                pod = shell.pod
+                if any(each.items() <= pod.labels.items() for each in selectors.get(pod.namespace, ())):
+                    shell.services_changed()
 
     def _begin(self, node: Node, pod: Object) -> None:
         if pod.uid in self._shells or pod.uid in self._ended:

@@ -17,6 +17,7 @@ from sealane.dataplane.linux import namespaces
 from sealane.dataplane.linux.topology import PodLink, has_ipv6, pod_namespace
 from sealane.dataplane.pods import images, lifecycle, states
 from sealane.dataplane.pods.addresses import Exhausted
+from sealane.dataplane.pods.answers import answers
 from sealane.dataplane.pods.container import CannotStart, Container
 from sealane.dataplane.pods.environment import PATH
 from sealane.dataplane.pods.files import kernel_name
@@ -90,6 +91,8 @@ class PodShell:
         self._ephemeral: set[str] = set()  # those that it knows of
         self._containers: dict[str, Container] = {}
         self._ports: dict[str, set[tuple[str, int]]] = {}
+        self._lacking: dict[str, str] = {}
+        self._said: dict[str, str] = {}  # container -> how it is answered, as was told last
         self._sandbox: asyncio.Future[Process] | None = None  # holds the PID namespace that all share
         self._starting: dict[str, asyncio.Task[None]] = {}
         self._probes: dict[tuple[str, ProbeKind], asyncio.Task[None]] = {}
@@ -130,7 +133,8 @@ class PodShell:
 
     def status(self) -> Raw:
         assert self.state is not None
-        return pod_status(self.pod, self.state, self.node.ips, time.time())
+        stand_ins = frozenset(name for name, container in self._containers.items() if container.is_stand_in)
+        return pod_status(self.pod, self.state, self.node.ips, time.time(), stand_ins)
 
     # What happens
 
@@ -156,11 +160,11 @@ class PodShell:
         """
         here = self.on_host_network or namespaces.exists(self._around.run_dir, pod_namespace(self.uid))
         status = self.pod.status
-        raws = {raw["name"]: raw for raw in self.pod.spec["containers"]}
+        answered = answers(self.pod, (), on_machine)
         found: dict[str, Before] = {}
         for one in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
             name, restarts, running = one["name"], one.get("restartCount", 0), one["state"].get("running")
-            stand_in = name in raws and isinstance(images.answer(raws[name], on_machine), images.StandIn)
+            stand_in = isinstance(answered.get(name), images.StandIn)
             if here and stand_in and running:
                 found[name] = Before(restarts, True, seconds(running["startedAt"]), bool(one.get("ready")))
             elif one.get("containerID"):
@@ -179,6 +183,11 @@ class PodShell:
         if pod.deleting:
             grace = pod.metadata.get("deletionGracePeriodSeconds")
             self.feed(states.Deletion(DEFAULT_GRACE if grace is None else float(grace), time.time()))
+
+    def services_changed(self) -> None:
+        """A Service that selects the pod has come, or has changed."""
+        for name, container in self._containers.items():
+            self._task(self._listen_more(name, container))
 
     def vanished(self) -> None:
         """The API object is gone."""
@@ -276,9 +285,7 @@ class PodShell:
         container = self._containers.get(name)
         if container is None:
             container = self._containers[name] = self._open(name)
-            says = getattr(container.answer, "says", "")
-            if says:
-                self.tell("Normal", "Answered", f"Container {name}: {says}")
+            self._tell_answer(name, container)
         try:
             if self.pod.spec.get("shareProcessNamespace") and not container.is_stand_in:
                 await self._share_processes()
@@ -286,6 +293,7 @@ class PodShell:
         except CannotStart as error:
             self.feed(states.StartFailed(name, error.reason, str(error), error.retry, time.time()))
             return
+        self._tell_answer(name, container)
         failure = await container.hook("postStart")
         self.feed(states.Started(name, time.time()))
         if not container.is_stand_in:
@@ -297,7 +305,6 @@ class PodShell:
     def _open(self, name: str) -> Container:
         assert self.state is not None
         raw = next(one for one in containers_of(self.pod) if one["name"] == name)
-        role = next(plan.role for plan in self.state.plans if plan.name == name)
         net = namespaces.path_of(self._around.run_dir, self.network)
         target = self._containers.get(raw.get("targetContainerName") or "")
 
@@ -306,8 +313,15 @@ class PodShell:
             return target.pid if target is not None else shared
 
         return Container(
-            self._around, self.node, self.pod, raw, net, self.state.ips, self._ports, init=role == "init", beside=beside
+            self._around, self.node, self.pod, raw, net, self.state.ips, self._ports, self._lacking, beside=beside
         )
+
+    def _tell_answer(self, name: str, container: Container) -> None:
+        says = container.answer.says
+        if says != self._said.get(name):
+            self._said[name] = says
+            reason = "TakenAsDone" if isinstance(container.answer, images.Done) else "Answered"
+            self.tell("Normal", reason, f"Container {name}: {says}")
 
     async def _share_processes(self) -> None:
         """Begins the process that holds the PID namespace of the pod's containers. Raises CannotStart.
@@ -335,8 +349,33 @@ class PodShell:
 
     async def _await_end(self, name: str, container: Container) -> None:
         ended = await container.ended()
+        if (why := container.lacks(ended.code)) and await self._fall_back(name, container, why):
+            return
         message = container.last_words(ended.code)
         self.feed(states.Exited(name, ended.code, ended.signal, time.time(), message))
+
+    async def _fall_back(self, name: str, container: Container, why: str) -> bool:
+        """Whether a container whose program needed its image goes on in another way, or is taken as done."""
+        assert self.state is not None
+        if self.state.containers[name].stage != "running":
+            return False
+        container.fall_back(why)
+        self._tell_answer(name, container)
+        if isinstance(container.answer, images.Done):
+            self.feed(states.Exited(name, 0, 0, time.time()))
+            return True
+        try:
+            await container.start(container.attempt)
+        except CannotStart as error:
+            log.info("%s: %s", self.pod.key, error)
+            return False
+        self._on_change(self)
+        return True
+
+    async def _listen_more(self, name: str, container: Container) -> None:
+        if ports := await container.listen_more():
+            where = ", ".join(map(str, ports))
+            self.tell("Normal", "Answered", f"Container {name}: the stand-in answers on {where} as well")
 
     async def _stop(self, name: str, grace: float) -> None:
         starting = self._starting.get(name)

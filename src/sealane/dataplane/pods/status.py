@@ -6,22 +6,32 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-conditions
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from sealane.dataplane.pods.lifecycle import DEADLINE
 from sealane.dataplane.pods.states import Container, ContainerPlan, Exit, PodState, Role
 from sealane.kube.objects import Object, Raw
 from sealane.kube.times import timestamp
+from sealane.network.listening import IMAGE_ID, STAND_IN_ID
 
 
-def pod_status(pod: Object, state: PodState, node_ips: Sequence[str], now: float) -> Raw:
-    """All that the kubelet writes. Conditions keep their lastTransitionTime while they do not change."""
+def pod_status(
+    pod: Object, state: PodState, node_ips: Sequence[str], now: float, stand_ins: Set[str] = frozenset()
+) -> Raw:
+    """All that the kubelet writes. Conditions keep their lastTransitionTime while they do not change.
+
+    stand_ins: the containers in whose place a stand-in answers; their imageID says so.
+    """
     every = [*_containers(pod), *(pod.spec.get("ephemeralContainers") or ())]
     images = {one["name"]: one.get("image", "") for one in every}
 
     def statuses(*roles: Role) -> list[Raw]:
-        return [_container_status(pod, plan, state, images[plan.name]) for plan in state.plans if plan.role in roles]
+        return [
+            _container_status(pod, plan, state, images[plan.name], plan.name in stand_ins)
+            for plan in state.plans
+            if plan.role in roles
+        ]
 
     status: Raw = {
         "phase": state.phase,
@@ -122,7 +132,7 @@ def _condition(known: Raw | None, kind: str, true: bool, why: tuple[str, str], n
     return condition
 
 
-def _container_status(pod: Object, plan: ContainerPlan, state: PodState, image: str) -> Raw:
+def _container_status(pod: Object, plan: ContainerPlan, state: PodState, image: str, stand_in: bool) -> Raw:
     container = state.containers[plan.name]
     live: Raw
     if container.stage in ("running", "stopping"):
@@ -145,7 +155,7 @@ def _container_status(pod: Object, plan: ContainerPlan, state: PodState, image: 
         "ready": container.initialized(plan) if plan.role == "init" else container.ready,
         "restartCount": container.restarts,
         "image": image,
-        "imageID": f"sealane://{image}",
+        "imageID": f"{STAND_IN_ID if stand_in else IMAGE_ID}{image}",
         "started": container.stage in ("running", "stopping") and container.passed,
     }
     if container.started:

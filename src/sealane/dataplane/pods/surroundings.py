@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -64,6 +64,7 @@ class Surroundings:
     show: host directories that they see although pods have a /tmp and /run of their own (`rootfs.to_show`).
 
     policing: nothing in a pod starts before it has admitted the pod. None: there are no policies.
+    strict_probes: exec probes and hooks of stand-ins run on the files of this machine instead of succeeding.
     """
 
     client: Client
@@ -77,6 +78,7 @@ class Surroundings:
     hide: tuple[str, ...] = ()
     show: tuple[str, ...] = ()
     policing: Policing | None = None
+    strict_probes: bool = False
 
     def references(
         self, pod: Object, ips: tuple[str, ...], node: Node, tokens: Mapping[Wanted, Token] | None = None
@@ -99,6 +101,9 @@ class Surroundings:
         if kubernetes is not None and namespace != "default":
             found.append(kubernetes)
         return found
+
+    def services_in(self, namespace: str) -> Sequence[Object]:
+        return self.sources.services.select(Selected(namespace, _EVERYTHING))
 
     def dns_servers(self) -> list[str]:
         """Addresses of the cluster's DNS Service."""
