@@ -49,7 +49,7 @@ metadata: {{name: echo, namespace: x, labels: {{app: echo}}}}
 spec:
   containers:
   - name: c
-    image: echo
+    image: sealane/host
     ports: [{{name: web, containerPort: 8080}}]
     readinessProbe: {{httpGet: {{path: /, port: web}}, periodSeconds: 1}}
     command:

@@ -14,10 +14,6 @@ from typing import Any
 
 from sealane.kube.objects import Object, Raw
 
-IMAGE_ID, STAND_IN_ID = "sealane://", "sealane-stand-in://"
-"""What `imageID` of a container's status begins with: of a program of this machine, and of a stand-in, which answers
-whatever it is asked and judges nothing.
-"""
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 SERVED = frozenset(
     re.findall(

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from sealane.dataplane.pods.images import Done, Port, Run, StandIn, answer, lacks, short_name
+from sealane.dataplane.pods.images import Done, Port, Run, StandIn, answer, lacks
+from sealane.network.standins import short_name
 
 HERE = {"sh", "sleep", "curl", "nslookup"}
 

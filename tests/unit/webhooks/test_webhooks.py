@@ -405,3 +405,64 @@ def test_parts_of_objects_are_asked_about_as_what_they_are(tmp_path: Path) -> No
         assert (await hooks.client.get(kinds.DEPLOYMENT, "default", "d")).spec["replicas"] == 3
 
     play(tmp_path, talk)
+
+
+def _pod(image: str, **status: Any) -> Raw:
+    metadata = {"name": "judge", "namespace": "default", "labels": {"app": "judge"}}
+    return {"metadata": metadata, "spec": {"containers": [{"name": "c", "image": image}]}, "status": status}
+
+
+def test_a_webhook_that_a_stand_in_serves_is_passed_over_with_a_warning(tmp_path: Path) -> None:
+    async def talk(hooks: Hooks) -> None:
+        spec = {"selector": {"app": "judge"}, "ports": [{"port": 443, "targetPort": 9443}]}
+        await hooks.client.create(kinds.SERVICE, {"metadata": {"name": "judge", "namespace": "default"}, "spec": spec})
+        target = {"service": {"name": "judge", "namespace": "default", "path": "/"}}
+        told: list[str] = []
+        hooks.api.webhooks.on_passed_over = lambda hook, why: told.append(hook.name)
+        for name, mutating in (("judges", False), ("changes", True)):
+            await hooks.add(name, allow, mutating=mutating, clientConfig=target, failurePolicy="Fail")
+        assert "failed calling webhook" in (await hooks.refused()).message  # nothing stands there, not even an echo
+        assert told == []
+        await hooks.client.create(kinds.POD, _pod("example.com/judge:v1"))
+        warnings: list[str] = []
+        await hooks.api.create(kinds.CONFIGMAP, "default", CONFIG, Write(warnings=warnings))
+        assert [text.partition(" is passed over")[0] for text in warnings] == [
+            'webhook "changes.example.com" of changes',
+            'webhook "judges.example.com" of judges',
+        ]
+        assert set(told) == {"judges.example.com", "changes.example.com"}
+        assert hooks.asked == []
+
+    play(tmp_path, talk)
+
+
+def test_a_program_that_serves_a_webhook_is_asked_until_it_has_shown_that_it_needs_its_image(tmp_path: Path) -> None:
+    async def talk(hooks: Hooks) -> None:
+        spec = {"selector": {"app": "judge"}, "ports": [{"port": 443}]}
+        await hooks.client.create(kinds.SERVICE, {"metadata": {"name": "judge", "namespace": "default"}, "spec": spec})
+        target = {"service": {"name": "judge", "namespace": "default"}}
+        await hooks.add("judges", allow, clientConfig=target, failurePolicy="Fail", timeoutSeconds=1)
+        await hooks.client.create(kinds.POD, _pod("python:3.13"))
+        assert "failed calling webhook" in (await hooks.refused()).message
+        statuses = [{"name": "c", "imageID": "sealane-stand-in://python:3.13"}]
+        patch = {"status": {"containerStatuses": statuses}}
+        await hooks.client.patch(kinds.POD, "default", "judge", patch, type="merge", subresource="status")
+        await hooks.client.create(kinds.CONFIGMAP, CONFIG)
+
+    play(tmp_path, talk)
+
+
+def test_while_there_are_no_pods_the_template_of_a_workload_says_who_will_serve(tmp_path: Path) -> None:
+    async def talk(hooks: Hooks) -> None:
+        spec = {"selector": {"app": "judge"}, "ports": [{"port": 443}]}
+        await hooks.client.create(kinds.SERVICE, {"metadata": {"name": "judge", "namespace": "default"}, "spec": spec})
+        target = {"service": {"name": "judge", "namespace": "default"}}
+        await hooks.add("judges", allow, clientConfig=target, failurePolicy="Fail")
+        pod = _pod("example.com/judge:v1")
+        template = {"metadata": {"labels": {"app": "judge"}}, "spec": pod["spec"]}
+        deployment = {"selector": {"matchLabels": {"app": "judge"}}, "template": template}
+        metadata = {"name": "judge", "namespace": "default"}
+        await hooks.client.create(kinds.DEPLOYMENT, {"metadata": metadata, "spec": deployment})
+        await hooks.client.create(kinds.CONFIGMAP, CONFIG)
+
+    play(tmp_path, talk)

@@ -7,11 +7,16 @@ import importlib
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sealane.cluster import pki
 from sealane.cluster.state import Folder, Options
 from sealane.cluster.supervisor import Channel
 from sealane.dataplane.linux import namespaces, topology
+from sealane.kube import kinds
+
+if TYPE_CHECKING:
+    from sealane.apiserver.admission.webhooks.configuration import Hook
 
 
 def _sockets_of(namespace: Path) -> Callable[[int, int, int], socket.socket]:
@@ -44,6 +49,7 @@ async def run(folder: Folder, options: Options, sockets: list[socket.socket], ch
     from sealane.network.model import Network
     from sealane.reactive.collections import Graph
     from sealane.reactive.informer import inform
+    from sealane.reactive.recorder import Recorder
 
     try:
         store = Store.on(connect(options.store, folder.store, folder.name))
@@ -64,6 +70,15 @@ async def run(folder: Folder, options: Options, sockets: list[socket.socket], ch
             open_socket=_sockets_of(folder.netns("node-1")),
         )
         client = LocalClient(api)
+        recorder = Recorder(client, "kube-apiserver")
+
+        def passed_over(hook: Hook, why: str) -> None:
+            kind = kinds.MUTATINGWEBHOOKS if hook.mutating else kinds.VALIDATINGWEBHOOKS
+            configuration = store.get((kind.group, kind.plural), "", hook.configuration)
+            if configuration is not None:
+                recorder.record(configuration.object, "Warning", "PassedOver", why)
+
+        api.webhooks.on_passed_over = passed_over
         roles.furnish(api)
         await bootstrap(client, options.nodes, dns_replicas=min(2, options.nodes))
         serving = asyncio.create_task(

@@ -1,11 +1,11 @@
 """Container images are answered, not pulled: image, command and ports → what runs in the container's place. Pure.
 
 The rules, first match wins:
- 1. in an image that is a system or a tool (SYSTEMS, TOOLS), and in a container that somebody types into, a `command`
-    whose programs are on this machine runs; so do `args` of an image that has no entrypoint of its own, like busybox,
-    a shell in such an image when there is neither and somebody may type, and `args` of an image that is its program,
-    like curlimages/curl. No other image runs anything, whatever happens to be installed here: its programs and files
-    are in the image, so what the files of this machine would make of its command says nothing;
+ 1. in an image that is a system or a tool (`network.standins`), and in a container that somebody types into, a
+    `command` whose programs are on this machine runs; so do `args` of an image that has no entrypoint of its own,
+    like busybox, a shell in such an image when there is neither and somebody may type, and `args` of an image that is
+    its program, like curlimages/curl. No other image runs anything, whatever happens to be installed here: its programs
+    and files are in the image, so what the files of this machine would make of its command says nothing;
  2. an image of the table behaves as the table says;
  3. what has to end (an init container, a container of a Job) is taken as done;
  4. anything else is the stand-in, an echo workload on the ports of `network.listening`.
@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sealane.kube.objects import Raw
+from sealane.network.standins import SYSTEMS, runs_programs, short_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,33 +94,18 @@ WELL_KNOWN: Mapping[str, tuple[int, ...]] = {
 """What these images listen on when the container declares nothing."""
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-SYSTEMS = _words(
-    "busybox alpine debian ubuntu centos fedora rockylinux almalinux amazonlinux oraclelinux archlinux leap ubi ubi8"
-    " ubi9 ubi-minimal minideb os-shell bitnami-shell bash netshoot dnsutils jessie-dnsutils network-multitool toolbox"
-)
-"""Images that hold what this machine holds: a shell and the usual programs."""
-TOOLS = _words("curl kubectl jq wget python perl ruby node php")
-"""Images that are one program, which may be here, and what runs it."""
-HOST = "sealane/host"
-"""The name of this machine's own files, for a manifest that means to run something that is here."""
 IS_PROGRAM = {"curl": "curl", "bash": "bash", "kubectl": "kubectl", "jq": "jq"}
 CONFORMANCE_ECHO = ("echo-basic", "echo-advanced")
 
 _CALLS = re.compile(r"(?:^|[;&|(`!\n]|\b(?:until|while|if|do|then|else|exec|time)\b)\s*(?=([\w./\-]+))")
-_FETCHED = _words(
-    "nc ncat netcat wget curl nslookup dig ping telnet kubectl jq openssl psql pg_isready mysql mysqladmin redis-cli"
-    " mongo mongosh grpcurl envsubst unzip helm aws gcloud"
+_FETCHED = frozenset(
+    (
+        *("nc", "ncat", "netcat", "wget", "curl", "nslookup", "dig", "ping", "telnet", "kubectl", "jq", "openssl"),
+        *("psql", "pg_isready", "mysql", "mysqladmin", "redis-cli", "mongo", "mongosh", "grpcurl", "envsubst"),
+        *("unzip", "helm", "aws", "gcloud"),
+    )
 )
 """Programs that a script of a system image may call and that not every machine has."""
-
-
-def short_name(image: str) -> str:
-    """ "registry.k8s.io/e2e-test-images/agnhost:2.53" → "agnhost"."""
-    return image.partition("@")[0].rpartition("/")[2].partition(":")[0]
 
 
 def answer(
@@ -142,12 +128,12 @@ def answer(
     argv = _argv(container, name, on_machine)
     absent = next((program for program in _programs(argv) if not on_machine(program)), "")
     typed = bool(container.get("stdin"))
-    if argv and not absent and not lacking and (typed or name in SYSTEMS | TOOLS or image.startswith(HOST)):
+    if argv and not absent and not lacking and (typed or runs_programs(image)):
         return Run(tuple(argv), f"{argv[0]} of this machine runs in place of image {image}")
     known = None if init or (command and ends) else _known(image, name, args, _declared(container))
     if known is not None:
         return known
-    why = lacking or (f"{absent} is not on this machine" if absent and name in SYSTEMS | TOOLS else "")
+    why = lacking or (f"{absent} is not on this machine" if absent and runs_programs(image) else "")
     if init or ends:
         what = "init container" if init else "container"
         return Done(f"{what} {container['name']} is taken as done: {why or f'its program is in image {image}'}")
@@ -167,7 +153,7 @@ def _argv(container: Raw, name: str, on_machine: Callable[[str], bool]) -> list[
     if args and name in IS_PROGRAM:
         return args if args[0] == IS_PROGRAM[name] else [IS_PROGRAM[name], *args]
     if args:
-        return args if name in SYSTEMS | TOOLS or container.get("image", "").startswith(HOST) else []
+        return args if runs_programs(container.get("image", "")) else []
     if name in SYSTEMS and (container.get("stdin") or container.get("tty")):
         return ["bash"] if on_machine("bash") and name not in ("busybox", "alpine") else ["sh"]
     return []

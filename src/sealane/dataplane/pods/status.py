@@ -13,7 +13,7 @@ from sealane.dataplane.pods.lifecycle import DEADLINE
 from sealane.dataplane.pods.states import Container, ContainerPlan, Exit, PodState, Role
 from sealane.kube.objects import Object, Raw
 from sealane.kube.times import timestamp
-from sealane.network.listening import IMAGE_ID, STAND_IN_ID
+from sealane.network.standins import IMAGE_ID, STAND_IN_ID
 
 
 def pod_status(

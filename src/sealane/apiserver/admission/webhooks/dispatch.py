@@ -16,8 +16,9 @@ from sealane.apiserver.admission.attempts import Attempt, Question, Unanswered
 from sealane.apiserver.admission.webhooks import review
 from sealane.apiserver.admission.webhooks.calls import Caller
 from sealane.apiserver.admission.webhooks.conditions import ConditionError, hold
-from sealane.apiserver.admission.webhooks.configuration import EXEMPT_GROUP, Hook, hooks
-from sealane.apiserver.admission.webhooks.review import Answer, CallFailed
+from sealane.apiserver.admission.webhooks.configuration import EXEMPT_GROUP, Hook, Service, hooks
+from sealane.apiserver.admission.webhooks.review import Answer, CallFailed, PassedOver
+from sealane.apiserver.admission.webhooks.servers import served_by_stand_in
 from sealane.apiserver.errors import forbidden
 from sealane.apiserver.storage.backends import Resource
 from sealane.apiserver.storage.store import Store
@@ -45,14 +46,21 @@ _RESOURCES: dict[bool, Resource] = {
 
 @dataclass(frozen=True, slots=True)
 class _Asking(Question):
-    """One question to one webhook. Its answer is an `Answer`, or the `CallFailed` that came instead."""
+    """One question to one webhook. Its answer is an `Answer`, or the `CallFailed` or `PassedOver` in its place."""
 
+    store: Store
     caller: Caller
     hook: Hook
     attempt: Attempt
     key: tuple[object, ...]
 
     async def answer(self) -> object:
+        if isinstance(self.hook.target, Service) and served_by_stand_in(self.store, self.hook.target):
+            where = f"{self.hook.target.namespace}/{self.hook.target.name}"
+            return PassedOver(
+                f'webhook "{self.hook.name}" of {self.hook.configuration} is passed over: its server, Service {where}, '
+                f"is a stand-in, and an echo cannot judge"
+            )
         uid = str(uuid.uuid4())
         try:
             found = await self.caller.ask(self.hook, review.question(self.hook, self.attempt, uid))
@@ -69,6 +77,7 @@ class Dispatch:
         self._caller = caller
         self._complete = complete
         self._hooks: dict[bool, list[Hook]] = {}
+        self.on_passed_over: Callable[[Hook, str], None] = lambda hook, why: log.info("%s", why)
         self.read()
 
     @property
@@ -189,6 +198,11 @@ class Dispatch:
                 log.warning("failing open: %s: %s", hook.name, found)
                 return None
             raise review.failed(hook, str(found))
+        if isinstance(found, PassedOver):
+            attempt.options.warn(found.why)
+            if not attempt.options.dry_run:
+                self.on_passed_over(hook, found.why)
+            return None
         assert isinstance(found, Answer)
         for warning in found.warnings:
             attempt.options.warn(warning)
@@ -198,7 +212,9 @@ class Dispatch:
 
     def _asking(self, hook: Hook, attempt: Attempt, turn: int) -> _Asking:
         content = (encode(attempt.new), encode(attempt.old))
-        return _Asking(self._caller, hook, attempt, (hook.mutating, hook.configuration, hook.name, turn, *content))
+        return _Asking(
+            self._store, self._caller, hook, attempt, (hook.mutating, hook.configuration, hook.name, turn, *content)
+        )
 
 
 def _internal(why: str) -> ApiError:

@@ -15,6 +15,7 @@ from sealane.kube.objects import Raw
 
 if TYPE_CHECKING:
     from sealane.apiserver.admission.webhooks.calls import OpenSocket
+    from sealane.apiserver.admission.webhooks.configuration import Hook
     from sealane.apiserver.admission.webhooks.dispatch import Complete, Dispatch
 
 T = TypeVar("T")
@@ -28,6 +29,7 @@ class Webhooks:
     """Of one API; follows the configurations as they are committed.
 
     open_socket: see `calls.Caller`. complete(attempt, patched): gives a patched object the defaults of its kind.
+    `on_passed_over` is told each time that a webhook was passed over, and why.
     """
 
     def __init__(self, store: Store, open_socket: OpenSocket | None, complete: Complete) -> None:
@@ -35,6 +37,7 @@ class Webhooks:
         self._open_socket = open_socket
         self._complete = complete
         self._dispatch: Dispatch | None = None
+        self.on_passed_over: Callable[[Hook, str], None] = lambda hook, why: None
         if any(True for resource in _CONFIGURATIONS for _ in store.items(resource)):
             self._read()
         store.subscribe(self._committed)
@@ -57,6 +60,7 @@ class Webhooks:
             from sealane.apiserver.admission.webhooks.dispatch import Dispatch
 
             self._dispatch = Dispatch(self._store, Caller(self._store, self._open_socket), self._complete)
+            self._dispatch.on_passed_over = lambda hook, why: self.on_passed_over(hook, why)
         self._dispatch.read()
 
     async def decided(self, options: Write, decide: Callable[[Write], T]) -> T:

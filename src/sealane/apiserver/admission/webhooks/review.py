@@ -29,6 +29,13 @@ class CallFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class PassedOver:
+    """In place of an answer: the webhook was not asked; `why` is for a Warning."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """patch: operations of a JSON patch (RFC 6902)."""
 
