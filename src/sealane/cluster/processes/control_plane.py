@@ -45,6 +45,7 @@ async def run(folder: Folder, options: Options, sockets: list[socket.socket], ch
     from sealane.cluster.pod_streams import AgentStreams
     from sealane.controllers import Controllers
     from sealane.controllers.gateways.gateways import Gateways
+    from sealane.controllers.programs import wiring as programs
     from sealane.dataplane.envoy import ads
     from sealane.network.model import Network
     from sealane.reactive.collections import Graph
@@ -91,6 +92,8 @@ async def run(folder: Folder, options: Options, sockets: list[socket.socket], ch
         await objects.synced()
         controllers.start()
         gateways.start()
+        issuing = programs.Authority(credentials.ca, lambda names: pki.issue(credentials, names[0], names, ()))
+        programs.Programs(client, objects[kinds.POD], issuing).start()
         envoy_served = asyncio.create_task(
             ads.serve(
                 gateways.routing,
