@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
+
 import pytest
+from cryptography import x509
 
 from sealane.testing.cluster import Cluster, eventually
 
@@ -47,3 +52,110 @@ def test_a_webhook_of_a_stand_in_is_passed_over_and_says_so(sealane: Cluster) ->
     assert done.ok, done.err
     assert 'Warning: webhook "judge.example.com" of judge is passed over' in done.err
     eventually(lambda: "PassedOver" in sealane.kubectl("get", "events", "-A").check().out)
+
+
+ADMISSION = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: admission}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: create, namespace: admission}
+spec:
+  template:
+    spec:
+      restartPolicy: OnFailure
+      containers:
+      - name: create
+        image: registry.k8s.io/ingress-nginx/kube-webhook-certgen:v1.6.9
+        args: [create, "--host=judge,judge.$(POD_NAMESPACE).svc", --namespace=$(POD_NAMESPACE), --secret-name=certs]
+        env: [{name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}]
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: patch, namespace: admission}
+spec:
+  template:
+    spec:
+      restartPolicy: OnFailure
+      containers:
+      - name: patch
+        image: registry.k8s.io/ingress-nginx/kube-webhook-certgen:v1.6.9
+        args: [patch, --webhook-name=certain, --patch-mutating=false, --secret-name=certs]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: controller, namespace: admission}
+spec:
+  containers: [{name: c, image: example.com/controller, volumeMounts: [{name: certs, mountPath: /certs}]}]
+  volumes: [{name: certs, secret: {secretName: certs}}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: certain}
+webhooks:
+- name: certain.example.com
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  clientConfig: {service: {name: judge, namespace: admission, path: /}}
+  rules: [{apiGroups: [example.com], apiVersions: [v1], operations: [CREATE], resources: [things]}]
+"""
+
+
+def test_certificates_of_a_webhook_are_made_with_the_clusters_ca(sealane: Cluster) -> None:
+    sealane.kubectl("apply", "-f", "-", stdin=ADMISSION).check()
+    for job in ("create", "patch"):
+        sealane.kubectl("wait", "--for=condition=Complete", f"job/{job}", "-n", "admission", "--timeout=20s").check()
+    sealane.kubectl("wait", "--for=condition=Ready", "pod/controller", "-n", "admission", "--timeout=20s").check()
+    bundle = "jsonpath={.webhooks[0].clientConfig.caBundle}"
+    hook = ("get", "validatingwebhookconfiguration", "certain", "-o", bundle)
+    eventually(lambda: bool(sealane.kubectl(*hook).check().out))
+    ca = base64.b64decode(sealane.kubectl(*hook).check().out)
+    secret = sealane.kubectl("get", "secret", "certs", "-n", "admission", "-o", "jsonpath={.data}").check().out
+    data = {key: base64.b64decode(value) for key, value in json.loads(secret).items()}
+    assert data["ca"] == ca
+    authority = x509.load_pem_x509_certificate(ca)
+    certificate = x509.load_pem_x509_certificate(data["cert"])
+    certificate.verify_directly_issued_by(authority)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["judge", "judge.admission.svc"]
+
+
+WITHOUT = """
+apiVersion: v1
+kind: Pod
+metadata: {name: without}
+spec:
+  containers:
+  - name: c
+    image: example.com/app
+    envFrom: [{configMapRef: {name: settings}}]
+    env: [{name: KEY, valueFrom: {secretKeyRef: {name: made-by-nobody, key: k}}}]
+    volumeMounts: [{name: tls, mountPath: /tls}]
+  volumes: [{name: tls, secret: {secretName: absent, items: [{key: tls.crt, path: tls.crt}]}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: waits}
+spec:
+  containers: [{name: c, image: busybox, command: [sleep, "99"], volumeMounts: [{name: tls, mountPath: /tls}]}]
+  volumes: [{name: tls, secret: {secretName: absent}}]
+"""
+
+
+def test_a_stand_in_starts_without_what_nobody_makes_and_a_program_waits_for_it(sealane: Cluster) -> None:
+    sealane.kubectl("apply", "-f", "-", stdin=WITHOUT).check()
+    sealane.kubectl("wait", "--for=condition=Ready", "pod/without", "--timeout=20s").check()
+    state = "jsonpath={.status.containerStatuses[0].state}"
+    waits = json.loads(sealane.kubectl("get", "pod", "waits", "-o", state).check().out)
+    assert waits == {"waiting": {"reason": "ContainerCreating"}}
+
+    def said() -> str:
+        return sealane.kubectl("get", "events", "-o", "custom-columns=:.reason,:.message", "--no-headers").check().out
+
+    eventually(lambda: "StartedWithout" in said())
+    events = said()
+    assert re.search(r'FailedMount +MountVolume.SetUp failed for volume "tls" : secret "absent" not found', events)
+    for what in ('secret "absent" not found', 'configmap "settings" not found', 'secret "made-by-nobody" not found'):
+        assert re.search(rf"StartedWithout .*{what}", events), events

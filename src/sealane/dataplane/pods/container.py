@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 10.0
 """Between two looks at tokens that were not to be had, and at least between two refreshments."""
+EMPTY_SECONDS = 5.0
+"""How long a stand-in waits for what it refers to: a program of its set may have been meant to make that."""
 LAST_LINES = 10
 """Of a program that has ended: what it may have missed is said there."""
 OUTPUT = 10_000  # bytes kept of what an exec probe prints
@@ -85,6 +87,9 @@ class Container:
         self.answer = self._answered()
         self._attempt = 0
         self._serving = Serving(self._id, self.name, around.giver, node.thread, net, ports)
+        self._waiting_since = 0.0
+        self.without: tuple[str, ...] = ()
+        """What a stand-in has started without, because it did not come in time."""
         self._process: Process | None = None
         self.stdio: Stdio | None = None
         """Of its program, when it is one."""
@@ -138,7 +143,11 @@ class Container:
                     await self._run(argv)
                 case images.Done():
                     pass
-        except (MissingReference, volumes.Unusable) as error:
+        except MissingReference as error:
+            if error.volume:
+                raise CannotStart("FailedMount", _set_up(error.volume, error), 1.0) from None
+            raise CannotStart("CreateContainerConfigError", str(error), 1.0) from None
+        except volumes.Unusable as error:
             raise CannotStart("CreateContainerConfigError", str(error), 1.0) from None
         except (SpawnError, OSError) as error:
             if isinstance(self.answer, images.Run) and str(error).endswith(f"({self.answer.argv[0]})"):
@@ -162,8 +171,15 @@ class Container:
         self._process = None
 
     async def _serve(self, ports: Sequence[images.Port], role: str = "") -> None:
+        references, missing = self._references(), list[MissingReference]()
         if self._raw.get("volumeMounts"):
-            volumes.check(self._raw, self._references())
+            missing += volumes.missing(self._raw, references)
+        variables: dict[str, str] = {}
+        if self._raw.get("env") or self._raw.get("envFrom"):
+            variables = environment(self._raw, references, self._around.services(self._pod.namespace), missing)
+        if missing and not self._waited_for(EMPTY_SECONDS):
+            raise missing[0]
+        self.without = tuple(dict.fromkeys(map(str, missing)))
         facts = Facts(
             namespace=self._pod.namespace,
             pod=self._pod.name,
@@ -172,10 +188,16 @@ class Container:
             container=self.name,
             hostname=hostname(self._pod),
             log=str(self._around.log_path(self._pod.uid, self.name)),
-            env=self._environment() if self._raw.get("env") or self._raw.get("envFrom") else {},
+            env=variables,
             network=self._net.name,
         )
         await self._serving.start(ports, role, facts)
+
+    def _waited_for(self, seconds: float) -> bool:
+        """Whether it is that long since it was to start."""
+        now = time.monotonic()
+        self._waiting_since = self._waiting_since or now
+        return now - self._waiting_since >= seconds
 
     async def listen_more(self) -> list[images.Port]:
         """A stand-in that serves listens on the ports that Services have come to name since: those."""
@@ -390,6 +412,11 @@ class Container:
             output.seek(0)
             text = output.read(OUTPUT).decode("utf-8", "replace")
         return ended.code, text
+
+
+def _set_up(volume: str, error: Exception) -> str:
+    """In kubelet's words."""
+    return f'MountVolume.SetUp failed for volume "{volume}" : {error}'
 
 
 def _host_file(name: str) -> str:

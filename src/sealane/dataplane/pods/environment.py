@@ -19,10 +19,13 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _REFERENCE = re.compile(r"\$(?:\$|\(([A-Za-z_.\-][\w.\-]*)\))")
 
 
-def environment(container: Raw, refs: References, services: Iterable[Object]) -> dict[str, str]:
+def environment(
+    container: Raw, refs: References, services: Iterable[Object], missing: list[MissingReference] | None = None
+) -> dict[str, str]:
     """All variables of `container`. services: those of the pod's namespace, and default/kubernetes.
 
-    Raises MissingReference for a ConfigMap, Secret or key that is not there and not optional.
+    Raises MissingReference for a ConfigMap, Secret or key that is not there and not optional; with `missing`, adds it
+    there instead and leaves the variable out.
     """
     found = {"PATH": PATH, "HOME": "/root", "HOSTNAME": kernel_name(refs.pod)}
     links = refs.pod.spec.get("enableServiceLinks", True)
@@ -31,11 +34,22 @@ def environment(container: Raw, refs: References, services: Iterable[Object]) ->
             found.update(service_variables(service))
     for source in container.get("envFrom") or ():
         prefix = source.get("prefix") or ""
-        for key, value in _from(source, refs).items():
-            found[prefix + key] = value.decode("utf-8", "replace")
+        try:
+            for key, value in _from(source, refs).items():
+                found[prefix + key] = value.decode("utf-8", "replace")
+        except MissingReference as error:
+            if missing is None:
+                raise
+            missing.append(error)
     for variable in container.get("env") or ():
         if "valueFrom" in variable:
-            value_from = _value_from(variable["valueFrom"], container, refs)
+            value_from = None
+            try:
+                value_from = _value_from(variable["valueFrom"], container, refs)
+            except MissingReference as error:
+                if missing is None:
+                    raise
+                missing.append(error)
             if value_from is not None:
                 found[variable["name"]] = value_from
         else:

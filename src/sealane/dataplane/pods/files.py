@@ -26,7 +26,14 @@ Find = Callable[[str], Object | None]
 
 
 class MissingReference(Exception):
-    """A ConfigMap, Secret or key that the pod refers to does not exist (yet)."""
+    """A ConfigMap, Secret or key that the pod refers to does not exist (yet). volume: the one that is made of it."""
+
+    def __init__(self, message: str, volume: str = "") -> None:
+        super().__init__(message)
+        self.volume = volume
+
+    def of(self, volume: str) -> MissingReference:
+        return MissingReference(str(self), volume)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +185,8 @@ def _items(kind: str, source: Raw, data: Mapping[str, bytes] | None, mode: int) 
         if item["key"] in data:
             yield File(item["path"], data[item["key"]], item.get("mode") or mode)
         elif not optional:
-            raise MissingReference(f'{kind} "{name}" has no key "{item["key"]}"')
+            what = "config" if kind == "configmap" else kind
+            raise MissingReference(f"references non-existent {what} key: {item['key']}")
 
 
 def _downward(source: Raw, refs: References, mode: int) -> Iterator[File]:

@@ -190,9 +190,15 @@ def _start_failed(state: PodState, name: str, reason: str, message: str, retry: 
     container = state.containers[name]
     if state.deleting is not None:
         return _finished(_put(state, name, replace(container, stage="exited")))
-    waiting = replace(container, stage="waiting", reason=reason, message=message or reason, ready=False)
+    waits = "ContainerCreating" if reason == "FailedMount" else reason
+    waiting = replace(container, stage="waiting", reason=waits, message=message or reason, ready=False)
     actions: tuple[Action, ...] = () if retry is None else (Wake(name, retry),)
-    return _put(state, name, waiting), (Tell("Warning", "Failed", f"Error: {message or reason}"), *actions)
+    said = Tell("Warning", reason, message) if reason == "FailedMount" else _failed(message or reason)
+    return _put(state, name, waiting), (said, *actions)
+
+
+def _failed(message: str) -> Tell:
+    return Tell("Warning", "Failed", f"Error: {message}")
 
 
 def _exited(state: PodState, event: Exited) -> Step:

@@ -294,6 +294,9 @@ class PodShell:
             self.feed(states.StartFailed(name, error.reason, str(error), error.retry, time.time()))
             return
         self._tell_answer(name, container)
+        if container.without:
+            what = ", ".join(container.without)
+            self.tell("Warning", "StartedWithout", f"Container {name}: {what}; the stand-in starts as if it were empty")
         failure = await container.hook("postStart")
         self.feed(states.Started(name, time.time()))
         if not container.is_stand_in:

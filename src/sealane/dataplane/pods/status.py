@@ -141,7 +141,7 @@ def _container_status(pod: Object, plan: ContainerPlan, state: PodState, image: 
         live = {"terminated": _terminated(pod, plan.name, container, container.exit)}
     else:
         waiting: Raw = {"reason": _waiting_reason(plan, container, state)}
-        if container.message:
+        if container.message and waiting["reason"] != "ContainerCreating":
             waiting["message"] = container.message
         live = {"waiting": waiting}
     last = container.last if container.stage in ("running", "stopping") else container.exit or container.last

@@ -83,12 +83,17 @@ def refresh(container: Raw, refs: References, folder: Path) -> None:
                 beneath.write(volume, file.path, file.content, stat.S_IMODE(found.st_mode), found.st_gid)
 
 
-def check(container: Raw, refs: References) -> None:
-    """Raises MissingReference for what `prepare` would miss; writes nothing."""
+def missing(container: Raw, refs: References) -> list[MissingReference]:
+    """What `prepare` would miss; writes nothing."""
     mounted = {wanted["name"] for wanted in container.get("volumeMounts") or ()}
+    found: list[MissingReference] = []
     for volume in refs.pod.spec.get("volumes") or ():
         if volume["name"] in mounted:
-            volume_files(volume, refs)
+            try:
+                volume_files(volume, refs)
+            except MissingReference as error:
+                found.append(error.of(volume["name"]))
+    return found
 
 
 def _make_room(mounts: Sequence[Mount]) -> None:
@@ -168,7 +173,10 @@ def _own(volume: Raw, refs: References, folder: Path) -> Mount:
     target = folder / volume["name"]
     if "/" in volume["name"] or volume["name"] in (".", ".."):
         raise Unusable(f"volume {volume['name']!r} has no name that a directory can have")
-    files = volume_files(volume, refs)
+    try:
+        files = volume_files(volume, refs)
+    except MissingReference as error:
+        raise error.of(volume["name"]) from None
     target.mkdir(parents=True, exist_ok=True)
     if files is None:
         if (volume.get("hostPath") or {}).get("type") == "FileOrCreate":
