@@ -108,6 +108,21 @@ def test_a_sidecar_starts_before_what_follows_and_must_have_passed_its_startup_p
     play >> Probed("proxy", "startup", True) << [EndProbes("proxy"), Start("web", 0)]
 
 
+def test_sidecars_end_when_the_last_container_has_and_are_not_restarted() -> None:
+    names = ("logs", "proxy")
+    play = Pod(
+        *(ContainerPlan(name, "sidecar", "Always", frozenset({"liveness"})) for name in names),
+        ContainerPlan("job", "main", "Never"),
+    )
+    play >> Networked(IPS, 1.0) >> Started("logs", 2.0) >> Started("proxy", 2.0) >> Started("job", 2.0)
+    ends = [[EndProbes(name), Stop(name, 30.0)] for name in ("proxy", "logs")]
+    play >> Exited("job", 0, 0, 3.0) << [EndProbes("job"), *ends[0], *ends[1]]
+    assert play.state.phase == "Succeeded"
+    play >> Exited("proxy", 0, 0, 4.0) << EndProbes("proxy")
+    play >> Exited("logs", 143, 15, 4.0) << EndProbes("logs")
+    assert (play.stage("proxy"), play.stage("logs"), play.state.phase) == ("exited", "exited", "Succeeded")
+
+
 def test_backoff_begins_with_the_second_restart_doubles_and_is_forgotten_after_ten_minutes() -> None:
     play = running(WEB)
     play >> Exited("web", 1, 0, 103.0) << [EndProbes("web"), Start("web", 1)]

@@ -190,6 +190,8 @@ def _start_failed(state: PodState, name: str, reason: str, message: str, retry: 
     container = state.containers[name]
     if state.deleting is not None:
         return _finished(_put(state, name, replace(container, stage="exited")))
+    if state.phase in ("Succeeded", "Failed"):
+        return _put(state, name, replace(container, stage="exited")), ()
     waits = "ContainerCreating" if reason == "FailedMount" else reason
     waiting = replace(container, stage="waiting", reason=waits, message=message or reason, ready=False)
     actions: tuple[Action, ...] = () if retry is None else (Wake(name, retry),)
@@ -216,12 +218,13 @@ def _exited(state: PodState, event: Exited) -> Step:
     if state.deleting is not None:
         state, more = _finished(_put(state, name, exited), event.at)
         return state, (*actions, *more)
-    if state.expired:
+    if state.expired or state.phase in ("Succeeded", "Failed"):
         return _put(state, name, exited), tuple(actions)
     if not _restarts(plan, event.code):
         state, more = _advance(_put(state, name, exited))
         if state.phase in ("Succeeded", "Failed"):
-            more += tuple(Stop(one.name, 30.0) for one in state.plans if state.containers[one.name].stage == "running")
+            state, ends = _end_others(state)
+            more += ends
         return state, (*actions, *more)
     delay = 0.0 if event.at - container.started >= BACKOFF_FORGET else container.delay
     again = replace(
@@ -237,6 +240,17 @@ def _exited(state: PodState, event: Exited) -> Step:
     text = f"Back-off restarting failed container {name}"
     again = replace(again, stage="backoff", reason="CrashLoopBackOff", message=f"back-off {delay:.0f}s {text[9:]}")
     return _put(state, name, again), (*actions, Tell("Warning", "BackOff", text), Wake(name, delay))
+
+
+def _end_others(state: PodState) -> Step:
+    """The pod is over: what still runs ends, sidecars too, and is not restarted (KEP-753)."""
+    actions: list[Action] = []
+    for plan in reversed(state.plans):
+        container = state.containers[plan.name]
+        if container.stage in ("starting", "running"):
+            state = _put(state, plan.name, replace(container, stage="stopping", ready=False))
+            actions += [_killing(plan.name), EndProbes(plan.name), Stop(plan.name, 30.0)]
+    return state, tuple(actions)
 
 
 def _restarts(plan: ContainerPlan, code: int) -> bool:
