@@ -46,6 +46,13 @@ webhooks:
 """
 
 
+def test_a_fresh_cluster_warns_of_nothing(sealane: Cluster) -> None:
+    sealane.kubectl("wait", "-n", "kube-system", "--for=condition=Available", "deploy/coredns", "--timeout=20s").check()
+    assert "Scheduled" in sealane.kubectl("get", "events", "-n", "kube-system").check().out
+    found = sealane.kubectl("get", "events", "-n", "kube-system", "--field-selector=type=Warning").check()
+    assert "No resources found" in found.err, found.out
+
+
 def test_a_webhook_of_a_stand_in_is_passed_over_and_says_so(sealane: Cluster) -> None:
     sealane.kubectl("apply", "-f", "-", stdin=JUDGE).check()
     done = sealane.kubectl("create", "configmap", "after", "-n", "guarded", "--from-literal=a=b")

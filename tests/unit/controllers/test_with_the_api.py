@@ -322,6 +322,12 @@ def test_pods_that_want_a_node_of_their_own_wait_for_one(plane: Plane) -> None:
             await running.quiet()
             await running.client.create(DEPLOYMENT, raw)
             await running.until(lambda: len(running.all(POD)) == 4)
+
+            def explained() -> bool:
+                conditions = (pod.status.get("conditions") or [{}] for pod in running.all(POD))
+                return any(each[0].get("reason") == "Unschedulable" for each in conditions)
+
+            await running.until(explained)
             await running.quiet()
 
             def placed() -> list[str]:

@@ -146,6 +146,10 @@ def _offer(node: Object) -> tuple[object, ...]:
     return node.spec, node.labels, node.status.get("allocatable")
 
 
+SETTLE_SECONDS = 0.5
+"""After its start and after a Node came: a pod that fits nowhere is tried again so long before anybody is told."""
+
+
 class Scheduler:
     """Binds pending pods as they come, and those that fit nowhere again when nodes change.
 
@@ -173,12 +177,14 @@ class Scheduler:
         self._load = Load()
         self._waiting: dict[Key, None] = {}
         self._stuck: dict[Key, None] = {}
+        self._settled = 0.0
         self._keepers: set[Key] = set()  # pods with an anti-affinity of their own
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._unsubscribe = [pods.subscribe(self._pods_changed), nodes.subscribe(self._nodes_changed)]
 
     def start(self) -> None:
+        self._settling()
         self._task = asyncio.create_task(self._run(), name="scheduler")
 
     async def stop(self) -> None:
@@ -206,10 +212,16 @@ class Scheduler:
 
     def _nodes_changed(self, changes: Sequence[Change[Key, Object]]) -> None:
         if any(each.old is None or each.new is None or _offer(each.old) != _offer(each.new) for each in changes):
+            if any(each.old is None for each in changes):
+                self._settling()
             self._waiting.update(self._stuck)
             self._stuck.clear()
             if self._waiting:
                 self._wake.set()
+
+    def _settling(self) -> None:
+        with suppress(RuntimeError):  # no loop yet: `start` says it again
+            self._settled = asyncio.get_running_loop().time() + SETTLE_SECONDS
 
     def _mine(self, pod: Object) -> bool:
         if pod.deleting or pod.spec.get("schedulingGates"):
@@ -231,6 +243,9 @@ class Scheduler:
                 if node:
                     self._place(pod, node)
                     bindings.append(self._bind(pod, node))
+                elif (left := self._settled - asyncio.get_running_loop().time()) > 0:
+                    self._stuck[key] = None
+                    asyncio.get_running_loop().call_later(left, self._try_again, key)
                 else:
                     self._stuck[key] = None
                     bindings.append(self._explain(pod, reason))
@@ -283,6 +298,10 @@ class Scheduler:
             asyncio.get_running_loop().call_later(0.5, self._retry, pod.key)
             return
         self._recorder.record(pod, "Normal", "Scheduled", f"Successfully assigned {pod.namespace}/{pod.name} to {node}")
+
+    def _try_again(self, key: Key) -> None:
+        if self._stuck.pop(key, self) is None:
+            self._retry(key)
 
     def _retry(self, key: Key) -> None:
         self._waiting[key] = None
