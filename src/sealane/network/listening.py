@@ -140,7 +140,7 @@ def _expanded(word: str, variables: Mapping[str, str]) -> str:
 
 
 def argument_ports(words: list[str]) -> Iterator[tuple[str, int]]:
-    """(protocol, port) of what a command line names: `--port=80`, `--http-port 80`, `--listen=:80`, `:80`, `-p 80`."""
+    """(protocol, port) of what a command line names: "--port=80", "--http-port 80", "--listen=:80", ":80", "-p 80"."""
     elsewhere = "-h" in words or any(word.startswith("--host") for word in words)  # a client's -p is a server's port
     for position, word in enumerate(words):
         match = _FLAG.fullmatch(word)
