@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,8 @@ from sealane.reactive.objects import Objects
 PODS = {"a": (0, 2), "b": (0, 3), "c": (1, 2), "d": (1, 3)}
 """name → (node from 0, host number): a 10.244.1.2, b 10.244.1.3, c 10.244.2.2, d 10.244.2.3."""
 
+SLOW, SLOW_SECONDS = b"slow", 0.5
+"""A question of UDP that is answered later."""
 Answer = tuple[str, str]
 """(who answered, the source address it saw); or ("refused" | "silent" | "unreachable", "")."""
 
@@ -182,12 +185,7 @@ class Lab:
 
     def udp_client(self, where: str, address: str, port: int = 80) -> Callable[[], str]:
         """Asks from one and the same socket each time it is called; who answered."""
-        name = topology.pod_namespace(where) if where in PODS else where
-        kind = socket.AF_INET6 if ":" in address else socket.AF_INET
-        path = namespaces.path_of(self.run_dir, name)
-        client = namespaces.inside(path, lambda: socket.socket(kind, socket.SOCK_DGRAM))
-        client.settimeout(0.4)
-        client.connect((address, port))
+        client = self.udp_socket(where, address, port)
 
         def ask() -> str:
             try:
@@ -199,6 +197,15 @@ class Lab:
                 return "refused"
 
         return ask
+
+    def udp_socket(self, where: str, address: str, port: int = 80) -> socket.socket:
+        name = topology.pod_namespace(where) if where in PODS else where
+        kind = socket.AF_INET6 if ":" in address else socket.AF_INET
+        path = namespaces.path_of(self.run_dir, name)
+        client = namespaces.inside(path, lambda: socket.socket(kind, socket.SOCK_DGRAM))
+        client.settimeout(0.4)
+        client.connect((address, port))
+        return client
 
     async def consistent(self) -> None:
         """Every node's kernel holds what the ledgers say."""
@@ -222,7 +229,9 @@ def _serve_tcp(listening: socket.socket, name: str) -> None:
 
 def _serve_udp(bound: socket.socket, name: str) -> None:
     while True:
-        _, address = bound.recvfrom(100)
+        question, address = bound.recvfrom(100)
+        if question == SLOW:
+            time.sleep(SLOW_SECONDS)
         bound.sendto(f"{name} {address[0]}".encode(), address)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any
 
-from nft_lab import Lab
+from nft_lab import SLOW, Lab
 
 from sealane.dataplane.linux import namespaces
 from sealane.dataplane.nft.libnftables import Nftables
@@ -114,6 +114,23 @@ async def udp_flows_leave_an_endpoint_that_serves_no_more(lab: Lab) -> None:
     lab.put(*lab.slices("b", protocol="UDP", ready=False, serving=False, terminating=True))
     await asyncio.wait_for(lab.programmer.left(addresses), 20)
     assert client() == "c"
+
+
+@scenario
+async def an_answer_on_its_way_arrives_although_its_flow_has_moved(lab: Lab) -> None:
+    lab.put(lab.service(protocol="UDP"), *lab.slices("b", protocol="UDP"))
+    lab.put(lab.policy(podSelector={"matchLabels": {"app": "a"}}, policyTypes=["Ingress"]))  # answers pass all the same
+    await lab.programmer.synced()
+    clients = [lab.udp_socket(where, address) for where in ("a", "d") for address in (CLUSTER_IP, CLUSTER_IP6)]
+    for client in clients:
+        client.send(SLOW)
+    lab.put(*lab.slices("c", protocol="UDP"))
+    await lab.programmer.synced()
+    for client in clients:
+        client.settimeout(20)
+        assert client.recv(100).startswith(b"b "), client
+        client.send(b"?")
+        assert client.recv(100).startswith(b"c "), client
 
 
 @scenario

@@ -12,7 +12,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -63,13 +63,17 @@ def outdated(before: Serving, after: Serving) -> set[Target]:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One entry of the kernel's table. given: the endpoint that answers it. handle: what names it in a deletion."""
+    """One entry of the kernel's table. given: the endpoint that answers it. handle: what names it in a deletion.
+
+    client: who asks, address and port; None where that is translated too.
+    """
 
     family: Family
     address: str
     port: int
     given: Endpoint
     handle: bytes
+    client: Endpoint | None = None
 
 
 def stale(flow: Flow, targets: Serving, local: Collection[str], *, complete: bool = False) -> bool:
@@ -91,13 +95,25 @@ class FlowSocket:
         self._socket.bind((0, 0))
         self._sequence = 0
 
-    def forget(self, targets: Serving, local: Collection[str], *, complete: bool = False) -> int:
-        """Deletes the stale flows to `targets`; how many. Raises OSError when the kernel refuses."""
+    def forget(
+        self,
+        targets: Serving,
+        local: Collection[str],
+        *,
+        complete: bool = False,
+        moving: Callable[[Sequence[Flow]], None] = lambda flows: None,
+    ) -> int:
+        """Deletes the stale flows to `targets`; how many. Raises OSError when the kernel refuses.
+
+        moving: is told of them before.
+        """
         if complete or len(targets) >= MANY:
             found = [*self.flows(Target(4, "", 0)), *self.flows(Target(6, "", 0))]
         else:
             found = [flow for target in targets for flow in self.flows(target)]
         old = {flow.handle: flow for flow in found if stale(flow, targets, local, complete=complete)}
+        if old:
+            moving(list(old.values()))
         for flow in old.values():
             self._ask(_DELETE, _REQUEST | _ACK, flow.family, flow.handle, lambda _family, _body: None)
         return len(old)
@@ -182,13 +198,18 @@ def _flow(family: Family, body: bytes) -> Flow | None:
     if protocol[1][0] != _UDP:
         return None
     source, destination = (1, 2) if family == 4 else (3, 4)
+
+    def end(addresses: bytes, address: int, ports: Mapping[int, bytes], port: int) -> Endpoint:
+        return socket.inet_ntop(_AF[family], attributes(addresses)[address]), struct.unpack(">H", ports[port])[0]
+
+    asks, told = end(original[1], source, protocol, 2), end(reply[1], destination, answer, 3)
     handle = attribute(_ORIGINAL | _NESTED, entry[_ORIGINAL]) + attribute(_ID, entry[_ID])
     if _ZONE in entry:
         handle += attribute(_ZONE, entry[_ZONE])
     return Flow(
         family,
-        socket.inet_ntop(_AF[family], attributes(original[1])[destination]),
-        struct.unpack(">H", protocol[3])[0],
-        (socket.inet_ntop(_AF[family], attributes(reply[1])[source]), struct.unpack(">H", answer[2])[0]),
+        *end(original[1], destination, protocol, 3),
+        end(reply[1], source, answer, 2),
         handle,
+        asks if asks == told else None,
     )

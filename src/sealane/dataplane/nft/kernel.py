@@ -5,14 +5,17 @@ All of it in the thread that lives in the node's namespace.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 
-from sealane.dataplane.nft import dump, policies, services
+from sealane.dataplane.nft import answers, dump, policies, services
 from sealane.dataplane.nft.batch import BatchSocket, TooLarge, delete, wake
-from sealane.dataplane.nft.flows import Endpoint, FlowSocket, Target
+from sealane.dataplane.nft.flows import Endpoint, Flow, FlowSocket, Target
 from sealane.dataplane.nft.generations import TABLES, Generation, at_work, next_to, renamed
-from sealane.dataplane.nft.libnftables import Nftables
+from sealane.dataplane.nft.libnftables import Nftables, NftError
 from sealane.dataplane.nft.steps import Step
+
+log = logging.getLogger(__name__)
 
 
 class Kernel:
@@ -57,7 +60,15 @@ class Kernel:
         """UDP flows that go where no endpoint serves any more. complete: `flows` holds all targets there are."""
         if self._flows is None:
             self._flows = FlowSocket()
-        self._flows.forget(flows, local, complete=complete)
+        self._flows.forget(flows, local, complete=complete, moving=self._let_pass)
+
+    def _let_pass(self, flows: Sequence[Flow]) -> None:
+        """Answers of these flows reach their clients although the flows are about to be forgotten."""
+        try:
+            for commands in answers.passing(flows):
+                self._nftables().run(commands)
+        except NftError as error:
+            log.warning("answers on their way are lost: %s", error)
 
     def dump(self) -> dump.Dump:
         return dump.read(self._nftables(), self._generation)

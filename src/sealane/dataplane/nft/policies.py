@@ -46,7 +46,7 @@ def skeleton() -> str:
         lines += [
             f"chain {direction} {{",
             f"type filter hook forward priority {priority};",
-            "ct state established,related accept",
+            "ct state established,related,untracked accept",  # untracked: see `answers`
             f'{link} "{POD_LINKS}" ip {end} != @known4 drop',
             f'{link} "{POD_LINKS}" ip6 {end} != @known6 drop',
             "ip saddr . ip daddr @itself4 accept",
