@@ -1,16 +1,21 @@
-"""`python -m benchmarks [NAME…]`: all benchmarks, or those named (a module of this folder)."""
+"""`python -m benchmarks [--runs N] [NAME…]`: all benchmarks, or those named (a module of this folder).
+
+Each is run N times (3): what is shown is the median, and the lowest and highest. Where a peer is on the PATH (CoreDNS)
+each run measures both, one after the other.
+"""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import pkgutil
 import sys
 
 import benchmarks
-from benchmarks.report import machine, show
+from benchmarks.report import machine, show, together
 
 
-def main(names: list[str]) -> int:
+def main(names: list[str], runs: int) -> int:
     known = sorted(
         module.name
         for module in pkgutil.iter_modules(benchmarks.__path__)
@@ -26,7 +31,7 @@ def main(names: list[str]) -> int:
         module = importlib.import_module(f"benchmarks.{name}")
         title = (module.__doc__ or name).partition("\n")[0].rstrip(".")
         try:
-            show(title, module.measure())
+            show(title, together([list(module.measure()) for _ in range(runs)]))
         except Exception as error:  # one benchmark that cannot run here must not hide the others
             failed += 1
             print(f"{title}: not measured: {type(error).__name__}: {error}", file=sys.stderr)
@@ -34,4 +39,8 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--runs", type=int, default=3)
+    arguments = parser.parse_args()
+    raise SystemExit(main(arguments.names, max(1, arguments.runs)))
