@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from users import NOBODY, as_nobody
@@ -28,6 +29,11 @@ spec: {{containers: [{{name: c, image: any}}]}}
 """
 
 
+def as_user(user: int) -> dict[str, Any]:
+    """For subprocess.run. Only root becomes another."""
+    return {} if user == os.getuid() else {"user": user, "group": user, "extra_groups": []}
+
+
 @dataclass(frozen=True)
 class Place:
     """A folder below /tmp with a space in its path, a program in it, one beside it, and a cluster started in it."""
@@ -38,9 +44,7 @@ class Place:
     def sealane(self, command: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "sealane", command, "--name", f"place-{os.getpid()}-{self.user}", *arguments],
-            user=self.user,
-            group=self.user,
-            extra_groups=[],
+            **as_user(self.user),
             cwd=self.folder,
             env={**os.environ, "HOME": str(self.folder), "SEALANE_HOME": str(self.folder / "state")},
             input=stdin,
@@ -67,7 +71,8 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
         program.chmod(0o755)
     (found.folder / "data").write_text("of the host\n")
     for path in (above, *above.rglob("*")):
-        os.chown(path, found.user, found.user)
+        if found.user != os.getuid():
+            os.chown(path, found.user, found.user)
     try:
         up = ["-", "--nodes", "1", "--dns-upstream", "none"]
         started = found.sealane("up", *up, stdin=PODS.format(folder=found.folder))
