@@ -21,7 +21,7 @@ demo: setup ## start examples/shop, show it working, stop it
 	@$(BIN)/python examples/demo.py
 
 test: setup ## unit tests and tests on real clusters
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: setup ## format, lint, types, layers, unit tests: what every commit passes
 	$(BIN)/ruff format --check .

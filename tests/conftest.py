@@ -1,6 +1,7 @@
 """For all tests: the plugin, also where Sealane is not installed (PYTHONPATH=src), and the profile of Hypothesis."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,3 +17,10 @@ settings.load_profile("ci" if os.environ.get("CI") else "sealane")
 
 for name in ("COLUMNS", "LINES"):  # readline sets them, also for processes of pytest-xdist; our terminals have sizes
     os.environ.pop(name, None)
+
+UNIT = Path(__file__).parent / "unit"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules with clusters first, which take longest: the short ones fill what time is left on every worker."""
+    items.sort(key=lambda item: UNIT in item.path.parents)

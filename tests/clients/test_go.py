@@ -81,9 +81,9 @@ def test_it_leads_applies_and_hands_over(sealane: Cluster, program: str, env: di
             assert found["data"] == {"a": "Yg=="}
             return True
 
-        eventually(copied, seconds=20)
+        eventually(copied)
         sealane.kubectl("delete", "secret", "copy-words").check()
-        eventually(copied, seconds=20)  # what it owns is watched
+        eventually(copied)  # what it owns is watched
         lease = sealane.get("lease", "copier", "default")["spec"]
         assert lease["holderIdentity"]
         with started([program, "lead", "two"], env) as two:

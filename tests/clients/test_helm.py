@@ -94,7 +94,7 @@ def test_a_release_and_its_revisions(sealane: Cluster, helm: Helm) -> None:
     assert helm("get_values", "shop") == {"replicas": 3, "colour": "blue"}
     helm("rollback", "shop", "1")
     assert words(sealane)["colour"] == "white"
-    eventually(lambda: replicas(sealane) == 1, seconds=30)
+    eventually(lambda: replicas(sealane) == 1)
     revisions = [(int(each["revision"]), each["status"]) for each in helm("history", "shop")]
     assert revisions == [(1, "superseded"), (2, "superseded"), (3, "deployed")]
     assert [each["name"] for each in helm("list")] == ["shop"]
@@ -102,7 +102,7 @@ def test_a_release_and_its_revisions(sealane: Cluster, helm: Helm) -> None:
     assert sum(each["type"] == "helm.sh/release.v1" for each in secrets) == 3
     helm("uninstall", "shop")
     assert not sealane.get("deployments", namespace="default")["items"]
-    eventually(lambda: jobs_pods_only(sealane), seconds=20)
+    eventually(lambda: jobs_pods_only(sealane))
 
 
 def jobs_pods_only(sealane: Cluster) -> bool:

@@ -78,20 +78,20 @@ def website(sealane: Cluster) -> dict[str, Any]:
 def test_it_reconciles_and_says_goodbye(sealane: Cluster, operator: Path) -> None:
     sealane.kubectl("apply", "-f", "-", stdin=WEBSITE).check()
     try:
-        eventually(lambda: website(sealane).get("status", {}).get("wanted") == 2, seconds=40)
+        eventually(lambda: website(sealane).get("status", {}).get("wanted") == 2)
         assert website(sealane)["metadata"]["finalizers"] == ["example.com/website"]
         sealane.kubectl("rollout", "status", "deploy/home", "--timeout=30s").check()
         [owner] = sealane.get("deployment", "home", "default")["metadata"]["ownerReferences"]
         assert (owner["kind"], owner["name"]) == ("Website", "home")
         sealane.kubectl("patch", "website", "home", "--type=merge", "-p", '{"spec":{"replicas":3}}').check()
-        eventually(lambda: sealane.get("deployment", "home", "default")["spec"]["replicas"] == 3, seconds=20)
+        eventually(lambda: sealane.get("deployment", "home", "default")["spec"]["replicas"] == 3)
         ticks = website(sealane)["status"].get("ticks", 0)
-        eventually(lambda: website(sealane)["status"].get("ticks", 0) >= ticks + 2, seconds=20)
+        eventually(lambda: website(sealane)["status"].get("ticks", 0) >= ticks + 2)
         row = sealane.kubectl("get", "web", "home", "--no-headers").check().out.split()
         assert row[:2] == ["home", "3"]
         sealane.kubectl("delete", "website", "home", "--timeout=30s").check()
         assert sealane.get("configmap", "farewell-home", "default")
-        eventually(lambda: not sealane.get("pods", namespace="default")["items"], seconds=20)
+        eventually(lambda: not sealane.get("pods", namespace="default")["items"])
         eventually(lambda: "3 replicas" in sealane.kubectl("events").check().out)
     except BaseException:
         print(operator.read_text()[-5000:])

@@ -206,7 +206,7 @@ def test_a_program_is_run_and_typed_to(api: client.ApiClient, web: str) -> None:
         _preload_content=False,
     )
     talk.write_stdin("this\n")
-    talk.run_forever(timeout=10)
+    talk.run_forever(timeout=60)
     assert (talk.read_stdout(timeout=1), talk.read_stderr(timeout=1), talk.returncode) == ("got this\n", "bad\n", 5)
 
 

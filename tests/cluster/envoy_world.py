@@ -243,7 +243,7 @@ class World:
         finally:
             client.close()
 
-    async def until(self, host: str, status: int, path: str = "/", *, seconds: float = 10, **options: Any) -> Answer:
+    async def until(self, host: str, status: int, path: str = "/", *, seconds: float = 60, **options: Any) -> Answer:
         """Asks until the answer has `status`."""
         end = time.monotonic() + seconds
         while True:

@@ -138,7 +138,7 @@ class World:
         statuses: list[dict[str, Any]] = (await self.status(name)).get("containerStatuses") or [{"state": {}}]
         return statuses[index]
 
-    async def ready(self, name: str, seconds: float = 10.0) -> Object:
+    async def ready(self, name: str, seconds: float = 60.0) -> Object:
         async def is_ready() -> bool:
             conditions = (await self.status(name)).get("conditions") or []
             return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
@@ -146,7 +146,7 @@ class World:
         await until(is_ready, f"{name} ready", seconds)
         return await self.get(name)
 
-    async def gone(self, name: str, seconds: float = 10.0) -> float:
+    async def gone(self, name: str, seconds: float = 60.0) -> float:
         async def is_gone() -> bool:
             try:
                 await self.get(name)
@@ -181,7 +181,7 @@ class World:
         ]
 
 
-async def until(condition: Callable[[], Any], what: str, seconds: float = 10.0) -> float:
+async def until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> float:
     """Seconds that it took. Raises AssertionError naming what never came."""
     began = time.monotonic()
     while not await condition():

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-from collections.abc import Callable
 
 import pytest
 
-from sealane.testing.cluster import Cluster
+from sealane.testing.cluster import Cluster, eventually
 
 pytestmark = [
     pytest.mark.sealane(nodes=1),
@@ -50,13 +48,6 @@ def dig(cluster: Cluster, *arguments: str) -> str:
     return cluster.exec("client", "dig", "+noall", "+answer", "+comments", *arguments).check().out
 
 
-def soon(found: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not found():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def test_pods_get_what_the_configmap_says(sealane: Cluster) -> None:
     sealane.apply(CLIENT)
     kubernetes = "kubernetes.default.svc.cluster.local"
@@ -64,7 +55,7 @@ def test_pods_get_what_the_configmap_says(sealane: Cluster) -> None:
     assert "status: REFUSED" in dig(sealane, "seven.example.com")
 
     configure(sealane, COREFILE)
-    soon(lambda: "192.0.2.7" in dig(sealane, "seven.example.com"))
+    eventually(lambda: "192.0.2.7" in dig(sealane, "seven.example.com"))
     rewritten = dig(sealane, "api.example.com").split()
     assert rewritten[-5:] == ["api.example.com.", "17", "IN", "A", "10.96.0.1"]
     assert dig(sealane, kubernetes).split()[-4:] == ["17", "IN", "A", "10.96.0.1"]
@@ -79,12 +70,12 @@ def test_pods_get_what_the_configmap_says(sealane: Cluster) -> None:
             for event in events
         )
 
-    soon(told)
+    eventually(told)
     assert "192.0.2.7" in dig(sealane, "seven.example.com")
     assert "10.96.0.1" in dig(sealane, "api.example.com")
 
     configure(sealane, COREFILE.replace("192.0.2.7", "192.0.2.8"))
-    soon(lambda: "192.0.2.8" in dig(sealane, "seven.example.com"))
+    eventually(lambda: "192.0.2.8" in dig(sealane, "seven.example.com"))
 
 
 def test_pods_verified_knows_the_pods_that_are(sealane: Cluster) -> None:
@@ -93,6 +84,6 @@ def test_pods_verified_knows_the_pods_that_are(sealane: Cluster) -> None:
     name = f"{address.replace('.', '-')}.default.pod.cluster.local"
     configure(sealane, COREFILE.replace("pods insecure", "pods verified"))
     other = "10-9-9-9.default.pod.cluster.local"
-    soon(lambda: "status: NXDOMAIN" in dig(sealane, other))
-    soon(lambda: address in dig(sealane, name).split())
+    eventually(lambda: "status: NXDOMAIN" in dig(sealane, other))
+    eventually(lambda: address in dig(sealane, name).split())
     assert "status: NXDOMAIN" in dig(sealane, name.replace(".default.", ".kube-system."))

@@ -132,7 +132,7 @@ def caches(cluster: Cluster) -> dict[str, str]:
 
 def remove(cluster: Cluster) -> None:
     cluster.kubectl("-n", "kube-system", "delete", "daemonset", "node-local-dns").check()
-    eventually(lambda: not caches(cluster), seconds=30)
+    eventually(lambda: not caches(cluster))
 
 
 def answers(cluster: Cluster, pod: str, *server: str) -> bool:

@@ -133,7 +133,7 @@ def replace_all(cluster: Cluster) -> None:
     cluster.kubectl("-n", "kube-system", "rollout", "restart", "deployment/coredns").check()
     status = ["-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=60s"]
     assert "successfully rolled out" in cluster.kubectl(*status, seconds=90).check().out
-    eventually(lambda: len(dns_pods(cluster)) == 2 and not set(before) & set(dns_pods(cluster)), seconds=30)
+    eventually(lambda: len(dns_pods(cluster)) == 2 and not set(before) & set(dns_pods(cluster)))
 
 
 def test_all_can_be_replaced_and_no_answer_is_lost(sealane: Cluster) -> None:

@@ -96,7 +96,7 @@ def test_a_killed_process_is_started_again(name: str, role: str) -> None:
         return found["pid"] != pid and found["alive"]
 
     eventually(again)
-    eventually(lambda: cluster.exec("deploy/web", "curl", "-sS", "-m", "2", "http://web/").ok, seconds=20)
+    eventually(lambda: cluster.exec("deploy/web", "curl", "-sS", "-m", "2", "http://web/").ok)
     cluster.apply(WEB.replace("name: web", "name: web2").replace("app: web", "app: web2"))
     assert cluster.exec("deploy/web2", "curl", "-sS", "-m", "5", "http://web2/").ok
 

@@ -46,7 +46,7 @@ def test_signals_reach_the_command_and_the_cluster_stops(home: dict[str, str], t
     while not told.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=100)
     assert (process.returncode, out) == (9, b"got it\n")
     assert b"sealane" not in err  # the shell may say "Terminated" about its own sleep
     assert not list(tmp_path.glob("home/*"))
@@ -57,10 +57,10 @@ def test_a_run_that_is_killed_takes_its_cluster_with_it(home: dict[str, str], tm
     argv = [sys.executable, "-m", "sealane", "run", "--nodes", "1", "--dns-upstream", "none", "--"]
     script = f"touch {told}; exec sleep 1000"
     process = subprocess.Popen([*argv, "sh", "-c", script], env={**os.environ, **home}, stderr=subprocess.DEVNULL)
-    eventually(told.exists, seconds=30)
+    eventually(told.exists)
     process.kill()
     process.wait()
-    eventually(lambda: not list(tmp_path.glob("home/*")), seconds=20)
+    eventually(lambda: not list(tmp_path.glob("home/*")))
 
 
 def test_a_supervisor_that_was_stopped_is_woken_to_end(home: dict[str, str], tmp_path: Path) -> None:

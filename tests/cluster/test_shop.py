@@ -93,7 +93,7 @@ def test_the_gateway_routes_by_path_from_the_host(sealane: Cluster) -> None:
     host, port = gateway(sealane)
 
     def ask(path: str, hostname: str = HOST) -> tuple[int, str]:
-        connection = HTTPConnection(host, port, timeout=5)
+        connection = HTTPConnection(host, port, timeout=60)
         connection.request("GET", path, headers={"Host": hostname})
         answer = connection.getresponse()
         body = answer.read()
@@ -112,7 +112,7 @@ def test_no_request_fails_while_a_deployment_rolls(sealane: Cluster) -> None:
 
     def ask(count: int) -> list[int | str]:
         found: list[int | str] = []
-        connection = HTTPConnection(host, port, timeout=10)
+        connection = HTTPConnection(host, port, timeout=60)
         for _ in range(count):
             try:
                 connection.request("GET", "/cart/items", headers={"Host": HOST})

@@ -168,7 +168,7 @@ def forwarding(sealane: Cluster, kubectl: str, target: str, port: str) -> Iterat
 
 def test_a_forwarded_port_carries_many_connections_at_once(sealane: Cluster, kubectl: str) -> None:
     def fetch(number: int) -> str:
-        with urlopen(f"{url}/items?{number}", timeout=10) as answer:
+        with urlopen(f"{url}/items?{number}", timeout=60) as answer:
             return str(answer.read().decode())
 
     with forwarding(sealane, kubectl, "svc/cart-service", "0:80") as (url, _), ThreadPoolExecutor(8) as threads:
@@ -224,7 +224,7 @@ def test_the_python_client(sealane: Cluster) -> None:
         api.connect_get_namespaced_pod_exec, pod, "shop", command=command, stdin=True, _preload_content=False, **both
     )
     talk.write_stdin("this\n")
-    talk.run_forever(timeout=10)
+    talk.run_forever(timeout=60)
     assert talk.read_stdout(timeout=1) == "got this\n"
     assert talk.returncode == 5
 

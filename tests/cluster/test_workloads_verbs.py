@@ -137,7 +137,7 @@ def test_proxy(sealane: Cluster) -> None:
         found = re.search(r"127\.0\.0\.1:\d+", process.stdout.readline())
         assert found
         try:
-            with urlopen(f"http://{found[0]}/api/v1/namespaces/default/pods", timeout=10) as answer:
+            with urlopen(f"http://{found[0]}/api/v1/namespaces/default/pods", timeout=60) as answer:
                 assert json.load(answer)["kind"] == "PodList"
         finally:
             process.terminate()

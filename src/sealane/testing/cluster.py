@@ -108,7 +108,7 @@ def kubectl_path() -> str:
     return found
 
 
-def eventually(check: Callable[[], T], *, seconds: float = 10.0, every: float = 0.02) -> T:
+def eventually(check: Callable[[], T], *, seconds: float = 60.0, every: float = 0.02) -> T:
     """Calls `check` until it returns something true without an AssertionError; the last failure otherwise."""
     deadline = time.monotonic() + seconds
     while True:

@@ -278,7 +278,7 @@ def run(cluster: Cluster, test: Callable[[Api], Awaitable[None]]) -> None:
     async def inside() -> None:
         api = cluster.open()
         await LocalClient(api).create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
-        await asyncio.wait_for(test(api), 10)
+        await asyncio.wait_for(test(api), 60)
 
     asyncio.run(inside())
 

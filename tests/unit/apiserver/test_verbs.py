@@ -29,7 +29,7 @@ def pod(name: str, node: str = "") -> Raw:
 def run(cluster: Cluster, test: Callable[[LocalClient], Awaitable[None]]) -> None:
     async def inside() -> None:
         async with cluster.client() as client:
-            await asyncio.wait_for(test(client), 10)
+            await asyncio.wait_for(test(client), 60)
 
     asyncio.run(inside())
 

@@ -43,7 +43,7 @@ def test_bytes_pass_both_ways_and_so_does_the_end(
             data = bytes(range(256)) * (size // 256 + 1)
             writer.write(data)
             writer.write_eof()
-            assert await asyncio.wait_for(reader.read(), 5) == data[::-1]
+            assert await asyncio.wait_for(reader.read(), 60) == data[::-1]
             writer.close()
         await mirrors.update(set())
         assert host_access.read(tmp_path / "mirrors.json") == []

@@ -79,7 +79,7 @@ def test_wait_answers_when_all_are_ready_and_down_ends_all(supervise: Callable[.
     assert record.phase == "running"
     pids = [eventually(lambda role=role: pid_of(folder, role)) for role in ("one", "two", "extra")]
     supervisor = pid_of(folder, "supervisor")
-    assert lifecycle._ask(folder, "down", 5) == {"ok": True}
+    assert lifecycle._ask(folder, "down", 60) == {"ok": True}
     os.waitpid(supervisor, 0)
     assert [start_time(pid) for pid in pids] == [0, 0, 0]
 

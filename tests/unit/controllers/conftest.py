@@ -84,7 +84,7 @@ class Running:
     def all(self, kind: Kind) -> list[Object]:
         return self.cluster[kind].select(None)
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         """Returns when `condition` holds; AssertionError when it does not within `seconds`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds

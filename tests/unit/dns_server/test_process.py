@@ -53,7 +53,7 @@ async def ask(address: tuple[str, int]) -> list[str]:
         client.setblocking(False)
         client.connect(address)
         await loop.sock_sendall(client, query.to_wire())
-        response = dns.message.from_wire(await asyncio.wait_for(loop.sock_recv(client, 512), 5))
+        response = dns.message.from_wire(await asyncio.wait_for(loop.sock_recv(client, 512), 60))
     return [str(record) for rrset in response.answer for record in rrset]
 
 

@@ -44,7 +44,7 @@ def converse(handler: Handler, talk: Callable[[HttpClient], Awaitable[None]], **
             await talk(client)
         await runner.cleanup()
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), 60))
 
 
 def test_list_names_the_kind_of_each_item_and_sends_selectors() -> None:
@@ -241,4 +241,4 @@ def test_tls_with_a_client_certificate_and_a_server_name(tmp_path: Path) -> None
                 await client.get(kinds.POD, "shop", "x")
         await runner.cleanup()
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), 60))

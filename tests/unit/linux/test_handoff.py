@@ -19,7 +19,7 @@ def listener() -> socket.socket:
 
 
 async def next_of(events: AsyncIterator[Event]) -> Event:
-    return await asyncio.wait_for(anext(events), 5)
+    return await asyncio.wait_for(anext(events), 60)
 
 
 def test_sockets_are_handed_over_and_served(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_an_unknown_kind_is_empty_until_it_is_known(client: Unreliable) -> None:
         graph = Graph()
         informer = Informer(client, missing, Source[Key, Object](graph, "things"), backoff=FAST)
         informer.start()
-        await asyncio.wait_for(informer.synced(), 1)
+        await asyncio.wait_for(informer.synced(), 60)
         assert len(informer.source) == 0
         before = client.lists
         await until(lambda: client.lists > before + 1)

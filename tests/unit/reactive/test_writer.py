@@ -55,7 +55,7 @@ class Setup:
         return {each.name: each.raw.get("data") for each in self.actual.values()}
 
     async def settled(self) -> None:
-        await asyncio.wait_for(self.writer.settled(), 5)
+        await asyncio.wait_for(self.writer.settled(), 60)
 
 
 @asynccontextmanager
@@ -253,12 +253,12 @@ def test_a_status_writer_neither_creates_nor_deletes(client: Unreliable) -> None
         service = Key("", "Service", "default", "web")
         status = {"status": {"loadBalancer": {"ingress": [{"ip": "172.18.255.1"}]}}}
         wanted.set(service, status)
-        await asyncio.wait_for(writer.settled(), 1)
+        await asyncio.wait_for(writer.settled(), 60)
         spec = {"ports": [{"port": 80, "protocol": "TCP"}], "clusterIP": "None"}
         await client.create(SERVICE, {"metadata": {"name": "web", "namespace": "default"}, "spec": spec})
         await until(lambda: any(each.status == status["status"] for each in actual.values()))
         wanted.remove(service)
-        await asyncio.wait_for(writer.settled(), 1)
+        await asyncio.wait_for(writer.settled(), 60)
         assert client.calls == ["create web", "patch web"]
         await writer.stop()
         await informer.stop()
