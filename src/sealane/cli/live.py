@@ -14,6 +14,7 @@ from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object
+from sealane.network.pods import addresses
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -115,7 +116,7 @@ def pod_line(pod: Object) -> dict[str, Any]:
         "namespace": pod.namespace,
         "name": pod.name,
         "node": pod.spec.get("nodeName", ""),
-        "ips": [each["ip"] for each in pod.status.get("podIPs") or ()],
+        "ips": list(addresses(pod)),
         "phase": "Terminating" if pod.deleting else pod.status.get("phase", "Pending"),
         "ready": ready,
         "reason": "" if ready else pod_reason(pod),

@@ -27,6 +27,8 @@ from sealane.kube import kinds
 from sealane.kube.client._aiohttp import aiohttp
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Object, Raw
+from sealane.network.pods import addresses
+from sealane.network.services.endpoints import endpoints_for, slice_service
 
 OPTIONS = {"pods": "PodProxyOptions", "services": "ServiceProxyOptions"}
 
@@ -214,7 +216,7 @@ async def _pod(api: Api, target: Target) -> Place:
         ports = (each["ports"][0] for each in pod.spec.get("containers") or () if each.get("ports"))
         first = next(ports, None)
         port = str(first["containerPort"]) if first else ""
-    address = next(iter(_addresses(pod)), "")
+    address = next(iter(addresses(pod)), "")
     if not _may_be_asked(address) or not (port.isdigit() or not port):
         raise errors.bad_request("address not allowed")
     return Place(scheme or "http", address, port or None)
@@ -232,8 +234,8 @@ async def _service(api: Api, target: Target) -> Place:
         if named is None:
             raise _unavailable(f'no service port {int(port)} found for service "{name}"')
         port = named
-    slices = [each.raw for each in _slices(api, service)]
-    if not any(each.get("endpoints") for each in slices):
+    slices = list(_slices(api, service))
+    if not any(each.raw.get("endpoints") for each in slices):
         raise _unavailable(f'no endpoints available for service "{name}"')
     ready = list(_ready(api, service, slices, port))
     if not ready:
@@ -244,31 +246,19 @@ async def _service(api: Api, target: Target) -> Place:
 
 def _slices(api: Api, service: Object) -> Iterator[Object]:
     for stored in api.store.items(("discovery.k8s.io", "endpointslices"), service.namespace):
-        if stored.object.labels.get("kubernetes.io/service-name") == service.name:
+        if (service.namespace, service.name) in slice_service(stored.object):
             yield stored.object
 
 
-def _ready(api: Api, service: Object, slices: list[Raw], port: str) -> Iterator[tuple[str, int]]:
+def _ready(api: Api, service: Object, slices: list[Object], port: str) -> Iterator[tuple[str, int]]:
     """Only pods are asked: who writes a slice by hand could reach anything through this server."""
-    for found in slices:
-        number = next((each["port"] for each in found.get("ports") or () if (each.get("name") or "") == port), None)
-        for endpoint in found.get("endpoints") or ():
-            reference, address = endpoint.get("targetRef") or {}, str(endpoint["addresses"][0])
-            if not number or reference.get("kind") != "Pod" or not _may_be_asked(address):
-                continue
-            pod = api.store.get(("", "pods"), service.namespace, str(reference.get("name")))
-            if (
-                (endpoint.get("conditions") or {}).get("ready") is not False
-                and reference.get("namespace", service.namespace) == service.namespace
-                and pod is not None
-                and address in _addresses(pod.object)
-            ):
-                yield address, int(number)
-
-
-def _addresses(pod: Object) -> list[str]:
-    found = [each["ip"] for each in pod.status.get("podIPs") or () if each.get("ip")]
-    return found or [ip for ip in (pod.status.get("podIP"),) if ip]
+    for each in endpoints_for(slices, port, "TCP"):
+        target = each.target
+        if not each.ready or target is None or target.namespace != service.namespace or not _may_be_asked(each.address):
+            continue
+        pod = api.store.get(("", "pods"), target.namespace, target.name)
+        if pod is not None and each.address in addresses(pod.object):
+            yield each.address, each.port
 
 
 def _may_be_asked(address: str) -> bool:

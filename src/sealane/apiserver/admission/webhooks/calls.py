@@ -23,6 +23,7 @@ from sealane.apiserver.admission.webhooks.review import CallFailed
 from sealane.apiserver.storage.store import Store
 from sealane.kube.client._aiohttp import aiohttp
 from sealane.kube.objects import Object, Raw
+from sealane.network.services.endpoints import endpoints_for, slice_service
 
 OpenSocket = Callable[[int, int, int], socket.socket]
 """socket.socket(family, type, protocol), in the network from which Services can be reached."""
@@ -121,16 +122,11 @@ class Caller:
 
     def _endpoint(self, service: Object, port: Raw) -> tuple[str, int]:
         """A ready one of a headless Service."""
-        for stored in self._store.items(("discovery.k8s.io", "endpointslices"), service.namespace):
-            found = stored.object.raw
-            labels = (found["metadata"].get("labels") or {}).get("kubernetes.io/service-name")
-            if labels != service.name:
-                continue
-            name = port.get("name") or ""
-            number = next((each["port"] for each in found.get("ports") or () if (each.get("name") or "") == name), None)
-            for endpoint in found.get("endpoints") or ():
-                if number and (endpoint.get("conditions") or {}).get("ready") is not False:
-                    return str(endpoint["addresses"][0]), int(number)
+        stored = self._store.items(("discovery.k8s.io", "endpointslices"), service.namespace)
+        own = (each.object for each in stored if (service.namespace, service.name) in slice_service(each.object))
+        for found in endpoints_for(own, port.get("name") or "", port.get("protocol") or "TCP"):
+            if found.ready:
+                return found.address, found.port
         raise CallFailed(f'no endpoints available for service "{service.name}"')
 
 
