@@ -58,7 +58,7 @@ def test_grpc(health: int) -> None:
     assert check({"grpc": {"port": health}})[0] is True
     assert check({"grpc": {"port": health, "service": "down"}}) == (
         False,
-        "service unhealthy (responded with 'NOT_SERVING')",
+        'service unhealthy (responded with "NOT_SERVING")',
     )
     ok, message = check({"grpc": {"port": health, "service": "other"}})
     assert not ok
@@ -98,7 +98,6 @@ async def _serve_http(answer: bytes, handler: dict[str, Any]) -> tuple[tuple[boo
         (b"HTTP/1.1 404 Not Found\r\n\r\n", False),
         (b"HTTP/1.1 500 No\r\n\r\n", False),
         (b"hello\r\n", False),
-        (b"", False),
     ],
 )
 def test_http(answer: bytes, ok: bool) -> None:
@@ -136,4 +135,64 @@ def test_a_probe_that_hangs_fails_after_its_timeout() -> None:
         running.cancel()
         return reports
 
-    assert asyncio.run(play()) == [(False, "no answer within 0.05s")]
+    assert asyncio.run(play()) == [(False, "")]
+
+
+@pytest.mark.parametrize(
+    ("handler", "error", "words"),
+    [
+        (
+            {"httpGet": {"path": "/healthz", "port": 8080}},
+            ConnectionRefusedError(111, "Connection refused"),
+            'Get "http://127.0.0.1:8080/healthz": dial tcp 127.0.0.1:8080: connect: connection refused',
+        ),
+        (
+            {"httpGet": {"path": "ready", "port": "web", "scheme": "HTTPS"}},
+            TimeoutError(),
+            'Get "https://127.0.0.1:80/ready": context deadline exceeded '
+            "(Client.Timeout exceeded while awaiting headers)",
+        ),
+        ({"httpGet": {"port": 80, "host": "::1"}}, EOFError(), 'Get "http://[::1]:80/": EOF'),
+        ({"tcpSocket": {"port": 80}}, TimeoutError(), "dial tcp 127.0.0.1:80: i/o timeout"),
+        (
+            {"tcpSocket": {"port": 80}},
+            OSError(113, "No route to host"),
+            "dial tcp 127.0.0.1:80: connect: no route to host",
+        ),
+        (
+            {"grpc": {"port": 80}},
+            ConnectionRefusedError(111, "Connection refused"),
+            'timeout: failed to connect service "127.0.0.1:80" within 1s: context deadline exceeded',
+        ),
+        ({"exec": {"command": ["sleep", "9"]}}, TimeoutError(), 'command timed out: "sleep 9" timed out after 1s'),
+        (
+            {"httpGet": {"port": "nope"}},
+            OSError("the container has no port named 'nope'"),
+            "the container has no port named 'nope'",
+        ),
+    ],
+)
+def test_what_goes_wrong_is_said_in_kubelets_words(handler: dict[str, Any], error: BaseException, words: str) -> None:
+    assert checker(web=80).words(handler, 1.0)(error) == words
+
+
+def test_each_check_that_fails_is_told() -> None:
+    async def play() -> tuple[list[str], list[tuple[bool, str]]]:
+        told: list[str] = []
+        reports: list[tuple[bool, str]] = []
+
+        async def check() -> tuple[bool, str]:
+            return len(told) == 3, "HTTP probe failed with statuscode: 503"
+
+        plan = ProbePlan("startup", {}, 0, 0.01, 1, 1, 10)
+        running = asyncio.create_task(
+            probe(plan, check, lambda ok, message: reports.append((ok, message)), failed=told.append)
+        )
+        while not reports:
+            await asyncio.sleep(0.01)
+        running.cancel()
+        return told, reports
+
+    told, reports = asyncio.run(play())
+    assert told == ["HTTP probe failed with statuscode: 503"] * 3
+    assert [ok for ok, _ in reports] == [True]

@@ -92,4 +92,4 @@ class Answer:
             return False, "the server answered without a health status; does it implement grpc.health.v1.Health?"
         message = bytes(self._body[5:])
         status = message[1] if message[:1] == b"\x08" and len(message) > 1 else 0
-        return status == 1, f"service unhealthy (responded with {_STATUS.get(status, status)!r})"
+        return status == 1, f'service unhealthy (responded with "{_STATUS.get(status, status)}")'

@@ -263,12 +263,9 @@ def _probed(state: PodState, event: Probed) -> Step:
     name, plan, container = event.container, _plan(state, event.container), state.containers[event.container]
     if container.stage != "running":
         return state, ()
-    unhealthy: tuple[Action, ...] = ()
-    if not event.ok:
-        unhealthy = (Tell("Warning", "Unhealthy", f"{event.kind.capitalize()} probe failed: {event.message}"),)
     match event.kind, event.ok:
         case "readiness", ok:
-            return _put(state, name, replace(container, ready=ok and container.passed)), unhealthy
+            return _put(state, name, replace(container, ready=ok and container.passed)), ()
         case "startup", True:
             passed = replace(container, passed=True, ready="readiness" not in plan.probes)
             actions: list[Action] = [EndProbes(name)]
@@ -283,7 +280,6 @@ def _probed(state: PodState, event: Probed) -> Step:
             stopping = replace(container, stage="stopping", ready=False)
             grace = 30.0 if state.deleting is None else state.deleting
             return _put(state, name, stopping), (
-                *unhealthy,
                 Tell("Normal", "Killing", text),
                 EndProbes(name),
                 Stop(name, grace),

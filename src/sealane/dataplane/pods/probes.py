@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from sealane.dataplane.linux.threads import NamespaceThread
@@ -72,21 +76,33 @@ class Tally:
         return said
 
 
-async def probe(plan: ProbePlan, check: Callable[[], Awaitable[Outcome]], report: Callable[[bool, str], None]) -> None:
-    """Runs the probe until cancelled; report(ok, message) at each threshold newly reached."""
+async def probe(
+    plan: ProbePlan,
+    check: Callable[[], Awaitable[Outcome]],
+    report: Callable[[bool, str], None],
+    *,
+    failed: Callable[[str], None] = lambda message: None,
+    words: Callable[[BaseException], str] = str,
+) -> None:
+    """Runs the probe until cancelled; report(ok, message) at each threshold newly reached.
+
+    failed(message): for each check that fails, but not for those that are made before a kubelet's first would be.
+    words: of a TimeoutError, OSError or EOFError of a check.
+    """
     tally = Tally(plan)
     await asyncio.sleep(plan.delay)
     eager = plan.kind == "readiness"
     pause = min(FIRST_REPEAT, plan.period)
+    began = time.monotonic()
     while True:
         try:
             ok, message = await asyncio.wait_for(check(), plan.timeout)
-        except TimeoutError:
-            ok, message = False, f"no answer within {plan.timeout:g}s"
         except (OSError, EOFError) as error:
-            ok, message = False, str(error)
+            ok, message = False, words(error)
         eager = eager and not ok
         said = tally.add(ok)
+        if not ok and (said or plan.kind != "readiness" or time.monotonic() - began >= plan.period):
+            failed(message)
         if said:
             report(said == "passed", message)
         await asyncio.sleep(pause if eager else plan.period)
@@ -116,6 +132,35 @@ class Checker:
         if "grpc" in handler:
             return await self._grpc(self._port(handler["grpc"]["port"]), handler["grpc"].get("service") or "")
         return True, ""
+
+    def words(self, handler: Raw, seconds: float) -> Callable[[BaseException], str]:
+        """Of what a check may raise, in kubelet's words. seconds: its timeout."""
+        return partial(self._words, handler, seconds)
+
+    def _words(self, handler: Raw, seconds: float, error: BaseException) -> str:
+        late = isinstance(error, TimeoutError) and error.errno is None
+        if "exec" in handler:
+            command = " ".join(handler["exec"].get("command") or ())
+            return f"command timed out: {json.dumps(command)} timed out after {seconds:g}s" if late else str(error)
+        for kind in ("httpGet", "tcpSocket", "grpc"):
+            target = handler.get(kind)
+            if target is None or (
+                not late and not isinstance(error, EOFError) and getattr(error, "errno", None) is None
+            ):
+                continue
+            host = target.get("host") or self.address
+            where = f"{f'[{host}]' if ':' in host else host}:{self._port(target['port'])}"
+            if kind == "grpc":
+                return f'timeout: failed to connect service "{where}" within {seconds:g}s: context deadline exceeded'
+            number = getattr(error, "errno", None)
+            broken = f"dial tcp {where}: connect: {os.strerror(number).lower()}" if number else "EOF"
+            if kind == "tcpSocket":
+                return f"dial tcp {where}: i/o timeout" if late else broken
+            path = str(target.get("path") or "/")
+            scheme = (target.get("scheme") or "HTTP").lower()
+            late_words = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+            return f'Get "{scheme}://{where}/{path.removeprefix("/")}": {late_words if late else broken}'
+        return str(error)
 
     def _port(self, port: int | str) -> int:
         if isinstance(port, int) or port.isdigit():
@@ -163,8 +208,11 @@ class Checker:
         finally:
             writer.close()
         parts = line.split()
+        if not line:
+            raise EOFError
         if len(parts) < 2 or not parts[1].isdigit():
-            return False, "the answer is not HTTP"
+            said = json.dumps(line.decode("latin-1").rstrip("\r\n")[:64])
+            return False, f"net/http: HTTP/1.x transport connection broken: malformed HTTP response {said}"
         status = int(parts[1])
         return 200 <= status < 400, f"HTTP probe failed with statuscode: {status}"
 

@@ -417,7 +417,14 @@ class PodShell:
         raw: Raw = next(one for one in containers_of(self.pod) if one["name"] == name)[f"{kind}Probe"]
         report = functools.partial(self._report, name, kind)
         plan = plan_probe(kind, raw)
-        self._probes[name, kind] = self._task(probe(plan, functools.partial(container.checker.check, raw), report))
+        check = functools.partial(container.checker.check, raw)
+        failed = functools.partial(self._unhealthy, name, kind)
+        words = container.checker.words(raw, plan.timeout)
+        self._probes[name, kind] = self._task(probe(plan, check, report, failed=failed, words=words))
+
+    def _unhealthy(self, name: str, kind: ProbeKind, message: str) -> None:
+        if self.state is not None and self.state.containers[name].stage == "running":
+            self.tell("Warning", "Unhealthy", f"{kind.capitalize()} probe failed: {message}")
 
     def _report(self, name: str, kind: ProbeKind, ok: bool, message: str) -> None:
         self.feed(states.Probed(name, kind, ok, message))
