@@ -46,7 +46,10 @@ crash: setup ## kill -9 at random moments during 10,000 writes: nothing acknowle
 fuzz: setup ## 10,000 mutated objects and requests: never a 5xx, never a hang, always a Status with a reason
 	$(BIN)/python tests/cluster/fuzz_lab.py 10000
 
+sets: setup ## sets of manifests that people have: everything of each ready, in the time that its own delays allow
+	$(BIN)/python tests/cluster/sets_lab.py
+
 bench: setup ## every performance claim, measured on this machine
 	$(BIN)/python -m benchmarks
 
-.PHONY: help setup demo test test-all check golden agree crash fuzz bench
+.PHONY: help setup demo test test-all check golden agree crash fuzz sets bench
