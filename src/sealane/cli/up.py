@@ -53,12 +53,21 @@ def _up(paths: list[str], options: UpOptions, name: str, *, as_json: bool) -> in
         print(json.dumps(status.describe(folder), indent=1))
     else:
         status.print_reachable(folder, console())
+        _print_answered(folder, time.time() - (time.monotonic() - began))
         took = time.monotonic() - began
         print(f"\nCluster {folder.name!r} is {'ready' if code == OK else 'up'} after {took:.2f} s. Next:")
         hint = "" if name == state.DEFAULT_NAME else f" --name {name}"
         print(f"  export KUBECONFIG=$(sealane kubeconfig{hint})   then kubectl get pods -A -o wide")
         print(f"  sealane status{hint} · sealane trace{hint} FROM TO · sealane verify{hint} · sealane down{hint}")
     return code
+
+
+def _print_answered(folder: Folder, since: float) -> None:
+    from sealane.cli import answered
+
+    if lines := answered.notes(asyncio.run(answered.events(folder)), since):
+        print("\nIn place of what only images have:")
+        print("\n".join(lines))
 
 
 def bring_up(paths: list[str], options: UpOptions, name: str, say: Callable[[str], None]) -> tuple[Folder, int]:
