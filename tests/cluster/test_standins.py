@@ -166,3 +166,32 @@ def test_a_stand_in_starts_without_what_nobody_makes_and_a_program_waits_for_it(
     assert re.search(r'FailedMount +MountVolume.SetUp failed for volume "tls" : secret "absent" not found', events)
     for what in ('secret "absent" not found', 'configmap "settings" not found', 'secret "made-by-nobody" not found'):
         assert re.search(rf"StartedWithout .*{what}", events), events
+
+
+UNDECLARED = """
+apiVersion: v1
+kind: Pod
+metadata: {name: operator, labels: {app: operator}}
+spec: {containers: [{name: c, image: example.com/operator, readinessProbe: {httpGet: {port: 8081}, periodSeconds: 1}}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: operator}
+spec: {selector: {app: operator}, ports: [{port: 443, targetPort: 9443}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: asks}
+spec: {containers: [{name: c, image: busybox, command: [sleep, "999"]}]}
+"""
+
+
+def test_trace_and_verify_know_where_a_stand_in_listens(sealane: Cluster) -> None:
+    sealane.kubectl("apply", "-f", "-", stdin=UNDECLARED).check()
+    sealane.kubectl("wait", "--for=condition=Ready", "pod/operator", "pod/asks", "--timeout=20s").check()
+    traced = sealane.sealane("trace", "pod/asks", "operator:443")
+    assert traced.ok, traced.out
+    assert "operator listens on 9443/TCP (Service operator)" in " ".join(traced.out.split())
+    verified = sealane.sealane("verify", "-o", "json")
+    assert verified.ok, verified.out
+    assert json.loads(verified.out)["disagreements"] == []

@@ -26,6 +26,10 @@ SYSTEMS = _words(
 """Images that hold what this machine holds: a shell and the usual programs."""
 TOOLS = _words("curl kubectl jq wget python perl ruby node php")
 """Images that are one program, which may be here, and what runs it."""
+KNOWN = _words("pause coredns k8s-dns-node-cache echo-basic echo-advanced agnhost http-echo")
+"""Images whose behaviour is known: in their place something listens where they do, and nowhere else."""
+PROXY = "sealane/envoy"
+"""The image of the pods in which the cluster's Envoy listens."""
 HOST = "sealane/host"
 """The name of this machine's own files, for a manifest that means to run something that is here."""
 
@@ -38,6 +42,11 @@ def short_name(image: str) -> str:
 def runs_programs(image: str) -> bool:
     """Whether commands of a container of this image run, as far as their programs are here."""
     return short_name(image) in SYSTEMS | TOOLS or image.startswith(HOST)
+
+
+def echoes(image: str) -> bool:
+    """Whether an echo answers in the place of an image, on every port that the manifest speaks of."""
+    return not runs_programs(image) and short_name(image) not in KNOWN and image.partition(":")[0] != PROXY
 
 
 def is_stand_in(spec: Mapping[str, Any], status: Mapping[str, Any], port: int | str | None = None) -> bool:

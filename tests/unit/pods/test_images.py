@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sealane.dataplane.pods.images import Done, Port, Run, StandIn, answer, lacks
-from sealane.network.standins import short_name
+from sealane.network.standins import echoes, short_name
 
 HERE = {"sh", "sleep", "curl", "nslookup"}
 
@@ -128,6 +128,14 @@ def test_declared_ports_and_what_well_known_images_listen_on() -> None:
     assert ports("bitnami/redis") == [("TCP", 6379, "echo", "stand-ins")]
     assert ports("shop/cart") == []
     assert ports("busybox") == []
+
+
+def test_what_is_known_to_be_no_echo_is_answered_by_none() -> None:
+    images = ("pause", "coredns", "k8s-dns-node-cache", "echo-basic", "agnhost", "http-echo", "sealane/envoy", "nginx")
+    for image in images:
+        found = answered(image, args=["netexec"])
+        assert isinstance(found, StandIn)
+        assert found.echoes is echoes(image)
 
 
 def test_the_table() -> None:
