@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sealane.kube.objects import Object
     from sealane.kube.shapes import EndpointSlice, HTTPRoute, NetworkPolicy, Pod, Service
+    from sealane.kube.shapes.discovery_v1 import Endpoint
 
 
 def mistyped(service: Service, slice_: EndpointSlice, pod: Pod, policy: NetworkPolicy, route: HTTPRoute) -> None:
@@ -22,6 +23,13 @@ def mistyped(service: Service, slice_: EndpointSlice, pod: Pod, policy: NetworkP
     route.spec["rules"][0]["match"]  # type: ignore[typeddict-item]
     service.spec.get("clusterIPP")  # type: ignore[typeddict-item]
     (pod.spec.get("dnsConfig") or {}).get("server") or ()  # type: ignore[typeddict-item]
+
+
+def written(endpoint: Endpoint, address: str) -> None:
+    endpoint["adresses"] = [address]  # type: ignore[typeddict-unknown-key]
+    made: Endpoint = {"addresses": [address], "condition": {}}  # type: ignore[typeddict-unknown-key]
+    nowhere: Endpoint = {"nodeName": "node-1"}  # type: ignore[typeddict-item]
+    assert made != nowhere
 
 
 def a_kind_for_another(pod: Pod, any_object: Object) -> None:
