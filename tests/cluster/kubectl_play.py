@@ -16,6 +16,7 @@ from tests.unit.apiserver.serving import credentials, serving
 
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 from sealane.cluster import pki
 from sealane.kube import kinds
@@ -65,7 +66,7 @@ Play = Callable[[Callable[[Kubectl, Api], Coroutine[Any, Any, None]]], None]
 def play(tmp_path: Path) -> Play:
     def run(test: Callable[[Kubectl, Api], Coroutine[Any, Any, None]]) -> None:
         async def inside() -> None:
-            api = Api(Store.open(tmp_path / "store.db"))
+            api = start_api(Store.open(tmp_path / "store.db"))
             await LocalClient(api).create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
             async with serving(api) as server:
                 pki.write_kubeconfig(tmp_path / "kubeconfig", server.access.server, credentials(), "test")

@@ -85,13 +85,13 @@ def test_server_side_apply_names_the_conflict_and_takes_fields_when_forced(play:
 def test_custom_kinds_are_served_waited_for_shown_and_scaled(play: Play) -> None:
     async def test(kubectl: Kubectl, api: Api) -> None:
         await kubectl("apply", "-f", "-", stdin=DEFINITION)
-        await kubectl("wait", "--for=condition=established", "crd/widgets.example.com", "--timeout=5s")
+        await kubectl("wait", "--for=condition=established", "crd/widgets.example.com", "--timeout=60s")
         assert await kubectl("apply", "-f", "-", stdin=WIDGET) == "widget.example.com/w created"
         assert (await kubectl("get", "wd")).split()[:4] == ["NAME", "SIZE", "w", "2"]
         await kubectl("scale", "wd/w", "--replicas=7")
         assert await kubectl("get", "wd", "w", "-o", "jsonpath={.spec}") == '{"size":7}'
         assert "widgets" in await kubectl("api-resources", "--api-group=example.com", "-o", "name")
-        await kubectl("delete", "crd", "widgets.example.com", "--timeout=10s")
+        await kubectl("delete", "crd", "widgets.example.com", "--timeout=60s")
         assert "doesn't have a resource type" in await kubectl.refused("get", "widgets.example.com")
 
     play(test)
@@ -162,7 +162,7 @@ def test_everyday_commands(play: Play) -> None:
         await kubectl("create", "namespace", "shop")
         await kubectl("create", "secret", "generic", "s", "-n", "shop", "--from-literal=a=b")
         assert await kubectl("get", "secret", "s", "-n", "shop", "-o", "jsonpath={.data.a}") == "Yg=="
-        assert await kubectl("delete", "namespace", "shop", "--timeout=10s") == 'namespace "shop" deleted'
+        assert await kubectl("delete", "namespace", "shop", "--timeout=60s") == 'namespace "shop" deleted'
         assert "not found" in await kubectl.refused("get", "namespace", "shop")
 
     play(test)

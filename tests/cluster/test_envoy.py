@@ -7,14 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from users import AS_NOBODY, as_nobody, let_in
+from users import AS_NOBODY, as_nobody
 
 SCENARIOS = Path(__file__).with_name("envoy_scenarios.py")
 
 
 def play(scenario: str, folder: Path, *prefix: str) -> None:
     """Runs a scenario in a process of its own, since a world moves into namespaces."""
-    let_in(folder)
     done = subprocess.run(
         [*prefix, sys.executable, str(SCENARIOS), scenario, str(folder)],
         capture_output=True,
@@ -28,30 +27,30 @@ def play(scenario: str, folder: Path, *prefix: str) -> None:
     assert done.stdout.strip().endswith("done"), done.stdout + done.stderr
 
 
-def test_hosts(tmp_path: Path) -> None:
-    play("hosts", tmp_path)
+def test_hosts(shared: Path) -> None:
+    play("hosts", shared)
 
 
-def test_rules(tmp_path: Path) -> None:
-    play("rules", tmp_path)
+def test_rules(shared: Path) -> None:
+    play("rules", shared)
 
 
-def test_envoy_does_what_the_model_says(tmp_path: Path) -> None:
-    play("agree", tmp_path)
+def test_envoy_does_what_the_model_says(shared: Path) -> None:
+    play("agree", shared)
 
 
-def test_no_request_fails_while_pods_come_and_go(tmp_path: Path) -> None:
-    play("rollout", tmp_path)
+def test_no_request_fails_while_pods_come_and_go(shared: Path) -> None:
+    play("rollout", shared)
 
 
-def test_a_dead_endpoint_is_left_for_another(tmp_path: Path) -> None:
-    play("crash", tmp_path)
+def test_a_dead_endpoint_is_left_for_another(shared: Path) -> None:
+    play("crash", shared)
 
 
 @as_nobody
-def test_without_root(tmp_path: Path) -> None:
-    play("hosts", tmp_path, *AS_NOBODY)
+def test_without_root(shared: Path) -> None:
+    play("hosts", shared, *AS_NOBODY)
 
 
-def test_from_the_api_to_an_answer(tmp_path: Path) -> None:
-    play("api", tmp_path)
+def test_from_the_api_to_an_answer(shared: Path) -> None:
+    play("api", shared)

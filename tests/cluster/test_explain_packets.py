@@ -11,11 +11,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from agree_lab import SCENARIOS
-from users import AS_NOBODY, as_nobody, let_in
+from users import AS_NOBODY, as_nobody
 
 
 def play(name: str, run: Path, prefix: list[str]) -> None:
-    let_in(run.parent)
     lab = Path(__file__).with_name("agree_lab.py")
     command = [*prefix, sys.executable, str(lab), name, str(run)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=90)
@@ -24,12 +23,12 @@ def play(name: str, run: Path, prefix: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_packets(name: str, tmp_path: Path) -> None:
+def test_packets(name: str, shared: Path) -> None:
     if name.startswith("names") and shutil.which("dig") is None:
         pytest.skip("needs dig")
-    play(name, tmp_path / "run", [])
+    play(name, shared / "run", [])
 
 
 @as_nobody
-def test_packets_without_root(tmp_path: Path) -> None:
-    play("shop_agrees", tmp_path / "run", [*AS_NOBODY])
+def test_packets_without_root(shared: Path) -> None:
+    play("shop_agrees", shared / "run", [*AS_NOBODY])

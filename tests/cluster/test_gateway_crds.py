@@ -87,7 +87,7 @@ def test_they_apply_unchanged_and_are_listed_with_their_version(
             assert conditions["Established"] == conditions["NamesAccepted"] == "True"
             if crd["spec"]["group"] == GROUP:
                 assert crd["metadata"]["annotations"][BUNDLE] == "v1.6.1"
-        waited = await kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=10s")
+        waited = await kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         assert waited.count("condition met") == len(found)
 
     play(test)
@@ -135,7 +135,7 @@ def test_their_rules_act_and_their_versions_are_served(play: Play, gateway_crds:
             await kubectl("apply", "-f", "-", stdin=grant % (GROUP, version, source, target))
         assert "listeners" in await kubectl("explain", "gateway.spec")
 
-        assert "deleted" in await kubectl("delete", "crd", f"gateways.{GROUP}", "--timeout=20s")
+        assert "deleted" in await kubectl("delete", "crd", f"gateways.{GROUP}", "--timeout=60s")
         assert "No resources" in (await kubectl.answer("get", "gtw")).error  # its objects went with it
         await kubectl("apply", "-f", "-", stdin=GATEWAY % ("v1", f"[{HTTP}]"))  # what was built in is there again
 

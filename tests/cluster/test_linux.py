@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from users import AS_NOBODY, cannot_become_nobody, let_in
+from users import AS_NOBODY, cannot_become_nobody
 
 SCENARIO = """
 import socket, sys, threading
@@ -81,14 +81,13 @@ def unprivileged() -> list[str]:
 
 
 @pytest.mark.parametrize("who", ["self", "nobody"])
-def test_pods_reach_each_other_on_both_families(who: str, tmp_path: Path) -> None:
+def test_pods_reach_each_other_on_both_families(who: str, shared: Path) -> None:
     if who == "nobody" and os.geteuid() == 0 and cannot_become_nobody():
         pytest.skip(cannot_become_nobody())
-    let_in(tmp_path)
     before = Path("/proc/net/dev").read_text().count(":")
     prefix = unprivileged() if who == "nobody" else []
     result = subprocess.run(
-        [*prefix, sys.executable, "-c", SCENARIO, str(tmp_path / "run")],
+        [*prefix, sys.executable, "-c", SCENARIO, str(shared / "run")],
         capture_output=True,
         text=True,
         timeout=60,
@@ -98,7 +97,7 @@ def test_pods_reach_each_other_on_both_families(who: str, tmp_path: Path) -> Non
         pytest.skip(result.stderr.strip().splitlines()[-1])
     assert result.stdout.strip() == "all packets arrived", result.stderr
     assert Path("/proc/net/dev").read_text().count(":") == before, "a link was left in the host's namespace"
-    assert list((tmp_path / "run").iterdir()) == [], "the tmpfs can be seen from the host"
+    assert list((shared / "run").iterdir()) == [], "the tmpfs can be seen from the host"
 
 
 def test_a_port_that_is_taken_is_named() -> None:

@@ -295,9 +295,9 @@ def test_a_port_that_was_taken_meanwhile_is_replaced(cluster: Cluster) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="mounts a small file system, which only root can without a user namespace")
-def test_a_full_disk_refuses_writes_and_loses_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_refuses_writes_and_loses_nothing(shared: Path) -> None:
     script = Path(__file__).parent / "full_disk.sh"
     path = f"{Path(kubectl_path()).parent}:{os.environ['PATH']}"
     env = {"PYTHON": sys.executable, "PATH": path}
-    done = run(["unshare", "-m", "--propagation", "private", "bash", str(script), str(tmp_path)], env=env, seconds=90)
+    done = run(["unshare", "-m", "--propagation", "private", "bash", str(script), str(shared)], env=env, seconds=90)
     assert done.ok, done

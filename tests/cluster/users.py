@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -33,14 +32,6 @@ def cannot_become_nobody() -> str:
 
 AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
 """Before a command of root's."""
-
-
-def let_in(folder: Path) -> None:
-    """Every user may write to this folder of pytest's; those above it are for the user that runs it."""
-    folder.chmod(0o777)
-    for parent in folder.parents:
-        if Path(tempfile.gettempdir()) in parent.parents:
-            parent.chmod(0o755)
 
 
 as_nobody = pytest.mark.skipif(bool(cannot_become_nobody()), reason=cannot_become_nobody())
