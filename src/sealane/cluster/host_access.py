@@ -15,17 +15,22 @@ import socket
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from ipaddress import IPv4Network, ip_address
 from pathlib import Path
-from typing import cast
 
 from sealane.cluster.state import replace
+from sealane.dataplane import relay
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.kube.objects import Object
 from sealane.network.addresses import INTERNAL_LOAD_BALANCERS
 
 log = logging.getLogger(__name__)
 
+PATIENCE = 10.0
+"""Seconds for the cluster to take a connection."""
+WAITING = 1024
+"""Connections to a mirror that may wait for their turn."""
 _NODES = IPv4Network("172.18.1.0/24")
 
 
@@ -87,7 +92,7 @@ def bind(host: str, port: int) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind((host, candidate))
-            sock.listen(1024)
+            sock.listen(WAITING)
             sock.setblocking(False)
             return sock
         except OSError:
@@ -115,10 +120,19 @@ class Mirrors:
                 continue
             host, host_port = sock.getsockname()
             made = Mirror(mirror.namespace, mirror.service, mirror.address, mirror.port, host, host_port)
-            loop = asyncio.get_running_loop()
-            server = await loop.create_server(lambda made=made: _Near(self._outside, made), sock=sock)  # type: ignore[misc]
+            server = await asyncio.start_server(partial(self._carry, made), sock=sock, backlog=WAITING)
             self._open[mirror] = (made, server)
         replace(self._path, json.dumps([asdict(made) for made, _ in sorted(self._open.values(), key=lambda e: e[0])]))
+
+    async def _carry(self, mirror: Mirror, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection of a client, which is refused as the address itself does it: by a reset."""
+        try:
+            far = await relay.dial(self._outside, mirror.address, mirror.port, PATIENCE)
+        except OSError as error:
+            log.info("%s:%d: %s", mirror.address, mirror.port, error or "no answer")
+            writer.transport.abort()
+            return
+        await relay.couple((reader, writer), far)
 
 
 def read(path: Path) -> list[Mirror]:
@@ -127,71 +141,3 @@ def read(path: Path) -> list[Mirror]:
         return [Mirror(**each) for each in json.loads(path.read_text())]
     except (FileNotFoundError, ValueError):
         return []
-
-
-class _Side(asyncio.Protocol):
-    """One of the two connections of a mirrored one; what arrives here leaves there."""
-
-    transport: asyncio.Transport
-    peer: _Side | None = None
-    early: bytes = b""
-    """What came before there was a peer: uvloop reads on although it was told to pause in `connection_made`."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        if self.peer is not None:
-            self.peer.transport.write(data)
-        else:
-            self.early += data
-
-    def eof_received(self) -> bool:
-        if self.peer is not None and self.peer.transport.can_write_eof():
-            self.peer.transport.write_eof()
-        return True  # half-closed: the other direction goes on
-
-    def connection_lost(self, _error: Exception | None) -> None:
-        if self.peer is not None:
-            self.peer.transport.close()
-
-    def pause_writing(self) -> None:
-        if self.peer is not None:
-            self.peer.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        if self.peer is not None:
-            self.peer.transport.resume_reading()
-
-
-class _Near(_Side):
-    """The side toward the host; opens the far side from `outside`."""
-
-    def __init__(self, outside: NamespaceThread, mirror: Mirror) -> None:
-        self._outside = outside
-        self._mirror = mirror
-        self._task: asyncio.Task[None] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self.transport.pause_reading()
-        self._task = asyncio.get_running_loop().create_task(self._connect())
-
-    async def _connect(self) -> None:
-        loop = asyncio.get_running_loop()
-        sock = await self._outside.run(socket.socket)
-        try:
-            sock.setblocking(False)
-            await asyncio.wait_for(loop.sock_connect(sock, (self._mirror.address, self._mirror.port)), 10)
-            _, far = await loop.create_connection(_Side, sock=sock)
-        except OSError as error:
-            log.info("%s:%d: %s", self._mirror.address, self._mirror.port, error)
-            sock.close()
-            self.transport.abort()
-            return
-        far.peer, self.peer = self, far
-        if self.transport.is_closing():
-            far.transport.close()
-        else:
-            far.transport.write(self.early)
-            self.transport.resume_reading()

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from typing import Any, cast
 
+from sealane.dataplane import relay
 from sealane.dataplane.dns import wire
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.network.addresses import CLUSTER_DOMAIN, DNS_SERVICE
@@ -28,7 +29,6 @@ PORT = 1080
 PATIENCE = 10.0
 """Seconds for a connection to be made."""
 _ASK_AGAIN = 2.0
-_CHUNK = 1 << 16
 _VERSION, _CONNECT, _UDP = 5, 1, 3
 _IPV4, _NAME, _IPV6 = 1, 3, 4
 _DONE, _FAILED, _UNREACHABLE, _REFUSED, _NO_COMMAND, _NO_ADDRESS = 0, 1, 4, 5, 7, 8
@@ -70,42 +70,34 @@ class Proxy:
             if command == _UDP:
                 await self._associate(reader, writer)
                 return
-            far_reader, far_writer = await self._connect(host, port)
+            far = await self._connect(host, port)
         except Refusal as refusal:
             log.info("%s", refusal)
             writer.write(_reply(refusal.code))
             return
         writer.write(_reply(_DONE))
-        try:
-            await asyncio.gather(_pass(reader, far_writer), _pass(far_reader, writer))
-        finally:
-            far_writer.close()
+        await relay.couple((reader, writer), far)
 
     async def _associate(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Relays datagrams for as long as the client keeps its connection (RFC 1928, section 7)."""
-        relay = _Relay(self._node, self.addresses)
+        datagrams = _Relay(self._node, self.addresses)
         local = writer.get_extra_info("sockname")[0]
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(lambda: relay, local_addr=(local, 0))
+        transport, _ = await loop.create_datagram_endpoint(lambda: datagrams, local_addr=(local, 0))
         try:
             host, port = transport.get_extra_info("sockname")[:2]
             writer.write(bytes([_VERSION, _DONE, 0]) + _written(host, port))
-            while await reader.read(_CHUNK):
+            while await reader.read(relay.CHUNK):
                 pass
         finally:
-            relay.close()
+            datagrams.close()
 
-    async def _connect(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connect(self, host: str, port: int) -> relay.Stream:
         code, why = _UNREACHABLE, f"{host}: no such name in the cluster"
         for address in await self.addresses(host):
-            kind = socket.AF_INET6 if ":" in address else socket.AF_INET
-            sock = await self._node.run(socket.socket, kind)
             try:
-                sock.setblocking(False)
-                await asyncio.wait_for(asyncio.get_running_loop().sock_connect(sock, (address, port)), PATIENCE)
-                return await asyncio.open_connection(sock=sock)
+                return await relay.dial(self._node, address, port, PATIENCE)
             except OSError as error:  # a TimeoutError is one
-                sock.close()
                 code = _REFUSED if isinstance(error, ConnectionRefusedError) else _UNREACHABLE
                 why = f"{host} ({address}) port {port}: {error or 'no answer'}"
         raise Refusal(code, why)
@@ -201,11 +193,11 @@ class _Relay(asyncio.DatagramProtocol):
 
 
 class _Answers(asyncio.DatagramProtocol):
-    def __init__(self, relay: _Relay) -> None:
-        self._relay = relay
+    def __init__(self, owner: _Relay) -> None:
+        self._owner = owner
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        self._relay.answer(data, addr)
+        self._owner.answer(data, addr)
 
 
 def _read(datagram: bytes) -> tuple[str, int, bytes]:
@@ -266,12 +258,3 @@ def _answers(packet: bytes, wanted: int) -> list[str]:
     except (ValueError, struct.error):
         return found
     return found
-
-
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Until the end, which is passed on as well: the other direction may go on."""
-    while data := await reader.read(_CHUNK):
-        writer.write(data)
-        await writer.drain()
-    if writer.can_write_eof():
-        writer.write_eof()

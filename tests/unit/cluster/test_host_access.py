@@ -19,8 +19,8 @@ from sealane.kube.objects import Object
 class Here:
     """Stands in for the thread in `outside`: it is this very place."""
 
-    async def run(self, function: Callable[[], Any]) -> Any:
-        return function()
+    async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return function(*arguments)
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])

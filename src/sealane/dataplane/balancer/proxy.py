@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from itertools import cycle
 
+from sealane.dataplane import relay
 from sealane.dataplane.linux.netlink import Netlink, add_local, delete_local
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.linux.topology import LOOPBACK
@@ -33,7 +34,6 @@ PATIENCE = 5.0
 LONGEST_HEAD = 65536
 WAITING = 1024
 """Connections that may wait for their turn."""
-_CHUNK = 1 << 16
 _OUTSIDE = frozenset((*OUTSIDE, *API))
 _IPV6_FREEBIND = 78  # linux/in6.h; the socket module does not name it
 _SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
@@ -183,16 +183,13 @@ class BalancerProxy:
         head = b""
         if listener.backend in ("http", "https"):
             head = forwarded(await reader.readuntil(b"\r\n\r\n"), source, listener.port, bool(listener.secret))
-        far_reader, far_writer = await self._connect(balancer, listener, ":" in destination[0], source, destination)
-        try:
-            far_writer.write(head)
-            await asyncio.gather(_pass(reader, far_writer), _pass(far_reader, writer))
-        finally:
-            far_writer.close()
+        far = await self._connect(balancer, listener, ":" in destination[0], source, destination)
+        far[1].write(head)
+        await relay.couple((reader, writer), far)
 
     async def _connect(
         self, balancer: Balancer, listener: Listener, six: bool, source: Peer, destination: Peer
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    ) -> relay.Stream:
         """To the next node that takes it. Raises OSError when none does."""
         error: OSError = ConnectionRefusedError("no node takes connections")
         for _ in self._nodes:
@@ -200,7 +197,7 @@ class BalancerProxy:
             if balancer.check and not await self._healthy(address, balancer.check):
                 continue
             try:
-                reader, writer = await self._dial(address, listener.node_port)
+                reader, writer = await relay.dial(self._outside, address, listener.node_port, PATIENCE)
             except OSError as problem:
                 error = problem
                 continue
@@ -208,24 +205,18 @@ class BalancerProxy:
             if listener.backend in ("ssl", "https"):
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
                 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-                await writer.start_tls(context, server_hostname=address)
+                try:
+                    await writer.start_tls(context, server_hostname=address)
+                except BaseException:
+                    writer.transport.abort()
+                    raise
             return reader, writer
         raise error
-
-    async def _dial(self, address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        sock = await self._outside.run(socket.socket, socket.AF_INET6 if ":" in address else socket.AF_INET)
-        try:
-            sock.setblocking(False)
-            await asyncio.wait_for(asyncio.get_running_loop().sock_connect(sock, (address, port)), PATIENCE)
-            return await asyncio.open_connection(sock=sock)
-        except OSError:  # a TimeoutError is one
-            sock.close()
-            raise
 
     async def _healthy(self, address: str, port: int) -> bool:
         """What the node's healthCheckNodePort says."""
         with contextlib.suppress(OSError, EOFError):
-            reader, writer = await self._dial(address, port)
+            reader, writer = await relay.dial(self._outside, address, port, PATIENCE)
             try:
                 writer.write(f"GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())
                 line = await asyncio.wait_for(reader.readline(), PATIENCE)
@@ -239,14 +230,3 @@ def _may(address: str, ranges: Sequence[str]) -> bool:
     own = ip_address(address)
     given = [network for network in map(ip_network, ranges) if network.version == own.version]
     return not given or any(own in network for network in given)
-
-
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Until the end, which is passed on as well: the other direction may go on."""
-    while data := await reader.read(_CHUNK):
-        writer.write(data)
-        await writer.drain()
-    if writer.can_write_eof():
-        writer.write_eof()
-    else:
-        writer.close()
