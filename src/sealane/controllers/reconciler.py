@@ -58,7 +58,7 @@ class Reconciler:
         self._backoff = backoff
         self._busy: set[Key] = set()
         self._stale: set[Key] = set()  # of busy keys: those to look at again
-        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._timers: dict[Key, tuple[float, asyncio.Handle]] = {}  # when; uvloop's handle of what is due now has none
         self._last: dict[Key, float] = {}
         self._unseen: dict[Key, dict[tuple[Kind, Key], tuple[Object | None, float]]] = {}
         self._failures: dict[Key, int] = {}
@@ -83,8 +83,8 @@ class Reconciler:
         self._running = False
         for unsubscribe in self._subscriptions:
             unsubscribe()
-        for timer in self._timers.values():
-            timer.cancel()
+        for _, handle in self._timers.values():
+            handle.cancel()
         self._timers.clear()
         if self._tasks:
             await asyncio.wait(self._tasks)
@@ -101,10 +101,11 @@ class Reconciler:
         at = max(at, self._last.get(key, 0.0) + self._pause)
         timer = self._timers.get(key)
         if timer is not None:
-            if timer.when() <= at:
+            due, handle = timer
+            if due <= at:
                 return
-            timer.cancel()
-        self._timers[key] = loop.call_at(at, self._begin, key)
+            handle.cancel()
+        self._timers[key] = at, loop.call_at(at, self._begin, key)
 
     def _objects_changed(self, changes: Sequence[Change[Key, Object]]) -> None:
         for change in changes:
@@ -128,7 +129,7 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         timer = self._timers.pop(key, None)
         if timer is not None:
-            timer.cancel()
+            timer[1].cancel()
         self._last.pop(key, None)
         self._unseen.pop(key, None)
         self._failures.pop(key, None)
