@@ -112,6 +112,8 @@ class Spawner:
                 data = self._channel.recv(MAX_MESSAGE)
             except BlockingIOError:
                 return
+            except OSError:  # ECONNRESET: it ended with requests of ours unread
+                data = b""
             if not data:
                 self._lost()
                 return
