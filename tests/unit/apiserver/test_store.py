@@ -113,7 +113,7 @@ async def fill(store: Store, count: int, size: int = 100, prefix: str = "c") -> 
     await store.flush()
 
 
-@pytest.mark.parametrize("damage", ["cut", "zeroed", "text", "row"])
+@pytest.mark.parametrize("damage", ["empty", "cut", "zeroed", "text", "row"])
 def test_a_damaged_file_is_recognised_and_left_as_it_is(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "store.db"
 
@@ -128,6 +128,8 @@ def test_a_damaged_file_is_recognised_and_left_as_it_is(tmp_path: Path, damage: 
         path.write_bytes(data[: len(data) // 2])
     elif damage == "zeroed":
         path.write_bytes(data[:8192] + bytes(len(data) - 16384) + data[-8192:])
+    elif damage == "empty":
+        path.write_bytes(b"")
     elif damage == "text":
         path.write_bytes(b"this was a database\n" * 500)
     else:

@@ -39,13 +39,16 @@ class SqliteBackend:
             # SQLite removes the log when it closes: one that is there was left by a crash.
             crashed = os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal") > 0
             new = not os.path.exists(path)
+            if new:
+                _make(path)
+            empty = os.path.getsize(path) == 0
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         except (sqlite3.Error, OSError) as error:
             raise StorageError(f"{path} cannot be opened: {error}") from None
+        if empty:
+            connection.close()
+            raise damaged(path, "the file is empty, which a database never is")
         try:
-            if new:
-                os.chmod(path, 0o600)
-                connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute(f"PRAGMA journal_size_limit={_LOG_BYTES}")
@@ -103,6 +106,21 @@ class SqliteBackend:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _make(path: str) -> None:
+    """A database without tables, in write-ahead mode. It has its name only when it has its header: so an empty file
+    was not left by a server that was killed while it began."""
+    draft = f"{path}-new"
+    os.close(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    connection = sqlite3.connect(draft, isolation_level=None)
+    try:
+        connection.execute("PRAGMA synchronous=OFF")
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        connection.execute("PRAGMA journal_mode=WAL")
+    finally:
+        connection.close()
+    os.replace(draft, path)
 
 
 def check(connection: sqlite3.Connection, path: str) -> None:
