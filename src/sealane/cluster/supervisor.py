@@ -36,6 +36,10 @@ log = logging.getLogger("sealane.supervisor")
 
 STOP_SECONDS = 5.0
 LOOK_SECONDS = 2.0
+STEADY_SECONDS = 1.0
+"""A child that was ready and lived so long starts again at once, however often it died before."""
+AGAIN_FIRST, AGAIN_LAST = 0.1, 5.0
+"""Seconds before a child that dies early starts again: the first pause, doubled each time, and the longest."""
 PR_SET_NAME, PR_SET_PDEATHSIG = 15, 1
 
 
@@ -97,6 +101,7 @@ class Child:
     started: int = 0
     born: float = 0.0
     restarts: int = 0
+    early: int = 0  # deaths in a row before it was steady
     ready: bool = False
     channel: socket.socket | None = None
     buffer: bytes = b""
@@ -258,10 +263,10 @@ class Supervisor:
                 if child.pid == pid:
                     self._hear_rest(child)
                     log.error("%s (pid %d) ended with status %d", child.role.name, pid, status)
-                    lived = time.monotonic() - child.born
-                    delay = 0.0 if lived > 10 else min(5.0, 0.1 * 2**child.restarts)
+                    steady = (child.ready or child.role.on_demand) and time.monotonic() - child.born >= STEADY_SECONDS
+                    child.early = 0 if steady else child.early + 1
                     child.pid, child.ready, child.restarts = 0, False, child.restarts + 1
-                    child.due = time.monotonic() + delay
+                    child.due = time.monotonic() + pause(child.early)
 
     def _hear_rest(self, child: Child) -> None:
         """Reads what a dead child said last, such as why it failed."""
@@ -393,6 +398,11 @@ class Supervisor:
                 caller.waiting = False
                 with contextlib.suppress(OSError):
                     caller.sock.sendall(b'{"ok": true}\n')
+
+
+def pause(early: int) -> float:
+    """Seconds before a child starts again after so many early deaths in a row; a steady one at once."""
+    return min(AGAIN_LAST, AGAIN_FIRST * 2.0 ** (min(early, 16) - 1)) if early else 0.0
 
 
 def redirect(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from sealane.cluster import lifecycle
 from sealane.cluster.state import Folder, Options, Process, Record, start_time
-from sealane.cluster.supervisor import Channel, Plan, Role, Supervisor
+from sealane.cluster.supervisor import STEADY_SECONDS, Channel, Plan, Role, Supervisor, pause
 from sealane.testing.cluster import eventually
 
 # Other tests may have left threads in this process; the child only uses what it makes itself.
@@ -94,6 +95,23 @@ def test_a_child_that_dies_is_started_again(supervise: Callable[..., Folder]) ->
     record = folder.read()
     assert record is not None
     assert [each.restarts for each in record.processes if each.role == "one"] == [1]
+
+
+def test_early_deaths_in_a_row_cost_longer_pauses_and_a_steady_life_forgets_them() -> None:
+    assert [pause(early) for early in range(9)] == [0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+
+
+def test_a_child_that_was_steady_starts_again_at_once_however_often_it_died(supervise: Callable[..., Folder]) -> None:
+    folder = supervise(Role("one", idle))
+    for death in range(7):  # the seventh pause in a row would be 5 s
+        lifecycle.wait(folder)
+        record = folder.read()
+        assert record is not None
+        [one] = [each for each in record.processes if each.role == "one"]
+        assert one.restarts == death
+        time.sleep(STEADY_SECONDS + 0.1)
+        os.kill(one.pid, signal.SIGKILL)
+        eventually(lambda old=one.pid: pid_of(folder, "one") not in (0, old), seconds=4)
 
 
 def test_children_die_with_the_supervisor(supervise: Callable[..., Folder]) -> None:
