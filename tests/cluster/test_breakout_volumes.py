@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 
 import pytest
 from hosts import Lab, lab_of, snapshot
 from users import as_nobody
+
+from sealane.testing.cluster import eventually
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="becomes two users, which only root can")
 
@@ -205,4 +208,7 @@ def test_host_paths_are_of_the_type_that_is_asked_for(lab: Lab) -> None:
             "volumes": [{"name": "h", "hostPath": {"path": str(lab.host / "file"), "type": "Directory"}}],
         },
     )
-    assert lab.waits("typed")[1] == f"hostPath type check failed: {lab.host}/file is not a directory"
+    why = f'MountVolume.SetUp failed for volume "h" : hostPath type check failed: {lab.host}/file is not a directory'
+    eventually(lambda: why in lab.kubectl("get", "events").check().out, seconds=20, every=0.2)
+    state = lab.kubectl("get", "pod", "typed", "-o", "jsonpath={.status.containerStatuses[0].state}").check().out
+    assert json.loads(state) == {"waiting": {"reason": "ContainerCreating"}}

@@ -143,11 +143,9 @@ class Container:
                     await self._run(argv)
                 case images.Done():
                     pass
-        except MissingReference as error:
+        except (MissingReference, volumes.Unusable) as error:
             if error.volume:
                 raise CannotStart("FailedMount", _set_up(error.volume, error), 1.0) from None
-            raise CannotStart("CreateContainerConfigError", str(error), 1.0) from None
-        except volumes.Unusable as error:
             raise CannotStart("CreateContainerConfigError", str(error), 1.0) from None
         except (SpawnError, OSError) as error:
             if isinstance(self.answer, images.Run) and str(error).endswith(f"({self.answer.argv[0]})"):
@@ -168,7 +166,7 @@ class Container:
         """Its program needed its image, as it has shown: from now on it is answered in another way."""
         self._lacking[self.name] = why
         self.answer = self._answered()
-        self._process = None
+        self._process = self.stdio = None
 
     async def _serve(self, ports: Sequence[images.Port], role: str = "") -> None:
         references, missing = self._references(), list[MissingReference]()

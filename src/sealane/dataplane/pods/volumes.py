@@ -32,7 +32,11 @@ _TYPES: Mapping[str, tuple[Callable[[int], bool], str]] = {
 
 
 class Unusable(Exception):
-    """A volume cannot be mounted as the container asks; in kubelet's words."""
+    """A volume cannot be mounted as the container asks; in kubelet's words. volume: the one that cannot be set up."""
+
+    def __init__(self, message: str, volume: str = "") -> None:
+        super().__init__(message)
+        self.volume = volume
 
 
 def prepare(
@@ -160,9 +164,9 @@ def _of_host(volume: Raw, hidden: Sequence[str]) -> Mount | None:
     except FileNotFoundError:
         if kind in ("DirectoryOrCreate", "FileOrCreate", ""):
             return None
-        raise Unusable(f"hostPath type check failed: {path} is not a {_TYPES[kind][1]}") from None
+        raise Unusable(f"hostPath type check failed: {path} is not a {_TYPES[kind][1]}", volume["name"]) from None
     if kind in _TYPES and not _TYPES[kind][0](mode):
-        raise Unusable(f"hostPath type check failed: {path} is not a {_TYPES[kind][1]}")
+        raise Unusable(f"hostPath type check failed: {path} is not a {_TYPES[kind][1]}", volume["name"])
     real = os.path.realpath(path)
     if any(real == each or real.startswith(f"{each}/") for each in hidden):
         raise Unusable(f"hostPath {path} is not shown to pods: it is a cluster's state or a socket of the host")
