@@ -51,8 +51,9 @@ from sealane.dataplane.pods.container import Container
 from sealane.dataplane.pods.files import MissingReference
 from sealane.dataplane.pods.logfile import Query, Shown, begun_anew, read, start_of_tail
 from sealane.dataplane.pods.logsource import Unavailable, log_of
+from sealane.dataplane.pods.plans import containers_of, default_container
 from sealane.dataplane.pods.runtime import PodRuntime
-from sealane.dataplane.pods.shell import PodShell, containers_of, default_container
+from sealane.dataplane.pods.shell import PodShell
 from sealane.dataplane.pods.spawner import Launch
 from sealane.dataplane.pods.spawning import Process, SpawnError
 from sealane.dataplane.pods.stdio import Stdio

@@ -23,11 +23,12 @@ from sealane.dataplane.pods.environment import PATH
 from sealane.dataplane.pods.files import kernel_name
 from sealane.dataplane.pods.hidden import hidden
 from sealane.dataplane.pods.nodes import Node
+from sealane.dataplane.pods.plans import container_plans, containers_of, default_container
 from sealane.dataplane.pods.probes import plan_probe, probe
 from sealane.dataplane.pods.rootfs import RootPlan
 from sealane.dataplane.pods.spawner import Launch
 from sealane.dataplane.pods.spawning import Process, SpawnError
-from sealane.dataplane.pods.states import Before, ContainerPlan, PodState, ProbeKind, RestartPolicy, Role
+from sealane.dataplane.pods.states import Before, ContainerPlan, PodState, ProbeKind
 from sealane.dataplane.pods.status import pod_status
 from sealane.dataplane.pods.surroundings import Surroundings, on_machine
 from sealane.kube.objects import Object, Raw
@@ -39,32 +40,6 @@ DEFAULT_GRACE = 30.0
 WITHDRAW_SECONDS = 5.0
 """How long a stand-in that ends waits at most until no node sends UDP to it."""
 PAUSE = ["sleep", "infinity"]
-PROBES: tuple[ProbeKind, ...] = ("startup", "readiness", "liveness")
-
-
-def container_plans(pod: Object) -> list[ContainerPlan]:
-    """What of the spec matters to the pod's life."""
-    policy: RestartPolicy = pod.spec.get("restartPolicy") or "Always"
-    plans = []
-    for role, key in (("init", "initContainers"), ("main", "containers")):
-        for raw in pod.spec.get(key) or ():
-            sidecar = role == "init" and raw.get("restartPolicy") == "Always"
-            kind: Role = "sidecar" if sidecar else "init" if role == "init" else "main"
-            probes = frozenset(one for one in PROBES if raw.get(f"{one}Probe"))
-            plans.append(ContainerPlan(raw["name"], kind, "Always" if sidecar else policy, probes))
-    return plans
-
-
-def containers_of(pod: Object) -> list[Raw]:
-    """All of the spec: init containers first, ephemeral ones last."""
-    spec = pod.spec
-    return [*(spec.get("initContainers") or ()), *spec["containers"], *(spec.get("ephemeralContainers") or ())]
-
-
-def default_container(pod: Object) -> str:
-    """The one of the kubectl.kubernetes.io/default-container annotation, else the first of the spec."""
-    first: Raw = (pod.spec.get("containers") or [{}])[0]
-    return str(pod.annotations.get("kubectl.kubernetes.io/default-container") or first.get("name", ""))
 
 
 class PodShell:
