@@ -1,10 +1,13 @@
-"""Boils published schemas down to src/sealane/kube/facts.json. Run at a new Kubernetes or Gateway API release.
+"""Boils published schemas down to facts.json and crds/definitions.json of src/sealane/kube. Run at a new release.
 
-    python tools/facts.py CRDS
+    python tools/facts.py CRDS…
 
-CRDS is the folder config/crd/experimental of a checkout of kubernetes-sigs/gateway-api at a tag (last: v1.6.3).
-The schemas of the built-in kinds come from the `kubernetes-validate` package (pip install it; last: 1.37, the newest).
-What neither says (enums of the built-in kinds) is in tools/enums.json, from the API reference.
+CRDS are folders of CustomResourceDefinitions: config/crd/experimental of kubernetes-sigs/gateway-api (last: v1.7.0) and
+of kubernetes-sigs/network-policy-api (last: v0.3.0), and config/crd of its v0.1.1 for AdminNetworkPolicy. Of a
+definition stays what a program needs: names, versions, columns, the structure and limits of its schema; no text, no
+CEL rules (kube/kinds/FAMILY/checks has ours). The schemas of the built-in kinds come from the `kubernetes-validate`
+package (pip install it; last: 1.37, the newest). What neither says (enums of the built-in kinds) is in
+tools/enums.json, from the API reference.
 
 The table: {"kinds": {"VERSION KIND": type}, "types": {type: {field: fact}}}. A fact is a type expression or a pair of
 one and its extras. Type expressions: string, integer, number, boolean, bytes, time, quantity, int-or-string, any, the
@@ -25,6 +28,9 @@ import shapes
 import yaml
 
 OUT = Path(__file__).parent.parent / "src/sealane/kube/facts.json"
+CRDS = OUT.parent / "crds/definitions.json"
+ANNOTATIONS = ("api-approved.kubernetes.io", "/bundle-version", "/channel")
+"""Endings of the annotations of a definition that stay: Kubernetes and clients read them."""
 ENUMS = Path(__file__).parent / "enums.json"
 
 GROUPS = {
@@ -209,26 +215,50 @@ def builtin() -> tuple[dict[str, str], dict[str, dict[str, Fact]]]:
     return kinds, made.types
 
 
-def custom(folder: Path) -> tuple[dict[str, str], dict[str, dict[str, Fact]]]:
+def custom(folders: list[Path]) -> tuple[dict[str, str], dict[str, dict[str, Fact]], dict[str, Any]]:
     made = Custom()
     kinds = {}
-    for path in sorted(folder.glob("*_*.yaml")):
+    definitions = {}
+    for path in (path for folder in folders for path in sorted(folder.glob("*_*.yaml"))):
         for document in yaml.safe_load_all(path.read_text()):
             if not document or document.get("kind") != "CustomResourceDefinition":
                 continue
-            group, kind = document["spec"]["group"], document["spec"]["names"]["kind"]
-            for version in document["spec"]["versions"]:
-                if group == "gateway.networking.k8s.io" and version["served"]:
-                    name = f"{group.partition('.')[0]}.{version['name']}.{kind}"
-                    schema = version["schema"]["openAPIV3Schema"]
-                    kinds[f"{group}/{version['name']} {kind}"] = made.add(name, schema)
-    print(f"{folder}: {len(kinds)} kinds")
-    return kinds, made.types
+            spec = document["spec"]
+            group, kind = spec["group"], spec["names"]["kind"]
+            for version in spec["versions"]:
+                name = f"{group.partition('.')[0]}.{version['name']}.{kind}"
+                kinds[f"{group}/{version['name']} {kind}"] = made.add(name, version["schema"]["openAPIV3Schema"])
+            definitions[document["metadata"]["name"]] = boiled(document)
+    print(f"{len(definitions)} definitions, {len(kinds)} versions of kinds")
+    return kinds, made.types, definitions
+
+
+def boiled(definition: dict[str, Any]) -> dict[str, Any]:
+    """A CustomResourceDefinition without schemas and texts; what is as usual is left out."""
+    metadata, spec = definition["metadata"], definition["spec"]
+    kept = {key: value for key, value in (metadata.get("annotations") or {}).items() if key.endswith(ANNOTATIONS)}
+    versions = []
+    for each in spec["versions"]:
+        columns = [
+            {key: column[key] for key in ("name", "type", "jsonPath", "priority", "format") if key in column}
+            for column in each.get("additionalPrinterColumns") or ()
+        ]
+        version = {
+            "name": each["name"],
+            "served": each["served"],
+            "storage": each["storage"],
+            **({"deprecated": True} if each.get("deprecated") else {}),
+            **({"columns": columns} if columns else {}),
+            **({"subresources": sorted(each["subresources"])} if each.get("subresources") else {}),
+        }
+        versions.append(version)
+    labels = {"labels": metadata["labels"]} if metadata.get("labels") else {}
+    return {"scope": spec["scope"], "names": spec["names"], **labels, "annotations": kept, "versions": versions}
 
 
 def main() -> None:
     kinds, types = builtin()
-    more_kinds, more_types = custom(Path(sys.argv[1]))
+    more_kinds, more_types, definitions = custom([Path(folder) for folder in sys.argv[1:]])
     kinds |= more_kinds
     types |= more_types
 
@@ -237,6 +267,7 @@ def main() -> None:
         return "{\n" + ",\n".join(rows) + "\n}"
 
     OUT.write_text(f'{{"kinds":{lines(kinds)},\n"types":{lines(types)}}}\n')
+    CRDS.write_text(lines(definitions) + "\n")
     print(f"{OUT.name}: {len(types)} types, {OUT.stat().st_size // 1000} kB")
     shapes.write()
 

@@ -10,7 +10,7 @@ from typing import Any
 from envoy_world import World
 
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.server import start_api
+from sealane.apiserver.server import furnish, start_api
 from sealane.apiserver.storage.store import Store
 from sealane.controllers import Controllers
 from sealane.controllers.gateways.gateways import Gateways
@@ -50,7 +50,9 @@ class ApiWorld(World):
     async def start(self, *, concurrency: int = 2) -> None:
         await self.start_network()
         self.store = Store.open(self.folder / "store.db")
-        self.client = LocalClient(start_api(self.store))
+        api = start_api(self.store)
+        furnish(api)
+        self.client = LocalClient(api)
         for kind, raw in SYSTEM:
             await self.client.create(kind, {"apiVersion": kind.api_version, "kind": kind.kind, **raw})
         graph = Graph()

@@ -16,7 +16,7 @@ from tests.unit.apiserver.serving import credentials, serving
 
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
-from sealane.apiserver.server import start_api
+from sealane.apiserver.server import furnish, start_api
 from sealane.apiserver.storage.store import Store
 from sealane.cluster import pki
 from sealane.kube import kinds
@@ -67,6 +67,7 @@ def play(tmp_path: Path) -> Play:
     def run(test: Callable[[Kubectl, Api], Coroutine[Any, Any, None]]) -> None:
         async def inside() -> None:
             api = start_api(Store.open(tmp_path / "store.db"))
+            furnish(api)
             await LocalClient(api).create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
             async with serving(api) as server:
                 pki.write_kubeconfig(tmp_path / "kubeconfig", server.access.server, credentials(), "test")

@@ -21,8 +21,8 @@ import uvloop
 
 from sealane.apiserver.access.keys import SigningKey
 from sealane.apiserver.access.tokens import AccountTokens
-from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
+from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 from sealane.cluster import pki
 from sealane.dataplane.linux import namespaces, privileges, topology
@@ -70,7 +70,7 @@ class World:
     async def start(self) -> None:
         self.store = Store.open(self.folder / "store.db")
         key = SigningKey(pki.ensure(self.folder / "pki").account_key)
-        self.client = LocalClient(Api(self.store, root_ca="the-ca", accounts=AccountTokens(self.store, key)))
+        self.client = LocalClient(start_api(self.store, root_ca="the-ca", accounts=AccountTokens(self.store, key)))
         for name in ("default", "shop"):
             await self.client.create(kinds.NAMESPACE, {"metadata": {"name": name}})
         await self.start_agent(self.channel)

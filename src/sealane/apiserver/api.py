@@ -382,7 +382,7 @@ _BINDING = {"apiVersion": "v1", "kind": "Binding"}
 
 def _completed(attempt: Attempt, raw: Raw) -> Raw:
     """What a webhook made of an object, with the defaults of its kind."""
-    if not attempt.served.custom or attempt.subresource == "scale":
+    if attempt.served.by_facts or attempt.subresource == "scale":
         return defaulted(raw)
     from sealane.apiserver.registry import custom
 

@@ -88,7 +88,7 @@ class Preparation:
             raise errors.already_exists(served.kind, name)
         made = self._admission.create(served, named, options)
         if options.manager and not applies:
-            sent = made if served.custom else defaulted(named)
+            sent = defaulted(named) if served.by_facts else made
             made = created(made, sent, options.manager, self.shape(served), timestamp())
         return made
 

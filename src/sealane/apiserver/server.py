@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from sealane.apiserver.access.tokens import AccountTokens
 from sealane.apiserver.api import Api
+from sealane.apiserver.clock import timestamp
+from sealane.apiserver.followers import roles
 from sealane.apiserver.followers.addresses import Ranges
 from sealane.apiserver.followers.certificates import Authority, Signing
 from sealane.apiserver.followers.contents import Contents
@@ -14,7 +16,12 @@ from sealane.apiserver.followers.quotas import Quotas
 from sealane.apiserver.followers.roles import Aggregation
 from sealane.apiserver.followers.token_secrets import TokenSecrets
 from sealane.apiserver.node_agent import LogReader, Streams
+from sealane.apiserver.objects.states import born, new_metadata
+from sealane.apiserver.registry.definitions import CUSTOM_RESOURCES, established
+from sealane.apiserver.registry.resources import DEFINITIONS
+from sealane.apiserver.storage.backends import Address
 from sealane.apiserver.storage.store import Store
+from sealane.kube import crds, kinds
 
 if TYPE_CHECKING:
     from sealane.apiserver.admission.webhooks.calls import OpenSocket
@@ -41,3 +48,35 @@ def start_api(
     if accounts is not None:
         TokenSecrets(api, accounts)
     return api
+
+
+def furnish(api: Api) -> None:
+    """Queues what every API holds from the start, and lacks, for the next commit. Call it in the event loop.
+
+    The default roles, and the CustomResourceDefinitions of `kube.crds`.
+    A group of which the store holds any definition is left alone: what was deleted or replaced there stays so.
+    """
+    roles.furnish(api)
+    there = {stored.object.spec.get("group") for stored in api.store.items(DEFINITIONS)}
+    served = api.resources.of(kinds.CRD)
+    for raw in crds.objects():
+        if raw["spec"]["group"] in there:
+            continue
+        raw["metadata"]["finalizers"] = [CUSTOM_RESOURCES]
+        # Nobody manages their fields, so that an official definition applies over them; and no version counts as
+        # stored, so that an older one may lack versions of ours.
+        raw["metadata"]["managedFields"] = [{**_STATUS_ONLY, "time": timestamp()}]
+        raw["status"] = {**established(raw, api.resources.names), "storedVersions": []}
+        metadata = new_metadata(raw)
+        stored = api.store.stamped(born(served, raw, metadata))
+        api.store.enqueue(Address(DEFINITIONS, "", metadata["name"]), stored)
+
+
+_STATUS_ONLY = {
+    "manager": "kube-apiserver",
+    "operation": "Update",
+    "apiVersion": kinds.CRD.api_version,
+    "subresource": "status",
+    "fieldsType": "FieldsV1",
+    "fieldsV1": {"f:status": {}},
+}

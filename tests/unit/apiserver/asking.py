@@ -13,6 +13,7 @@ from tests.unit.apiserver.serving import serving
 
 from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
+from sealane.apiserver.server import furnish
 from sealane.kube import kinds
 from sealane.kube.objects import Raw
 
@@ -65,6 +66,7 @@ def configmap(name: str, **data: str) -> Raw:
 def run(cluster: Cluster, test: Callable[[Asker], Awaitable[None]]) -> None:
     async def inside() -> None:
         api = cluster.open()
+        furnish(api)
         await LocalClient(api).create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
         async with serving(api) as server:
             headers = {"Authorization": server.access.authorization()}

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sealane.apiserver.api import Api
 from sealane.apiserver.local import LocalClient
+from sealane.apiserver.server import furnish, start_api
 from sealane.apiserver.storage.store import Store
 from sealane.cluster import bootstrap
 from sealane.controllers import Controllers
@@ -18,7 +18,7 @@ from sealane.controllers.gateways.gateways import Gateways
 from sealane.explain.expect import expected
 from sealane.explain.world import World
 from sealane.kube import kinds
-from sealane.kube.kinds import BUILTIN, Kind
+from sealane.kube.kinds import KNOWN, Kind
 from sealane.kube.objects import Object, Raw
 from sealane.network.model import Network
 from sealane.reactive.collections import Graph
@@ -148,7 +148,7 @@ CASES: dict[str, list[Raw]] = {
 
 
 def of(raw: Raw) -> Kind:
-    return next(each for each in BUILTIN if (each.api_version, each.kind) == (raw["apiVersion"], raw["kind"]))
+    return next(each for each in KNOWN if (each.api_version, each.kind) == (raw["apiVersion"], raw["kind"]))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -158,7 +158,9 @@ def test_as_the_controllers_make_it(case: str, tmp_path: Path) -> None:
 
 async def _compare(raws: list[Raw], folder: Path) -> None:
     store = Store.open(folder / "store.db")
-    client = LocalClient(Api(store))
+    api = start_api(store)
+    furnish(api)
+    client = LocalClient(api)
     own = [raw for _, raw in bootstrap.objects(2) if raw["kind"] in ("GatewayClass", "IngressClass", "Namespace")]
     nodes = [made("v1", "Node", f"node-{n}", "", spec={"podCIDRs": [f"10.244.{n}.0/24"]}) for n in (1, 2)]
     created = [*own, made("v1", "Namespace", "shop", ""), *nodes, *raws]

@@ -229,7 +229,7 @@ def shaped(found: Type, depth: int) -> st.SearchStrategy[Any]:
 
 @st.composite
 def objects(draw: st.DrawFn) -> Raw:
-    kind = draw(st.sampled_from(kinds.BUILTIN))
+    kind = draw(st.sampled_from(kinds.KNOWN))
     root = schema.root(kind.api_version, kind.kind)
     assert root is not None
     drawn: Raw = draw(shaped(root, 6))

@@ -75,7 +75,7 @@ class Verbs:
         return await _object(request, form, served, stored)
 
     async def _update(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
-        form, raw = form_of(request, served.kind), object_in(await body_of(request, nulls=served.custom))
+        form, raw = form_of(request, served.kind), object_in(await body_of(request, nulls=not served.by_facts))
         options = write_options(request, "UpdateOptions")
         await check_duplicates(request, served.kind, options)
         stored, made = await self._api.put(
@@ -228,7 +228,7 @@ class Verbs:
         return await negotiation.answer(request, render.many(form, served, page), form.media)
 
     async def _create(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
-        form, raw = form_of(request, served.kind), object_in(await body_of(request, nulls=served.custom))
+        form, raw = form_of(request, served.kind), object_in(await body_of(request, nulls=not served.by_facts))
         options = write_options(request, "CreateOptions")
         await check_duplicates(request, served.kind, options)
         stored = await self._api.create(served.kind, target.namespace or "", raw, options)

@@ -9,6 +9,7 @@ from typing import Any
 from sealane.apiserver.errors import no_path
 from sealane.apiserver.storage.backends import Resource
 from sealane.kube import kinds
+from sealane.kube.crds import is_ours
 from sealane.kube.kinds import Kind, version_order
 from sealane.kube.objects import Object, Raw
 from sealane.kube.structural.fieldpaths import steps
@@ -62,7 +63,8 @@ class ScalePaths:
 class Served:
     """One served version of a kind. storage: the version in which its objects are kept. custom: it comes from a CRD.
 
-    schema: of a custom kind. since: objects up to this resourceVersion may have been stored under another definition.
+    schema: of a custom kind; None when the facts hold for its objects (`crds.is_ours`). since: objects up to this
+    resourceVersion may have been stored under another definition.
     selectable: fields that lists can select on, e.g. "spec.size". deprecation: what its clients are warned of.
     """
 
@@ -93,13 +95,17 @@ class Served:
         return "status" in self.kind.subresources
 
     @property
+    def by_facts(self) -> bool:
+        """Whether its objects are checked and completed by the facts, not by the schema of a CRD."""
+        return not self.custom or self.schema is None
+
+    @property
     def has_generation(self) -> bool:
         """Core kinds count no generations, except Pod (KEP-5067)."""
         return (
             self.custom
             or self.kind == kinds.POD
             or (self.kind.group in GROUPS_WITH_GENERATION and self.kind != kinds.CONTROLLERREVISION)
-            or self.kind.group == "gateway.networking.k8s.io"
         )
 
 
@@ -109,7 +115,6 @@ class Resources:
     def __init__(self, builtin: Iterable[Kind] = kinds.BUILTIN) -> None:
         self._served: dict[tuple[str, str, str], Served] = {}
         self._storage: dict[Resource, Served] = {}
-        self._hidden: list[Served] = []  # built-in kinds in whose place a CRD is served
         self.version = 0  # grows with each change: discovery documents are kept until then
         for kind in builtin:
             kept = kinds.STORED_AS.get(kind, kind)
@@ -142,7 +147,7 @@ class Resources:
         return list(self._served.values())
 
     def define(self, crd: Object, before: Object | None = None, *, empty: bool = True) -> None:
-        """Serves what a CRD says; a built-in kind of its name steps aside for as long as there is the CRD.
+        """Serves what a CRD says.
 
         before: the CRD that this one replaces. empty: there are no objects yet.
         """
@@ -152,17 +157,14 @@ class Resources:
         if before is not None:
             self._remove(before)
         if not accepted:
-            self._restore(crd)
             return
         found = definitions(crd.raw)
         for served in found:
-            self._hide(served.called)
             self._add(served if empty else replace(served, since=int(crd.resource_version)))
 
     def undefine(self, crd: Object) -> None:
-        """Serves a CRD's kind no more, or the built-in one of its name again."""
+        """Serves a CRD's kind no more."""
         self._remove(crd)
-        self._restore(crd)
 
     def _remove(self, crd: Object) -> None:
         for key, served in list(self._served.items()):
@@ -170,18 +172,6 @@ class Resources:
                 del self._served[key]
                 self._storage.pop(served.resource, None)
                 self.version += 1
-
-    def _hide(self, resource: Resource) -> None:
-        for key, served in list(self._served.items()):
-            if not served.custom and served.called == resource:
-                self._hidden.append(self._served.pop(key))
-                self._storage.pop(resource, None)
-
-    def _restore(self, crd: Object) -> None:
-        resource = _resource(crd.raw)
-        for served in [each for each in self._hidden if each.called == resource]:
-            self._hidden.remove(served)
-            self._add(served)
 
     def names(self, group: str, besides: Resource) -> tuple[set[str], set[str]]:
         """Names of resources and of kinds that are taken in a group, those of `besides` left out."""
@@ -199,8 +189,11 @@ def definitions(crd: Raw) -> list[Served]:
     spec: Mapping[str, Any] = crd.get("spec") or {}
     accepted = (crd.get("status") or {}).get("acceptedNames") or spec.get("names") or {}
     found = [(_kind(spec, accepted, version), version) for version in spec.get("versions") or ()]
+    ours = is_ours(crd)
     storage = next((kind for kind, version in found if version.get("storage")), None)
-    served = [_served(kind, storage or kind, version, found, accepted) for kind, version in found if version["served"]]
+    served = [
+        _served(kind, storage or kind, version, found, accepted, ours) for kind, version in found if version["served"]
+    ]
     return sorted(served, key=lambda each: each.kind != storage)
 
 
@@ -221,7 +214,12 @@ def _kind(spec: Mapping[str, Any], names: Mapping[str, Any], version: Mapping[st
 
 
 def _served(
-    kind: Kind, storage: Kind, version: Mapping[str, Any], every: Sequence[_Found], names: Mapping[str, Any]
+    kind: Kind,
+    storage: Kind,
+    version: Mapping[str, Any],
+    every: Sequence[_Found],
+    names: Mapping[str, Any],
+    by_facts: bool,
 ) -> Served:
     scale = (version.get("subresources") or {}).get("scale")
     schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
@@ -243,7 +241,7 @@ def _served(
         ScalePaths.of(scale) if scale else None,
         str(names.get("singular") or ""),
         str(names.get("listKind") or ""),
-        Lazy(schema),
+        None if by_facts else Lazy(schema),
         selectable=frozenset(
             ".".join(steps(str(each.get("jsonPath")))) for each in version.get("selectableFields") or ()
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import socket
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,12 +34,12 @@ async def run(folder: Folder, options: Options, sockets: list[socket.socket], ch
     importlib.import_module("sealane.kube.client.http")  # aiohttp, in the way it says, before `apiserver` does
     from sealane.apiserver.access.keys import SigningKey
     from sealane.apiserver.access.tokens import AccountTokens
-    from sealane.apiserver.followers import retention, roles
+    from sealane.apiserver.followers import retention
     from sealane.apiserver.followers.certificates import Authority
     from sealane.apiserver.http.serving import serve
     from sealane.apiserver.local import LocalClient
     from sealane.apiserver.pods.logs import agent_logs
-    from sealane.apiserver.server import start_api
+    from sealane.apiserver.server import furnish, start_api
     from sealane.apiserver.storage.backends import StorageError, connect
     from sealane.apiserver.storage.store import Store
     from sealane.cluster.bootstrap import bootstrap
@@ -47,6 +48,7 @@ async def run(folder: Folder, options: Options, sockets: list[socket.socket], ch
     from sealane.controllers.gateways.gateways import Gateways
     from sealane.controllers.programs import wiring as programs
     from sealane.dataplane.envoy import ads
+    from sealane.kube import crds
     from sealane.network.model import Network
     from sealane.reactive.collections import Graph
     from sealane.reactive.informer import inform
@@ -58,6 +60,7 @@ async def run(folder: Folder, options: Options, sockets: list[socket.socket], ch
         channel.failed(str(error))
         return
     try:
+        deque(crds.objects(), 0)  # made once: here, where there is time
         while not folder.local_kubeconfig.exists():  # another process makes the credentials meanwhile
             await asyncio.sleep(0.002)
         credentials = pki.ensure(folder.pki)
@@ -80,7 +83,7 @@ async def run(folder: Folder, options: Options, sockets: list[socket.socket], ch
                 recorder.record(configuration.object, "Warning", "PassedOver", why)
 
         api.webhooks.on_passed_over = passed_over
-        roles.furnish(api)
+        furnish(api)
         await bootstrap(client, options.nodes, dns_replicas=min(2, options.nodes))
         serving = asyncio.create_task(
             serve(api, sockets, pki.server_context(credentials), frozenset({credentials.token}))

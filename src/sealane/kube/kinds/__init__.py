@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
+
+from sealane.kube import crds
 
 
 class Kind(Struct, frozen=True):
@@ -163,25 +165,35 @@ _STORED: tuple[Kind, ...] = (
     Kind("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", False, subresources=()),
     Kind("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False, ("pc",), subresources=()),
     Kind("storage.k8s.io", "v1", "StorageClass", "storageclasses", False, ("sc",), subresources=()),
-    Kind(_GATEWAY, "v1", "BackendTLSPolicy", "backendtlspolicies", True, ("btlspolicy",), ("gateway-api",)),
-    Kind(_GATEWAY, "v1alpha3", "BackendTLSPolicy", "backendtlspolicies", True, ("btlspolicy",), ("gateway-api",)),
-    Kind(_GATEWAY, "v1beta1", "Gateway", "gateways", True, ("gtw",), ("gateway-api",)),
-    Kind(_GATEWAY, "v1beta1", "GatewayClass", "gatewayclasses", False, ("gc",), ("gateway-api",)),
-    Kind(_GATEWAY, "v1", "GRPCRoute", "grpcroutes", True, (), ("gateway-api",)),
-    Kind(_GATEWAY, "v1beta1", "HTTPRoute", "httproutes", True, (), ("gateway-api",)),
-    Kind(_GATEWAY, "v1", "ListenerSet", "listenersets", True, ("lset",), ("gateway-api",)),
-    Kind(_GATEWAY, "v1", "ReferenceGrant", "referencegrants", True, ("refgrant",), ("gateway-api",), ()),
-    Kind(_GATEWAY, "v1", "TCPRoute", "tcproutes", True, (), ("gateway-api",)),
-    Kind(_GATEWAY, "v1alpha2", "TCPRoute", "tcproutes", True, (), ("gateway-api",)),
-    Kind(_GATEWAY, "v1", "TLSRoute", "tlsroutes", True, (), ("gateway-api",)),
-    Kind(_GATEWAY, "v1alpha2", "TLSRoute", "tlsroutes", True, (), ("gateway-api",)),
-    Kind(_GATEWAY, "v1alpha3", "TLSRoute", "tlsroutes", True, (), ("gateway-api",)),
-    Kind(_GATEWAY, "v1", "UDPRoute", "udproutes", True, (), ("gateway-api",)),
-    Kind(_GATEWAY, "v1alpha2", "UDPRoute", "udproutes", True, (), ("gateway-api",)),
 )
 
-BUILTIN: tuple[Kind, ...] = (*(value for value in list(globals().values()) if isinstance(value, Kind)), *_STORED)
+
+def _defined() -> Iterator[Kind]:
+    for name, definition in crds.definitions().items():
+        names, group = definition.names, name.partition(".")[2]
+        for version in sorted(definition.versions, key=lambda each: not each.storage):
+            yield Kind(
+                group,
+                version.name,
+                names["kind"],
+                names["plural"],
+                definition.scope == "Namespaced",
+                tuple(names.get("shortNames") or ()),
+                tuple(names.get("categories") or ()),
+                version.subresources,
+            )
+
+
+DEFINED: tuple[Kind, ...] = tuple(_defined())
+"""Kinds of the CustomResourceDefinitions that every cluster has from the start; the stored version comes first."""
+
+_NAMED = tuple(value for value in list(globals().values()) if isinstance(value, Kind))
+
+BUILTIN: tuple[Kind, ...] = (*(each for each in _NAMED if each not in DEFINED), *_STORED)
 """Every kind that is served without a CustomResourceDefinition; of several versions of one, the stored comes first."""
+
+KNOWN: tuple[Kind, ...] = (*BUILTIN, *DEFINED)
+"""Every kind of which there are facts."""
 
 STORED_AS: Mapping[Kind, Kind] = {NEW_EVENT: EVENT}
 """Kinds whose objects are those of a kind in another group."""

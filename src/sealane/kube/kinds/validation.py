@@ -105,7 +105,7 @@ _CHANGES: dict[tuple[str, str], Callable[[Part, Raw], Iterator[Problem]]] = {
 """Rules for what replaces an object, where a new one has to be more than that."""
 _ONLY_NEW = {("events.k8s.io", "Event"): ("eventTime",)}
 """Fields that only new objects have to have."""
-_SCOPES = {(kind.group, kind.kind): kind.namespaced for kind in kinds.BUILTIN}
+_SCOPES = {(kind.group, kind.kind): kind.namespaced for kind in kinds.KNOWN}
 
 
 def validate(raw: Raw, *, namespaced: bool | None = None, old: Raw | None = None) -> list[Problem]:

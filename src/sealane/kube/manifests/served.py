@@ -13,7 +13,7 @@ from sealane.kube.problems import Part, quoted
 Served = Mapping[tuple[str, str], Kind]
 """(apiVersion, kind) -> Kind."""
 
-BUILTIN: Served = {(kind.api_version, kind.kind): kind for kind in kinds.BUILTIN}
+BUILTIN: Served = {(kind.api_version, kind.kind): kind for kind in kinds.KNOWN}
 
 _NOTES = {
     "Ingress": "; there backend.serviceName is backend.service.name and every path needs a pathType",

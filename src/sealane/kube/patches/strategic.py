@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
-from sealane.kube import schema
+from sealane.kube import kinds, schema
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Raw
@@ -28,7 +28,7 @@ Identity = Callable[[Any], Hashable]
 
 def is_strategic(kind: Kind) -> bool:
     """Whether kind is one of Kubernetes' own: for custom kinds there is no strategic merge."""
-    return not kind.group.startswith("gateway.") and schema.root(kind.api_version, kind.kind) is not None
+    return kind not in kinds.DEFINED and schema.root(kind.api_version, kind.kind) is not None
 
 
 def strategic_merge(kind: Kind, current: Raw, patch: Raw) -> Raw:

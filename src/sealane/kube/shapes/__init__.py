@@ -24,21 +24,27 @@ if TYPE_CHECKING:
         discovery_v1,
         events_v1,
         gateway_v1,
+        gateway_v1alpha1,
         networking_v1,
         node_v1,
         policy_v1,
+        policy_v1alpha1,
+        policy_v1alpha2,
         rbac_v1,
         scheduling_v1,
         storage_v1,
     )
 
     APIService = Object[apiregistration_v1.APIService, apiregistration_v1.APIServiceSpec, apiregistration_v1.APIServiceStatus]
+    AdminNetworkPolicy = Object[policy_v1alpha1.AdminNetworkPolicy, policy_v1alpha1.AdminNetworkPolicySpec, policy_v1alpha1.AdminNetworkPolicyStatus]
     BackendTLSPolicy = Object[gateway_v1.BackendTLSPolicy, gateway_v1.BackendTLSPolicySpec, gateway_v1.BackendTLSPolicyStatus]
+    BaselineAdminNetworkPolicy = Object[policy_v1alpha1.BaselineAdminNetworkPolicy, policy_v1alpha1.BaselineAdminNetworkPolicySpec, policy_v1alpha1.AdminNetworkPolicyStatus]
     Binding = Object[core_v1.Binding, Any, Any]
     CSIDriver = Object[storage_v1.CSIDriver, storage_v1.CSIDriverSpec, Any]
     CSINode = Object[storage_v1.CSINode, storage_v1.CSINodeSpec, storage_v1.CSINodeStatus]
     CSIStorageCapacity = Object[storage_v1.CSIStorageCapacity, Any, Any]
     CertificateSigningRequest = Object[certificates_v1.CertificateSigningRequest, certificates_v1.CertificateSigningRequestSpec, certificates_v1.CertificateSigningRequestStatus]
+    ClusterNetworkPolicy = Object[policy_v1alpha2.ClusterNetworkPolicy, policy_v1alpha2.ClusterNetworkPolicySpec, policy_v1alpha2.ClusterNetworkPolicyStatus]
     ClusterRole = Object[rbac_v1.ClusterRole, Any, Any]
     ClusterRoleBinding = Object[rbac_v1.ClusterRoleBinding, Any, Any]
     ClusterTrustBundle = Object[certificates_v1.ClusterTrustBundle, certificates_v1.ClusterTrustBundleSpec, Any]
@@ -97,3 +103,7 @@ if TYPE_CHECKING:
     ValidatingWebhookConfiguration = Object[admissionregistration_v1.ValidatingWebhookConfiguration, Any, Any]
     VolumeAttachment = Object[storage_v1.VolumeAttachment, storage_v1.VolumeAttachmentSpec, storage_v1.VolumeAttachmentStatus]
     VolumeAttributesClass = Object[storage_v1.VolumeAttributesClass, Any, Any]
+    XBackend = Object[gateway_v1alpha1.XBackend, gateway_v1alpha1.XBackendSpec, gateway_v1alpha1.XBackendStatus]
+    XBackendTrafficPolicy = Object[gateway_v1alpha1.XBackendTrafficPolicy, gateway_v1alpha1.XBackendTrafficPolicySpec, gateway_v1.BackendTLSPolicyStatus]
+    XMesh = Object[gateway_v1alpha1.XMesh, gateway_v1.GatewayClassSpec, gateway_v1alpha1.XMeshStatus]
+    XTelemetryPolicy = Object[gateway_v1alpha1.XTelemetryPolicy, gateway_v1alpha1.XTelemetryPolicySpec, gateway_v1.BackendTLSPolicyStatus]

@@ -131,17 +131,9 @@ class GRPCRouteSpecRulesBackendRefsFiltersRequestHeaderModifierAdd(TypedDict, to
 
 
 class GRPCRouteSpecRulesBackendRefsFiltersRequestMirror(TypedDict, total=False):
-    backendRef: Required[GRPCRouteSpecRulesBackendRefsFiltersRequestMirrorBackendRef]
+    backendRef: Required[GatewaySpecListenersFiltersRequestsExternalAuthBackendRef]
     fraction: GRPCRouteSpecRulesBackendRefsFiltersRequestMirrorFraction
     percent: int
-
-
-class GRPCRouteSpecRulesBackendRefsFiltersRequestMirrorBackendRef(TypedDict, total=False):
-    group: str
-    kind: str
-    name: Required[str]
-    namespace: str
-    port: int
 
 
 class GRPCRouteSpecRulesBackendRefsFiltersRequestMirrorFraction(TypedDict, total=False):
@@ -168,13 +160,19 @@ class GRPCRouteSpecRulesMatchesMethod(TypedDict, total=False):
 
 class GRPCRouteSpecRulesSessionPersistence(TypedDict, total=False):
     absoluteTimeout: str
-    cookieConfig: GRPCRouteSpecRulesSessionPersistenceCookieConfig
-    sessionName: str
+    cookie: GRPCRouteSpecRulesSessionPersistenceCookie
+    header: GRPCRouteSpecRulesSessionPersistenceHeader
     type: Literal["Cookie", "Header"]
 
 
-class GRPCRouteSpecRulesSessionPersistenceCookieConfig(TypedDict, total=False):
+class GRPCRouteSpecRulesSessionPersistenceCookie(TypedDict, total=False):
     lifetimeType: Literal["Permanent", "Session"]
+    name: str
+    path: str
+
+
+class GRPCRouteSpecRulesSessionPersistenceHeader(TypedDict, total=False):
+    name: Required[str]
 
 
 class GRPCRouteStatus(TypedDict, total=False):
@@ -206,6 +204,7 @@ class GatewaySpec(TypedDict, total=False):
 
 
 class GatewaySpecAddresses(TypedDict, total=False):
+    routability: str
     type: str
     value: str
 
@@ -243,6 +242,7 @@ class GatewaySpecInfrastructure(TypedDict, total=False):
 
 class GatewaySpecListeners(TypedDict, total=False):
     allowedRoutes: GatewaySpecListenersAllowedRoutes
+    filters: GatewaySpecListenersFilters
     hostname: str
     name: Required[str]
     port: Required[int]
@@ -268,6 +268,46 @@ GatewaySpecListenersAllowedRoutesNamespaces = TypedDict(
     },
     total=False,
 )
+
+
+class GatewaySpecListenersFilters(TypedDict, total=False):
+    requests: list[GatewaySpecListenersFiltersRequests]
+
+
+class GatewaySpecListenersFiltersRequests(TypedDict, total=False):
+    extensionRef: BackendTLSPolicySpecValidationCaCertificateRefs
+    externalAuth: GatewaySpecListenersFiltersRequestsExternalAuth
+    type: Required[Literal["ExternalAuth", "ExtensionRef"]]
+
+
+class GatewaySpecListenersFiltersRequestsExternalAuth(TypedDict, total=False):
+    backendRef: Required[GatewaySpecListenersFiltersRequestsExternalAuthBackendRef]
+    forwardBody: GatewaySpecListenersFiltersRequestsExternalAuthForwardBody
+    grpc: GatewaySpecListenersFiltersRequestsExternalAuthGrpc
+    http: GatewaySpecListenersFiltersRequestsExternalAuthHttp
+    protocol: Required[Literal["HTTP", "GRPC"]]
+
+
+class GatewaySpecListenersFiltersRequestsExternalAuthBackendRef(TypedDict, total=False):
+    group: str
+    kind: str
+    name: Required[str]
+    namespace: str
+    port: int
+
+
+class GatewaySpecListenersFiltersRequestsExternalAuthForwardBody(TypedDict, total=False):
+    maxSize: int
+
+
+class GatewaySpecListenersFiltersRequestsExternalAuthGrpc(TypedDict, total=False):
+    allowedHeaders: list[str]
+
+
+class GatewaySpecListenersFiltersRequestsExternalAuthHttp(TypedDict, total=False):
+    allowedHeaders: list[str]
+    allowedResponseHeaders: list[str]
+    path: str
 
 
 class GatewaySpecListenersTls(TypedDict, total=False):
@@ -319,6 +359,7 @@ class GatewayStatus(TypedDict, total=False):
 
 
 class GatewayStatusAddresses(TypedDict, total=False):
+    routability: str
     type: str
     value: Required[str]
 
@@ -398,7 +439,7 @@ class HTTPRouteSpecRulesBackendRefs(TypedDict, total=False):
 class HTTPRouteSpecRulesBackendRefsFilters(TypedDict, total=False):
     cors: HTTPRouteSpecRulesBackendRefsFiltersCors
     extensionRef: BackendTLSPolicySpecValidationCaCertificateRefs
-    externalAuth: HTTPRouteSpecRulesBackendRefsFiltersExternalAuth
+    externalAuth: GatewaySpecListenersFiltersRequestsExternalAuth
     requestHeaderModifier: GRPCRouteSpecRulesBackendRefsFiltersRequestHeaderModifier
     requestMirror: GRPCRouteSpecRulesBackendRefsFiltersRequestMirror
     requestRedirect: HTTPRouteSpecRulesBackendRefsFiltersRequestRedirect
@@ -414,28 +455,6 @@ class HTTPRouteSpecRulesBackendRefsFiltersCors(TypedDict, total=False):
     allowOrigins: list[str]
     exposeHeaders: list[str]
     maxAge: int
-
-
-class HTTPRouteSpecRulesBackendRefsFiltersExternalAuth(TypedDict, total=False):
-    backendRef: Required[GRPCRouteSpecRulesBackendRefsFiltersRequestMirrorBackendRef]
-    forwardBody: HTTPRouteSpecRulesBackendRefsFiltersExternalAuthForwardBody
-    grpc: HTTPRouteSpecRulesBackendRefsFiltersExternalAuthGrpc
-    http: HTTPRouteSpecRulesBackendRefsFiltersExternalAuthHttp
-    protocol: Required[Literal["HTTP", "GRPC"]]
-
-
-class HTTPRouteSpecRulesBackendRefsFiltersExternalAuthForwardBody(TypedDict, total=False):
-    maxSize: int
-
-
-class HTTPRouteSpecRulesBackendRefsFiltersExternalAuthGrpc(TypedDict, total=False):
-    allowedHeaders: list[str]
-
-
-class HTTPRouteSpecRulesBackendRefsFiltersExternalAuthHttp(TypedDict, total=False):
-    allowedHeaders: list[str]
-    allowedResponseHeaders: list[str]
-    path: str
 
 
 class HTTPRouteSpecRulesBackendRefsFiltersRequestRedirect(TypedDict, total=False):

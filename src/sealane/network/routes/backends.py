@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from sealane.kube.shapes import Service
     from sealane.kube.shapes.core_v1 import ServicePort
     from sealane.kube.shapes.gateway_v1 import (
-        GRPCRouteSpecRulesBackendRefsFiltersRequestMirrorBackendRef,
+        GatewaySpecListenersFiltersRequestsExternalAuthBackendRef,
         HTTPRouteSpecRulesBackendRefs,
     )
 
-    BackendRef = HTTPRouteSpecRulesBackendRefs | GRPCRouteSpecRulesBackendRefsFiltersRequestMirrorBackendRef
+    BackendRef = HTTPRouteSpecRulesBackendRefs | GatewaySpecListenersFiltersRequestsExternalAuthBackendRef
 
 
 class BackendKey(NamedTuple):

@@ -18,6 +18,7 @@ from sealane.apiserver.admission.plugins import (
     resource_quota,
     service_account,
     service_warnings,
+    stored_only,
     topology_keys,
     validating_policies,
 )
@@ -30,6 +31,7 @@ def steps(store: Store, authorizer: Authorizer, resources: Resources) -> tuple[S
     return (
         topology_keys.step(),
         service_warnings.step(),
+        stored_only.step(),
         limit_ranger.step(store),
         service_account.step(store),
         default_ingress_class.step(store),

@@ -38,7 +38,7 @@ def paths(served: Served) -> Raw:
     prefix, _, list_name = name_of(served).rpartition(".")
     listing = {"$ref": f"#/components/schemas/{prefix}.{served.list_kind or f'{list_name}List'}"}
     body = {"content": {"application/json": {"schema": reference}}, "required": True}
-    media = (*_PATCHES, *(() if served.custom or kind.group.startswith("gateway.") else (_STRATEGIC,)))
+    media = (*_PATCHES, *(() if served.custom else (_STRATEGIC,)))
     patch = {"content": {each: {"schema": {"type": "object"}} for each in media}, "required": True}
     collection = kind.path("{namespace}")
     named = [_in_path("namespace")] if kind.namespaced else []

@@ -48,7 +48,7 @@ def name_of(served: Served) -> str:
     """The component of a kind: for custom ones the reversed group, version and kind."""
     kind = served.kind
     found = None if served.custom else schema.root(kind.api_version, kind.kind)
-    if found is not None and not kind.group.startswith("gateway."):
+    if found is not None:
         return component(found.name)
     return ".".join([*reversed(kind.group.split(".")), kind.version, kind.kind])
 
@@ -57,7 +57,7 @@ def schemas(served: Served) -> Raw:
     """The schema of a kind and of every type in it, by component."""
     kind, name = served.kind, name_of(served)
     extension = {"x-kubernetes-group-version-kind": [{"group": kind.group, "version": kind.version, "kind": kind.kind}]}
-    if served.custom:
+    if not served.by_facts:
         custom = _custom(served.schema.schema if served.schema is not None else {})
         return {name: custom | extension, **types("meta.v1.ObjectMeta")}
     root = schema.root(kind.api_version, kind.kind)
