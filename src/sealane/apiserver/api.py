@@ -14,17 +14,17 @@ from sealane.apiserver import errors
 from sealane.apiserver.access.rbac import Authorizer
 from sealane.apiserver.access.tokens import AccountTokens
 from sealane.apiserver.admission import plugins
-from sealane.apiserver.admission.admission import Admission, namespace_objects
+from sealane.apiserver.admission.admission import Admission
 from sealane.apiserver.admission.attempts import Attempt, Operation, Steps
+from sealane.apiserver.admission.completion import completions
 from sealane.apiserver.admission.webhooks.gate import Webhooks
 from sealane.apiserver.clock import timestamp
 from sealane.apiserver.node_agent import LogReader, Streams
 from sealane.apiserver.objects.apply import applied
 from sealane.apiserver.objects.deletion import PLAIN, Deletion, check_preconditions, finished, marked
 from sealane.apiserver.objects.metadata import check_envelope
-from sealane.apiserver.objects.states import born, new_metadata
 from sealane.apiserver.objects.subresources import bound
-from sealane.apiserver.preparing import MADE_BY_UPDATE, Preparation
+from sealane.apiserver.preparing import Preparation
 from sealane.apiserver.reading import Reader, converted, shown
 from sealane.apiserver.registry.conversion import in_version
 from sealane.apiserver.registry.resources import DEFINITIONS, Resources, Served
@@ -81,7 +81,7 @@ class Api:
             self._define(crd.object, None)
         self.webhooks = Webhooks(store, open_socket, _completed)
         steps = Steps(plugins.steps(store, self.authorizer, self.resources), self.webhooks)
-        self.admission = Admission(store, steps, self.resources.names)
+        self.admission = Admission(steps, completions(store, self.resources, root_ca))
         store.subscribe(self._committed)
         self._preparation = Preparation(store, self.admission, converted)
 
@@ -135,7 +135,7 @@ class Api:
         if subresource != "scale":
             self._preparation.check_replacement(served, namespace, name, raw, subresource)
         address = Address(served.resource, namespace if kind.namespaced else "", name)
-        if not subresource and served.resource in MADE_BY_UPDATE and self.store.head(*address) is None:
+        if not subresource and served.definition.made_by_update and self.store.head(*address) is None:
             if (raw.get("metadata") or {}).get("uid") or (raw.get("metadata") or {}).get("resourceVersion"):
                 raise errors.not_found(kind, name)
             return await self.create(kind, namespace, raw, options), True
@@ -271,21 +271,11 @@ class Api:
             stored = Stored(old.version if old else 0, Object(raw), encode(raw))
         else:
             stored = self.store.stamped(raw)
-            gone = old is not None and finished(raw)
+            gone = old is not None and finished(served, raw)
             self.store.enqueue(address, stored, gone)
             self.admission.written(served, None if gone else raw, old.object.raw if old else None)
-            if old is None and served.kind == kinds.NAMESPACE:
-                self._furnish(address.name)
             await self.store.flush()
         return converted(served, stored)
-
-    def _furnish(self, namespace: str) -> None:
-        """What every namespace holds comes with it in one commit."""
-        for kind, raw in namespace_objects(namespace, self.root_ca):
-            served = self.resources.of(kind)
-            address = Address(served.resource, namespace, raw["metadata"]["name"])
-            if self.store.head(*address) is None:
-                self.store.enqueue(address, self.store.stamped(born(served, raw, new_metadata(raw))))
 
     # Deleting
 
@@ -306,7 +296,7 @@ class Api:
         old = await self.webhooks.decided(write, lambda write: self._deletable(served, address, options, write))
         before = old.object.raw
         raw = marked(served, before, options)
-        gone = finished(raw)
+        gone = finished(served, raw)
         if options.dry_run or (raw is before and not gone):
             return old, gone
         stored = self.store.stamped(raw)
@@ -320,8 +310,9 @@ class Api:
         old = self.store.head(*address)
         if old is None:
             raise errors.not_found(served.kind, address.name)
-        if served.kind == kinds.NAMESPACE and address.name in _IMMORTAL:
-            raise errors.forbidden(served.kind, address.name, "this namespace may not be deleted")
+        if address.name in served.definition.undeletable:
+            why = f"this {served.kind.singular} may not be deleted"
+            raise errors.forbidden(served.kind, address.name, why)
         check_preconditions(served.kind, old.object, options)
         self.admission.delete(served, converted(served, old).object.raw, write)
         return old
@@ -372,9 +363,6 @@ class Api:
         spec = crd.spec
         resource = (str(spec.get("group")), str((spec.get("names") or {}).get("plural")))
         self.resources.define(crd, before, empty=not any(self.store.items(resource)))
-
-
-_IMMORTAL = frozenset({"default", "kube-system", "kube-public"})  # as upstream's NamespaceLifecycle admission
 
 
 _BINDING = {"apiVersion": "v1", "kind": "Binding"}

@@ -16,8 +16,8 @@ from sealane.apiserver.objects.metadata import check_envelope, check_name, gener
 from sealane.apiserver.objects.ownership import created, updated
 from sealane.apiserver.objects.states import born, counted, new_metadata, replacing
 from sealane.apiserver.objects.subresources import scale_of, scaled
-from sealane.apiserver.registry.resources import DEFINITIONS, NAMESPACES, Served
-from sealane.apiserver.storage.backends import Address, Resource
+from sealane.apiserver.registry.resources import NAMESPACES, Served
+from sealane.apiserver.storage.backends import Address
 from sealane.apiserver.storage.store import Store
 from sealane.apiserver.storage.values import Stored
 from sealane.apiserver.write import Write
@@ -29,17 +29,6 @@ from sealane.kube.objects import Raw
 _GENERATED_TRIES = 8
 _UNNAMED = "sealane"
 """Manager of what the cluster's own controllers write."""
-
-MADE_BY_UPDATE: frozenset[Resource] = frozenset(
-    {("", "endpoints"), ("", "events"), ("", "services"), ("coordination.k8s.io", "leases")}
-    | {("rbac.authorization.k8s.io", each) for each in ("roles", "rolebindings", "clusterroles", "clusterrolebindings")}
-)
-"""Where PUT makes what is not there (AllowCreateOnUpdate of the registries)."""
-
-_CONDITIONAL: frozenset[Resource] = frozenset(
-    {DEFINITIONS, ("coordination.k8s.io", "leases"), ("policy", "poddisruptionbudgets")}
-)
-"""Where PUT needs a resourceVersion, as with custom kinds (AllowUnconditionalUpdate of the registries)."""
 
 
 class Preparation:
@@ -69,7 +58,7 @@ class Preparation:
             metadata.pop("managedFields", None)
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = self._free_name(served, namespace, metadata["generateName"])
-        check_name(kind, metadata.get("name") or "")
+        check_name(kind, metadata.get("name") or "", served.definition.names)
         if kind.namespaced:
             if metadata.setdefault("namespace", namespace) != namespace:
                 why = "the namespace of the provided object does not match the namespace sent on the request"
@@ -113,7 +102,7 @@ class Preparation:
         if subresource == "binding":
             new = change(old)
         elif subresource == "scale":
-            new = scaled(served.kind, old, self._scale(served, old, change, options), served.scale)
+            new = scaled(served, old, self._scale(served, old, change, options))
         else:
             wanted = change(old)
             new = replacing(served, old, wanted, subresource)
@@ -128,7 +117,7 @@ class Preparation:
 
     def _scale(self, served: Served, old: Raw, change: Callable[[Raw], Raw], options: Write) -> Raw:
         """The Scale that `change` wants, once admitted."""
-        before = scale_of(old, served.scale)
+        before = scale_of(served, old)
         wanted = change(before)
         if not isinstance(wanted, dict):
             return wanted
@@ -154,9 +143,9 @@ class Preparation:
                 f"the namespace of the object ({metadata['namespace']}) does not match the namespace on the request "
                 f"({namespace})"
             )
-        if not metadata.get("resourceVersion") and (served.custom or served.resource in _CONDITIONAL):
+        if not metadata.get("resourceVersion") and served.definition.conditional:
             there = self._store.head(served.resource, namespace if kind.namespaced else "", name) is not None
-            if there or served.resource not in MADE_BY_UPDATE:
+            if there or not served.definition.made_by_update:
                 why = "Invalid value: 0x0: must be specified for an update"
                 raise errors.invalid(kind, name, ("metadata.resourceVersion", "FieldValueInvalid", why))
 

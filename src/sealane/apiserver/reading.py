@@ -111,6 +111,6 @@ def converted(served: Served, stored: Stored) -> Stored:
 
 def shown(served: Served, stored: Stored, subresource: str) -> Stored:
     if subresource == "scale":
-        scale = scale_of(stored.object.raw, served.scale)
+        scale = scale_of(served, stored.object.raw)
         return Stored(stored.version, Object(scale), encode(scale))
     return converted(served, stored)

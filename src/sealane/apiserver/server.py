@@ -17,11 +17,12 @@ from sealane.apiserver.followers.roles import Aggregation
 from sealane.apiserver.followers.token_secrets import TokenSecrets
 from sealane.apiserver.node_agent import LogReader, Streams
 from sealane.apiserver.objects.states import born, new_metadata
-from sealane.apiserver.registry.definitions import CUSTOM_RESOURCES, established
+from sealane.apiserver.registry.definitions import established
 from sealane.apiserver.registry.resources import DEFINITIONS
 from sealane.apiserver.storage.backends import Address
 from sealane.apiserver.storage.store import Store
 from sealane.kube import crds, kinds
+from sealane.kube.kinds.extensions.rows import CLEANUP
 
 if TYPE_CHECKING:
     from sealane.apiserver.admission.webhooks.calls import OpenSocket
@@ -62,7 +63,7 @@ def furnish(api: Api) -> None:
     for raw in crds.objects():
         if raw["spec"]["group"] in there:
             continue
-        raw["metadata"]["finalizers"] = [CUSTOM_RESOURCES]
+        raw["metadata"]["finalizers"] = [CLEANUP]
         # Nobody manages their fields, so that an official definition applies over them; and no version counts as
         # stored, so that an older one may lack versions of ours.
         raw["metadata"]["managedFields"] = [{**_STATUS_ONLY, "time": timestamp()}]

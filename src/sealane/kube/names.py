@@ -156,6 +156,16 @@ def address(text: str) -> Iterator[str]:
         yield "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 
 
+def canonical_address(text: str) -> Iterator[str]:
+    """The one form that an address is printed in: names of IPAddresses."""
+    try:
+        canonical = str(ip_address(text)) == text
+    except ValueError:
+        canonical = False
+    if not canonical:
+        yield "must be an IP address in canonical form"
+
+
 def cidr(text: str) -> Iterator[str]:
     if network(text) is None:
         yield "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"

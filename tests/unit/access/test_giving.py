@@ -177,6 +177,27 @@ def test_who_may_not_approve_or_asks_for_too_much(tmp_path: Path) -> None:
     asyncio.run(talk())
 
 
+def test_who_writes_the_status_of_a_request_decides_nothing(tmp_path: Path) -> None:
+    async def talk() -> None:
+        async with asking(tmp_path) as asker:
+            text, _ = request("dave")
+            await asker.ask("POST", CSRS, "", asked(text, signer="example.com/own"))
+            status = {"apiGroups": ["certificates.k8s.io"], "resources": ["certificatesigningrequests/status"]}
+            await asker.bind("ann", [{**status, "verbs": ["*"]}])
+            _, found = await asker.ask("GET", f"{CSRS}/r")
+            decision = {"type": "Approved", "status": "True", "reason": "Test"}
+            body = {**found, "status": {"conditions": [decision]}}
+            code, said = await asker.message("PUT", f"{CSRS}/r/status", "", body, Impersonate_User="ann")
+            assert code == 422
+            assert 'status.conditions: Forbidden: updates may not add a condition of type "Approved"' in said
+            assert (await approved(asker))[0] == 200
+            _, found = await asker.ask("GET", f"{CSRS}/r")
+            code, said = await asker.message("PUT", f"{CSRS}/r/approval", "", {**found, "status": {}})
+            assert 'status.conditions: Forbidden: updates may not remove a condition of type "Approved"' in said
+
+    asyncio.run(talk())
+
+
 @pytest.mark.parametrize("usages", [["server auth"], ["client auth", "cert sign"]])
 def test_a_signer_says_why_it_does_not_sign(tmp_path: Path, usages: list[str]) -> None:
     async def talk() -> None:

@@ -248,3 +248,18 @@ def test_a_field_that_cannot_be_selected_is_named_once(cluster: Cluster) -> None
         assert (refused.value.code, refused.value.message) == (400, "field label not supported: spec.foo")
 
     run(cluster, test)
+
+
+def test_a_field_that_an_object_leaves_out_can_be_selected_on(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        await client.create(kinds.NODE, {"metadata": {"name": "n"}})
+        await client.create(kinds.POD, named("p", spec=TEMPLATE["spec"]))
+        await client.create(kinds.JOB, named("j", spec=JOB))
+        for kind, fields in (
+            (kinds.NODE, "spec.unschedulable=false"),
+            (kinds.POD, "spec.hostNetwork=false,spec.nodeName="),
+            (kinds.JOB, "status.successful=0"),
+        ):
+            assert len((await client.list(kind, fields=fields)).items) == 1, fields
+
+    run(cluster, test)

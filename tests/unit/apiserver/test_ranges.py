@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from sealane.apiserver.addresses.ranges import FINALIZER, IN_USE, default_cidr
+from sealane.apiserver.addresses.ranges import IN_USE, default_cidr
 from sealane.apiserver.local import LocalClient
 from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import IPADDRESS, NAMESPACE, SERVICE, SERVICECIDR
+from sealane.kube.kinds.services.ranges import FINALIZER
 
 Scenario = Callable[[LocalClient], Awaitable[None]]
 

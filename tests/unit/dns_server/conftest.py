@@ -39,17 +39,29 @@ DATA = [
 ]
 
 
+def one_port() -> tuple[socket.socket, socket.socket]:
+    """Sockets for UDP and TCP with one port, which no other process has in either."""
+    for _ in range(100):
+        tcp = socket.create_server(("127.0.0.1", 0))
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            udp.bind(tcp.getsockname())
+        except OSError:
+            udp.close()
+            tcp.close()
+        else:
+            return udp, tcp
+    raise OSError("no port is free for UDP and TCP")
+
+
 class UpstreamServer(threading.Thread):
     """A server with a few names of its own that counts what it is asked. Over UDP it truncates "big.example.com"."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.asked: list[str] = []
-        # TCP chooses the port: on a busy machine many are taken for TCP, few for UDP.
-        self.tcp = socket.create_server(("127.0.0.1", 0))
+        self.udp, self.tcp = one_port()
         self.address = self.tcp.getsockname()
-        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.udp.bind(self.address)
         self.over_tcp = threading.Thread(target=self._serve_tcp, daemon=True)
 
     def run(self) -> None:
@@ -132,9 +144,7 @@ def alone(upstream_server: UpstreamServer) -> Iterator[Running]:
 
 
 def run_server(upstream: UpstreamServer, servers: list[tuple[str, int]]) -> Iterator[Running]:
-    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    udp.bind(("127.0.0.1", 0))
-    tcp = socket.create_server(udp.getsockname())
+    udp, tcp = one_port()
     udp.setblocking(False)
     tcp.setblocking(False)
     table = Table(Zone.of(DATA))

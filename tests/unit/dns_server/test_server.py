@@ -169,13 +169,11 @@ def test_an_external_name_is_followed(running: Running) -> None:
     assert data(ask(running, ALIAS)) == [f"{WEB}.", "10.96.0.20"]
 
 
-def test_without_upstream_the_answer_comes_at_once(alone: Running) -> None:
-    started = time.monotonic()
+def test_without_upstream_nobody_is_waited_for(alone: Running) -> None:
     assert ask(alone, "example.com").rcode() == dns.rcode.REFUSED
     response = ask(alone, EXTERNAL)
     assert response.rcode() == dns.rcode.SERVFAIL
     assert data(response) == ["api.example.com."]
-    assert time.monotonic() - started < 0.5
     assert data(ask(alone, WEB)) == ["10.96.0.20"]
 
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealane.apiserver.admission.plugins.limit_ranger import pod_amounts
 from sealane.apiserver.api import Api
 from sealane.apiserver.server import start_api
 from sealane.apiserver.storage.store import Store
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError
+from sealane.kube.kinds.pods.usage import pod_amounts
 from sealane.kube.objects import Raw
 from sealane.kube.quantities import text, thousandths
 
@@ -129,6 +129,19 @@ def test_quotas_count_and_say_what_is_used(tmp_path: Path) -> None:
         await api.delete(kinds.POD, "n", "a")
         await used(api, pods="1", requests_memory="512Mi")
         await api.create(kinds.POD, "n", pod("c", requests=memory))
+
+    play(tmp_path, talk)
+
+
+def test_objects_are_counted_by_their_own_name(tmp_path: Path) -> None:
+    async def talk(api: Api) -> None:
+        await quota(api, replicationcontrollers="1", configmaps="3")
+        template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "nginx"}]}}
+        web = {"metadata": {"name": "web"}, "spec": {"template": template}}
+        await api.create(kinds.REPLICATIONCONTROLLER, "n", web)
+        await used(api, replicationcontrollers="1", configmaps="0")
+        with pytest.raises(ApiError, match="requested: replicationcontrollers=1, used: replicationcontrollers=1"):
+            await api.create(kinds.REPLICATIONCONTROLLER, "n", {**web, "metadata": {"name": "more"}})
 
     play(tmp_path, talk)
 

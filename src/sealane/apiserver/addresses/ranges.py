@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import ip_network
 
-from sealane.apiserver.clock import timestamp
 from sealane.apiserver.objects.states import born, new_metadata
 from sealane.apiserver.registry.resources import Served
 from sealane.apiserver.storage.backends import Address, Resource
@@ -21,7 +20,6 @@ from sealane.network.addresses import SERVICES, IPNetwork
 
 CIDRS: Resource = (kinds.SERVICECIDR.group, kinds.SERVICECIDR.plural)
 ADDRESSES: Resource = (kinds.IPADDRESS.group, kinds.IPADDRESS.plural)
-FINALIZER = "networking.k8s.io/service-cidr-finalizer"
 DEFAULT = "kubernetes"
 """The ServiceCIDR that every cluster has."""
 _SERVED = Served(kinds.IPADDRESS, kinds.IPADDRESS)
@@ -63,16 +61,6 @@ def usable(store: Store, but: str = "") -> list[IPNetwork]:
     if not found:
         return list(SERVICES)
     return [network for each in found if not each.deleting and each.name != but for network in networks(each)]
-
-
-def condition(ready: bool, reason: str, message: str) -> Raw:
-    return {
-        "type": "Ready",
-        "status": "True" if ready else "False",
-        "reason": reason,
-        "message": message,
-        "lastTransitionTime": timestamp(),
-    }
 
 
 def record(store: Store, before: Iterable[str], after: Iterable[str], owner: tuple[str, str]) -> None:

@@ -5,39 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sealane.apiserver.addresses import ranges
-from sealane.apiserver.addresses.allocation import allocate
 from sealane.apiserver.admission.attempts import Attempt, Steps
-from sealane.apiserver.immutable import check_added, check_change
-from sealane.apiserver.registry import definitions
+from sealane.apiserver.admission.completion import PLAIN, Completion
+from sealane.apiserver.clock import timestamp
 from sealane.apiserver.registry.resources import Served
-from sealane.apiserver.storage.store import Store
+from sealane.apiserver.storage.backends import Resource
 from sealane.apiserver.write import Write
-from sealane.kube import kinds, schema
+from sealane.kube import schema
 from sealane.kube.checks.fields import check_fields
-from sealane.kube.kinds import Kind
 from sealane.kube.kinds.defaulting import defaulted
-from sealane.kube.kinds.validation import as_api_error, validate
-from sealane.kube.objects import Object, Raw
+from sealane.kube.kinds.definition import Definition
+from sealane.kube.kinds.validation import as_api_error, changes, validate
+from sealane.kube.objects import Raw
 from sealane.kube.problems import Part, Problem
-from sealane.network.services.allocation import Allocated, addresses, owner_of, without_former_type
 
 
 class Admission:
-    """Admission of one API: it knows which addresses and ports its Services hold.
+    """Admission of one API.
 
-    The order: defaults, what `steps` fill in, validation, addresses and ports, what `steps` refuse.
+    The order: defaults, what `steps` fill in, validation, what `completions` add, what `steps` refuse.
     """
 
-    def __init__(self, store: Store, steps: Steps, taken: definitions.Taken) -> None:
+    def __init__(self, steps: Steps, completions: Mapping[Resource, Completion]) -> None:
         self._steps = steps
-        self._taken = taken
-        self._store = store
-        self._allocated = Allocated()
-        for stored in store.items(ranges.ADDRESSES):
-            self._allocated.addresses[stored.object.name] = ranges.parent(stored.object)
-        for stored in store.items(("", "services")):
-            self._allocated.hold(stored.object.raw)
+        self._completions = completions
 
     def create(self, served: Served, raw: Raw, options: Write) -> Raw:
         """A new object as it is stored. Raises ApiError 400, 403 or 422.
@@ -53,14 +44,7 @@ class Admission:
             custom.check_new(served, raw)
         else:
             raw = _checked(served, self._mutated(attempt), options)
-        if served.kind == kinds.SERVICE:
-            raw = self._with_addresses(raw, None)
-        if served.kind == kinds.CRD:
-            raw = definitions.completed(raw)
-            _warn(raw, options)
-            raw = {**raw, "status": definitions.established(raw, self._taken)}
-        else:
-            raw = born_status(served, raw)
+        raw = self._completion(served).complete(born_status(served, raw), None, options)
         self._steps.check(attempt.having(raw))
         return raw
 
@@ -73,19 +57,13 @@ class Admission:
             return raw
         if subresource in ("status", "approval"):
             raw = _checked_status(served, self._steps.mutated(attempt), options)
-            self._steps.check(attempt.having(raw))
-            return raw
-        raw = _checked(served, self._mutated(attempt), options, old)
-        if subresource == "ephemeralcontainers":
-            check_added(raw, old)
         else:
-            check_change(served, raw, old)
-        if served.kind == kinds.CRD:
-            raw = definitions.changed(raw, old)
-            _warn(raw, options)
-            raw = {**raw, "status": definitions.established(raw, self._taken, old)}
-        if served.kind == kinds.SERVICE:
-            raw = self._with_addresses(raw, old)
+            raw = _checked(served, self._mutated(attempt), options, old)
+        problems = changes(served.definition, raw, old, subresource)
+        if problems:
+            raise as_api_error(raw, problems)
+        if not subresource:
+            raw = self._completion(served).complete(raw, old, options)
         self._steps.check(attempt.having(raw))
         return raw
 
@@ -118,7 +96,7 @@ class Admission:
         new, kind = attempt.new, attempt.served.kind
         assert new is not None
         try:
-            return self._steps.mutated(attempt.having(_defaulted(kind, new, attempt.old)))
+            return self._steps.mutated(attempt.having(_defaulted(attempt.served.definition, new, attempt.old)))
         except (AttributeError, KeyError, TypeError, ValueError):
             # This goes by the types that the schema says. Checking them first would cost every write; so only now.
             problems = validate(new, namespaced=kind.namespaced, old=attempt.old)
@@ -128,66 +106,20 @@ class Admission:
 
     def written(self, served: Served, new: Raw | None, old: Raw | None) -> None:
         """`new` (None: nothing any more) is on its way to the disk in place of `old`."""
-        if served.kind == kinds.SERVICE:
-            if old is not None:
-                self._allocated.release(old)
-            if new is not None:
-                self._allocated.hold(new)
-            before, after = addresses(old), addresses(new)
-            if before or after:
-                ranges.record(self._store, before, after, owner_of(new or old or {}))
-        elif served.kind == kinds.IPADDRESS:
-            self._address_written(new, old)
+        self._completion(served).written(new, old)
 
-    def _address_written(self, new: Raw | None, old: Raw | None) -> None:
-        """An IPAddress is kept from other Services than its own; it stays while its Service does."""
-        address = (new or old or {})["metadata"]["name"]
-        if new is not None:
-            self._allocated.addresses.setdefault(address, ranges.parent(Object(new)))
-            return
-        owner = self._allocated.addresses.get(address, ("", ""))
-        service = self._store.head(("", "services"), *owner)
-        if service is not None and address in addresses(service.object.raw):
-            ranges.record(self._store, (), (address,), owner)
-        else:
-            self._allocated.addresses.pop(address, None)
-
-    def _with_addresses(self, service: Raw, old: Raw | None) -> Raw:
-        self._allocated.ranges = ranges.usable(self._store)
-        return allocate(service, old, self._allocated)
+    def _completion(self, served: Served) -> Completion:
+        return PLAIN if served.custom else self._completions.get(served.resource, PLAIN)
 
 
-def namespace_objects(namespace: str, root_ca: str) -> list[tuple[Kind, Raw]]:
-    """What every namespace holds from its beginning.
-
-    Sources: https://kubernetes.io/docs/concepts/security/service-accounts/#default-service-accounts and
-    https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-token-volume
-    """
-    found: list[tuple[Kind, Raw]] = [(kinds.SERVICEACCOUNT, {"metadata": {"name": "default", "namespace": namespace}})]
-    if root_ca:
-        note = {
-            "kubernetes.io/description": "Contains a CA bundle that can be used to verify the kube-apiserver when "
-            "using internal endpoints such as the internal service IP or kubernetes.default.svc."
-        }
-        metadata = {"name": "kube-root-ca.crt", "namespace": namespace, "annotations": note}
-        found.append((kinds.CONFIGMAP, {"metadata": metadata, "data": {"ca.crt": root_ca}}))
-    return found
-
-
-def _defaulted(kind: Kind, new: Raw, old: Raw | None) -> Raw:
+def _defaulted(row: Definition, new: Raw, old: Raw | None) -> Raw:
     """`new` with what its kind begins with. `old` is None for a create."""
-    if kind == kinds.NAMESPACE and old is not None:
-        new = {**new, "spec": old.get("spec") or {}}  # only the subresource finalize writes it
-    elif kind == kinds.CRD and old is None:
+    if old is not None:
+        new = row.carried(new, old)
+    elif row.finalizers:
         metadata = new["metadata"]
-        finalizers = [each for each in metadata.get("finalizers") or () if each != definitions.CUSTOM_RESOURCES]
-        new = {**new, "metadata": {**metadata, "finalizers": [*finalizers, definitions.CUSTOM_RESOURCES]}}
-    elif kind == kinds.SERVICECIDR and old is None:
-        metadata = new["metadata"]
-        finalizers = [each for each in metadata.get("finalizers") or () if each != ranges.FINALIZER]
-        new = {**new, "metadata": {**metadata, "finalizers": [*finalizers, ranges.FINALIZER]}}
-    elif kind == kinds.SERVICE and old is not None:
-        new = without_former_type(new, old)
+        given = [each for each in metadata.get("finalizers") or () if each not in row.finalizers]
+        new = {**new, "metadata": {**metadata, "finalizers": [*given, *row.finalizers]}}
     return defaulted(new)
 
 
@@ -196,11 +128,6 @@ def _decoded(served: Served, raw: Raw, strictness: str) -> Raw:
     from sealane.apiserver.registry import custom
 
     return custom.decoded(served, raw, Write(field_validation=strictness))
-
-
-def _warn(crd: Raw, options: Write) -> None:
-    for each in definitions.warnings_of(crd):
-        options.warn(each)
 
 
 def _checked(served: Served, raw: Raw, options: Write, old: Raw | None = None) -> Raw:
@@ -244,32 +171,9 @@ def _pruned(value: Any, path: Sequence[str | int]) -> Any:
 
 def born_status(served: Served, raw: Raw) -> Raw:
     """A new object has the status that its kind begins with, whatever the client wrote."""
-    kind = served.kind
-    if kind == kinds.NODE or not served.has_status:
+    if not served.has_status:
         return raw
-    if kind == kinds.POD:
-        return {**raw, "status": {"phase": "Pending", "qosClass": qos_class(raw.get("spec") or {})}}
-    if kind == kinds.NAMESPACE:
-        return {**raw, "status": {"phase": "Active"}}
-    if kind == kinds.SERVICECIDR:
-        return {**raw, "status": {"conditions": [ranges.condition(True, "", "Kubernetes Service CIDR is ready")]}}
-    if kind in (kinds.SERVICE, kinds.INGRESS):
-        return {**raw, "status": {"loadBalancer": {}}}
-    if kind == kinds.ADMISSIONPOLICY:  # its expressions were compiled when it was validated
-        return {**raw, "status": {"observedGeneration": 1, "typeChecking": {}}}
-    if kind.group == "apps":
-        return {**raw, "status": {"replicas": 0} if kind != kinds.DEPLOYMENT else {}}
+    status = served.definition.birth(raw, timestamp())
+    if status is not None:
+        return {**raw, "status": status}
     return {key: value for key, value in raw.items() if key != "status"}
-
-
-def qos_class(spec: Mapping[str, Any]) -> str:
-    """Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/"""
-    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
-    asked = [container.get("resources") or {} for container in containers if isinstance(container, Mapping)]
-    if not any(each.get("requests") or each.get("limits") for each in asked):
-        return "BestEffort"
-    for each in asked:
-        limits, requests = each.get("limits") or {}, each.get("requests") or {}
-        if any(not limits.get(name) or requests.get(name, limits[name]) != limits[name] for name in ("cpu", "memory")):
-            return "Burstable"
-    return "Guaranteed"

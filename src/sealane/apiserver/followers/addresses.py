@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import ip_address
 
-from sealane.apiserver.addresses.ranges import ADDRESSES, CIDRS, FINALIZER, IN_USE, condition, networks, usable
+from sealane.apiserver.addresses.ranges import ADDRESSES, CIDRS, IN_USE, networks, usable
 from sealane.apiserver.api import Api
+from sealane.apiserver.clock import timestamp
 from sealane.apiserver.followers.worklist import Worklist
 from sealane.apiserver.storage.values import Event
 from sealane.kube import kinds
+from sealane.kube.kinds.services.ranges import FINALIZER, condition
 from sealane.kube.objects import Raw
 
 
@@ -53,7 +55,7 @@ class Ranges:
         if not needed:
             await self._api.change(served, "", name, _released)
         elif not any(each.get("reason") == "Terminating" for each in stored.object.status.get("conditions") or ()):
-            status = {"conditions": [condition(False, "Terminating", IN_USE)]}
+            status = {"conditions": [condition(False, "Terminating", IN_USE, timestamp())]}
             await self._api.change(served, "", name, lambda raw: {**raw, "status": status}, "status")
 
 

@@ -12,15 +12,15 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
-from sealane.apiserver.admission.admission import namespace_objects
+from sealane.apiserver.admission.completion import namespace_objects
 from sealane.apiserver.api import Api
 from sealane.apiserver.followers.worklist import Worklist
 from sealane.apiserver.objects.deletion import Deletion
-from sealane.apiserver.registry.definitions import CUSTOM_RESOURCES
 from sealane.apiserver.registry.resources import DEFINITIONS, NAMESPACES, Served
 from sealane.apiserver.storage.backends import Address, Resource
 from sealane.apiserver.storage.values import Event, Stored
 from sealane.kube.client.protocol import ApiError
+from sealane.kube.kinds.extensions.rows import CLEANUP
 from sealane.kube.objects import Object, Raw
 
 log = logging.getLogger(__name__)
@@ -158,5 +158,5 @@ def _without_kubernetes(raw: Raw) -> Raw:
 
 def _without_custom_resources(raw: Raw) -> Raw:
     metadata = raw["metadata"]
-    kept = [each for each in metadata.get("finalizers") or () if each != CUSTOM_RESOURCES]
+    kept = [each for each in metadata.get("finalizers") or () if each != CLEANUP]
     return {**raw, "metadata": {**metadata, "finalizers": kept}}

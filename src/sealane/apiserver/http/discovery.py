@@ -15,7 +15,6 @@ from aiohttp import web
 from sealane.apiserver.http import reviews
 from sealane.apiserver.pods import metrics
 from sealane.apiserver.registry.resources import Resources, Served
-from sealane.kube import kinds
 from sealane.kube.kinds import version_order
 from sealane.kube.objects import Raw
 
@@ -58,20 +57,6 @@ SUBRESOURCE_VERBS = {
     "token": ["create"],
     "finalize": ["update"],
 }
-
-
-def subresources(served: Served) -> list[str]:
-    found = list(served.kind.subresources)
-    if served.kind == kinds.POD:
-        found += ["log", "exec", "attach", "portforward", "proxy", "binding", "eviction"]
-        found.append("ephemeralcontainers")
-    elif served.kind == kinds.SERVICE:
-        found.append("proxy")
-    elif served.kind == kinds.NAMESPACE:
-        found.append("finalize")
-    elif served.kind == kinds.SERVICEACCOUNT:
-        found.append("token")
-    return found
 
 
 class Documents:
@@ -173,7 +158,7 @@ class Documents:
                     **({"categories": list(kind.categories)} if kind.categories else {}),
                 }
             )
-            for name in subresources(served):
+            for name in kind.subresources:
                 entry: Raw = {
                     "name": f"{kind.plural}/{name}",
                     "singularName": "",

@@ -17,7 +17,7 @@ from sealane.apiserver.registry.resources import Column as PrinterColumn
 from sealane.apiserver.registry.resources import Served
 from sealane.apiserver.storage.values import Stored, encode
 from sealane.kube.kinds.ages import since
-from sealane.kube.kinds.table import COLUMNS, NAME, PLAIN, Cell, Column
+from sealane.kube.kinds.column import NAME, PLAIN, Cell, Column
 from sealane.kube.objects import Raw
 
 Include = Literal["None", "Metadata", "Object"]
@@ -32,9 +32,7 @@ _STEP = re.compile(
 
 
 def columns(served: Served) -> Sequence[Column]:
-    if not served.custom:
-        return COLUMNS.get(served.kind, PLAIN)
-    return _custom(served.columns)
+    return _custom(served.columns) if served.custom else served.definition.columns
 
 
 @lru_cache(maxsize=256)

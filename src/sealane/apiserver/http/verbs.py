@@ -12,7 +12,6 @@ from sealane.apiserver import errors
 from sealane.apiserver.admission.attempts import Operation
 from sealane.apiserver.api import Api
 from sealane.apiserver.http import negotiation, render, watching
-from sealane.apiserver.http.discovery import subresources
 from sealane.apiserver.http.negotiation import form_of
 from sealane.apiserver.http.options import check_duplicates, deletion_options, list_options, write_options
 from sealane.apiserver.http.render import PLAIN, Form
@@ -24,7 +23,6 @@ from sealane.apiserver.requests import Target, body_of, object_in, user_of
 from sealane.apiserver.storage.listing import Page, parsed_version
 from sealane.apiserver.storage.values import Stored
 from sealane.apiserver.write import Write
-from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError, PatchType
 from sealane.kube.objects import Object, Raw
 
@@ -50,10 +48,11 @@ class Verbs:
         if not served.kind.namespaced and target.namespace is not None:
             raise errors.no_path()
         handler = (_ONE if target.name else _MANY).get(request.method)
-        if target.subresource and target.subresource not in served.kind.subresources:
-            handler = _PARTS.get((served.kind.plural, target.subresource, request.method))
-            if served.custom or target.subresource not in subresources(served):
+        if target.subresource:
+            if target.subresource not in served.kind.subresources:
                 raise errors.no_path()
+            if target.subresource not in _PLAIN_PARTS:
+                handler = _PARTS.get((served.kind.plural, target.subresource, request.method))
         if handler is None:
             raise errors.method_not_allowed()
         response = await handler(self, request, served, target)
@@ -132,7 +131,7 @@ class Verbs:
     async def _delete(self, request: web.BaseRequest, served: Served, target: Target) -> web.StreamResponse:
         options = deletion_options(request, await body_of(request))
         stored, gone = await self._api.delete(served.kind, target.namespace or "", target.name, options)
-        if not gone or served.resource in _SHOWN_WHEN_DELETED:
+        if not gone or served.definition.shown_when_deleted:
             return await _object(request, PLAIN, served, stored)
         details = {"name": target.name, "kind": served.kind.plural, "uid": stored.object.uid}
         if served.kind.group:
@@ -257,6 +256,8 @@ _ONE: dict[str, _Handler] = {
 _MANY: dict[str, _Handler] = {"GET": Verbs._list, "POST": Verbs._create, "DELETE": Verbs._delete_many}
 
 
+_PLAIN_PARTS = frozenset({"status", "scale", "approval"})
+"""Subresources that are read and written as the object is."""
 _PARTS: dict[tuple[str, str, str], _Handler] = {
     ("namespaces", "finalize", "PUT"): Verbs._update,
     ("serviceaccounts", "token", "POST"): Verbs._token,
@@ -296,20 +297,6 @@ def container_of(pod: Object, asked: str) -> str:
     if asked not in containers + every:
         raise errors.bad_request(f"container {asked} is not valid for pod {pod.name}")
     return asked
-
-
-_SHOWN_WHEN_DELETED = frozenset(
-    (kind.group, kind.plural)
-    for kind in (
-        kinds.PERSISTENTVOLUME,
-        kinds.PERSISTENTVOLUMECLAIM,
-        kinds.POD,
-        kinds.SERVICE,
-        kinds.SERVICEACCOUNT,
-    )
-) | {("", "resourcequotas"), ("storage.k8s.io", "storageclasses")}
-"""Kinds whose last state is the answer to DELETE, where others get a Status: ReturnDeletedObject in
-k8s.io/kubernetes/pkg/registry. Typed clients rely on it."""
 
 
 def _success(code: int, details: Raw | None = None) -> web.Response:

@@ -15,7 +15,6 @@ from sealane.apiserver.access.user import CONTROL_PLANE, User
 from sealane.apiserver.clock import timestamp
 from sealane.apiserver.objects.metadata import with_metadata
 from sealane.apiserver.registry.resources import Served
-from sealane.kube import kinds
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object, Raw
 
@@ -58,7 +57,7 @@ def check_preconditions(kind: Kind, old: Object, options: Deletion) -> None:
 def marked(served: Served, raw: Raw, options: Deletion) -> Raw:
     """`raw` as a deletion leaves it; the same object when it was marked so already."""
     metadata = raw["metadata"]
-    grace = _grace(served, raw, options)
+    grace = served.definition.grace(raw, options.grace_seconds)
     before = list(metadata.get("finalizers") or ())
     finalizers = list(before)
     for policy, finalizer in _FINALIZERS:
@@ -76,27 +75,13 @@ def marked(served: Served, raw: Raw, options: Deletion) -> Raw:
     if not already and "generation" in metadata:
         changes["generation"] = metadata["generation"] + 1
     raw = with_metadata(raw, **changes)
-    if served.kind == kinds.NAMESPACE:
-        raw["status"] = {**(raw.get("status") or {}), "phase": "Terminating"}
-    return raw
+    ending = served.definition.ending
+    return ending(raw) if ending is not None else raw
 
 
-def finished(raw: Raw) -> bool:
+def finished(served: Served, raw: Raw) -> bool:
     """Marked for deletion, and nothing is waited for any more."""
     metadata = raw["metadata"]
     if "deletionTimestamp" not in metadata or metadata.get("finalizers") or metadata.get("deletionGracePeriodSeconds"):
         return False
-    return raw["kind"] != "Namespace" or not (raw.get("spec") or {}).get("finalizers")
-
-
-def _grace(served: Served, raw: Raw, options: Deletion) -> int:
-    """Seconds that a pod has to end itself. All else goes at once, and so does a pod that no node runs."""
-    if served.kind != kinds.POD:
-        return 0
-    spec = raw.get("spec") or {}
-    if not spec.get("nodeName") or (raw.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
-        return 0
-    grace = options.grace_seconds
-    if grace is None:
-        grace = spec.get("terminationGracePeriodSeconds", 30)
-    return int(grace) if grace >= 0 else 1
+    return not served.definition.spec_finalizers or not (raw.get("spec") or {}).get("finalizers")

@@ -6,24 +6,19 @@ Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/o
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import Any
 
 import msgspec
 
 from sealane.apiserver.errors import bad_request, invalid, required
-from sealane.kube.kinds import IPADDRESS, NAMESPACE, SERVICE, Kind
+from sealane.kube.kinds import Kind
+from sealane.kube.names import Check
 from sealane.kube.objects import Raw
+from sealane.kube.problems import quoted
 
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # as k8s.io/apimachinery/pkg/util/rand: no vowels, no words
 _GENERATED_PREFIX = 58  # 63 characters less the suffix
-
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_PATH_SEGMENT = re.compile(r"(?!\.\.?$)[^/%]+")
 
 
 class OwnerReference(msgspec.Struct):
@@ -87,52 +82,13 @@ def check_envelope(kind: Kind, raw: Any) -> None:
                 )
 
 
-def check_name(kind: Kind, name: str, field: str = "metadata.name") -> None:
-    """Raises ApiError 422 for a name that the kind cannot have (RFC 1123 subdomain, or stricter)."""
+def check_name(kind: Kind, name: str, check: Check, field: str = "metadata.name") -> None:
+    """check: what the kind's names may be. Raises ApiError 422."""
     if not name:
         raise required(kind, name, field, "name or generateName is required")
-    if kind == NAMESPACE:
-        pattern, longest, what = _LABEL, 63, _LABEL_SAYS
-    elif kind == SERVICE:
-        pattern, longest, what = _LABEL_1035, 63, _LABEL_1035_SAYS
-    elif kind == IPADDRESS:
-        if not _is_canonical(name):
-            raise invalid(kind, name, (field, "FieldValueInvalid", f'Invalid value: "{name}": {_ADDRESS_SAYS}'))
-        return
-    elif kind.group == "rbac.authorization.k8s.io":
-        pattern, longest, what = _PATH_SEGMENT, 253, 'may not be "." or ".." or contain "/" or "%"'
-    else:
-        pattern, longest, what = _SUBDOMAIN, 253, _SUBDOMAIN_SAYS
-    if len(name) > longest:
-        what = f"must be no more than {longest} characters"
-    elif pattern.fullmatch(name):
-        return
-    raise invalid(kind, name, (field, "FieldValueInvalid", f'Invalid value: "{name}": {what}'))
-
-
-def _is_canonical(address: str) -> bool:
-    try:
-        return str(ip_address(address)) == address
-    except ValueError:
-        return False
-
-
-_ADDRESS_SAYS = "must be an IP address in canonical form"
-_LABEL_SAYS = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
-    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
-)
-_LABEL_1035_SAYS = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-    "'[a-z]([-a-z0-9]*[a-z0-9])?')"
-)
-_SUBDOMAIN_SAYS = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
-    "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-)
+    causes = [(field, "FieldValueInvalid", f"Invalid value: {quoted(name)}: {why}") for why in check(name)]
+    if causes:
+        raise invalid(kind, name, *causes)
 
 
 def generated_name(prefix: str) -> str:

@@ -22,7 +22,7 @@ def new_metadata(raw: Raw) -> Raw:
 def born(served: Served, raw: Raw, metadata: Raw) -> Raw:
     """A new object, named and checked by its metadata, before admission."""
     metadata = {**metadata, "uid": new_uid(), "creationTimestamp": timestamp()}
-    if served.has_generation:
+    if served.definition.generation:
         metadata["generation"] = 1
     rest = {key: value for key, value in raw.items() if key not in ("apiVersion", "kind", "metadata")}
     return {"apiVersion": served.kind.api_version, "kind": served.kind.kind, "metadata": metadata, **rest}

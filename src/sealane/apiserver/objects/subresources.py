@@ -10,20 +10,20 @@ from typing import Any
 
 from sealane.apiserver import errors
 from sealane.apiserver.clock import timestamp
-from sealane.apiserver.registry.resources import ScalePaths
-from sealane.kube.kinds import POD, Kind
+from sealane.apiserver.registry.resources import ScalePaths, Served
+from sealane.kube.kinds import POD
 from sealane.kube.objects import Raw
 from sealane.kube.selectors import LabelSelector
 
 WORKLOAD = ScalePaths(("spec", "replicas"), ("status", "replicas"))
 
 
-def scale_of(raw: Raw, paths: ScalePaths | None = None) -> Raw:
-    """The autoscaling/v1 Scale of an object. paths None: of a workload."""
-    metadata = raw["metadata"]
+def scale_of(served: Served, raw: Raw) -> Raw:
+    """The autoscaling/v1 Scale of an object."""
+    metadata, paths = raw["metadata"], served.scale
     shown = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     if paths is None:
-        read = LabelSelector.of_labels if raw.get("kind") == "ReplicationController" else LabelSelector.of
+        read = LabelSelector.of_labels if served.definition.plain_selector else LabelSelector.of
         requirements = read((raw.get("spec") or {}).get("selector") or {})
         selector = str(requirements) if requirements.requirements else ""
     else:
@@ -38,11 +38,11 @@ def scale_of(raw: Raw, paths: ScalePaths | None = None) -> Raw:
     }
 
 
-def scaled(kind: Kind, raw: Raw, scale: Any, paths: ScalePaths | None = None) -> Raw:
+def scaled(served: Served, raw: Raw, scale: Any) -> Raw:
     """`raw` with the replicas that `scale` wants. Raises ApiError 400, 409 or 422."""
     if not isinstance(scale, dict) or not isinstance(scale.get("spec") or {}, dict):
         raise errors.bad_request("the body of the request is not an autoscaling/v1 Scale")
-    metadata, name = scale.get("metadata") or {}, raw["metadata"]["name"]
+    kind, metadata, name = served.kind, scale.get("metadata") or {}, raw["metadata"]["name"]
     version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
     if version and version != raw["metadata"]["resourceVersion"]:
         raise errors.modified(kind, name)
@@ -52,7 +52,7 @@ def scaled(kind: Kind, raw: Raw, scale: Any, paths: ScalePaths | None = None) ->
     if replicas < 0:
         why = f"Invalid value: {replicas}: must be greater than or equal to 0"
         raise errors.invalid(kind, name, ("spec.replicas", "FieldValueInvalid", why))
-    return _with(raw, (paths or WORKLOAD).replicas, replicas)
+    return _with(raw, (served.scale or WORKLOAD).replicas, replicas)
 
 
 def _at(value: Any, path: tuple[str, ...]) -> Any:

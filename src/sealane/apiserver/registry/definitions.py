@@ -13,9 +13,6 @@ from sealane.apiserver.errors import bad_request, invalid
 from sealane.kube.kinds import CRD
 from sealane.kube.objects import Raw
 
-CUSTOM_RESOURCES = "customresourcecleanup.apiextensions.k8s.io"
-"""Finalizer of a CRD: its objects go before it does."""
-
 Taken = Callable[[str, tuple[str, str]], tuple[set[str], set[str]]]
 """Taken(group, resource): names of resources and of kinds that others in the group have."""
 

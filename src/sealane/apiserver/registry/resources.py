@@ -11,24 +11,14 @@ from sealane.apiserver.storage.backends import Resource
 from sealane.kube import kinds
 from sealane.kube.crds import is_ours
 from sealane.kube.kinds import Kind, version_order
+from sealane.kube.kinds.definition import CUSTOM, Definition
+from sealane.kube.kinds.table import definition
 from sealane.kube.objects import Object, Raw
 from sealane.kube.structural.fieldpaths import steps
 from sealane.kube.structural.lazy import Lazy
 
 NAMESPACES: Resource = ("", "namespaces")
 DEFINITIONS: Resource = ("apiextensions.k8s.io", "customresourcedefinitions")
-
-GROUPS_WITH_GENERATION = frozenset(
-    {
-        "apps",
-        "batch",
-        "policy",
-        "networking.k8s.io",
-        "discovery.k8s.io",
-        "apiextensions.k8s.io",
-        "admissionregistration.k8s.io",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +90,9 @@ class Served:
         return not self.custom or self.schema is None
 
     @property
-    def has_generation(self) -> bool:
-        """Core kinds count no generations, except Pod (KEP-5067)."""
-        return (
-            self.custom
-            or self.kind == kinds.POD
-            or (self.kind.group in GROUPS_WITH_GENERATION and self.kind != kinds.CONTROLLERREVISION)
-        )
+    def definition(self) -> Definition:
+        """What makes its kind different from others."""
+        return definition(self.kind.group, self.kind.kind) if self.by_facts else CUSTOM
 
 
 class Resources:

@@ -9,25 +9,12 @@ from sealane.kube import names
 from sealane.kube.names import Check
 from sealane.kube.problems import Part, Problem
 
-_NAMES: dict[str, Check] = {
-    "Service": names.dns_1035_label,
-    "Namespace": names.dns_label,
-    "Role": names.path_segment,
-    "RoleBinding": names.path_segment,
-    "ClusterRole": names.path_segment,
-    "ClusterRoleBinding": names.path_segment,
-}
-"""Kinds of Kubernetes itself whose names are not RFC 1123 subdomains."""
-
 _ANNOTATION_BYTES = 256 * 1024
 
 
-def check_metadata(obj: Part, namespaced: bool | None) -> Iterator[Problem]:
-    """metadata of a whole object. namespaced None: the kind's scope is not known."""
+def check_metadata(obj: Part, namespaced: bool | None, check: Check = names.dns_subdomain) -> Iterator[Problem]:
+    """metadata of a whole object. namespaced None: the kind's scope is not known. check: what its names may be."""
     metadata = obj["metadata"]
-    group = obj.text("apiVersion").rpartition("/")[0]
-    own = group in ("", "rbac.authorization.k8s.io")  # others may have kinds of the same names
-    check = _NAMES.get(obj.text("kind"), names.dns_subdomain) if own else names.dns_subdomain
     name, prefix = metadata["name"], metadata["generateName"]
     if name.empty and prefix.empty:
         yield name.required("name or generateName is required")

@@ -1,4 +1,9 @@
-"""Kinds: what the API calls a type of object, and where it is served."""
+"""Kinds: what the API calls a type of object, and where it is served.
+
+What a kind is besides its names is said by its family: a folder here, with the same few files in each (`rows`, the
+definitions; `checks`, `defaults`, `changes`, `columns`). The engines (`validation`, `defaulting`, the API server) read
+`table`, which imports a family when it is first needed.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sealane.kube import crds
 
@@ -57,14 +63,23 @@ def version_order(version: str) -> tuple[int, int, int, str]:
 
 _VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
 
-NAMESPACE = Kind("", "v1", "Namespace", "namespaces", False, ("ns",))
+NAMESPACE = Kind("", "v1", "Namespace", "namespaces", False, ("ns",), (), ("status", "finalize"))
 NODE = Kind("", "v1", "Node", "nodes", False, ("no",))
-POD = Kind("", "v1", "Pod", "pods", True, ("po",), ("all",))
-SERVICE = Kind("", "v1", "Service", "services", True, ("svc",), ("all",))
+POD = Kind(
+    "",
+    "v1",
+    "Pod",
+    "pods",
+    True,
+    ("po",),
+    ("all",),
+    ("status", "log", "exec", "attach", "portforward", "proxy", "binding", "eviction", "ephemeralcontainers"),
+)
+SERVICE = Kind("", "v1", "Service", "services", True, ("svc",), ("all",), ("status", "proxy"))
 ENDPOINTS = Kind("", "v1", "Endpoints", "endpoints", True, ("ep",), subresources=())
 CONFIGMAP = Kind("", "v1", "ConfigMap", "configmaps", True, ("cm",), subresources=())
 SECRET = Kind("", "v1", "Secret", "secrets", True, subresources=())
-SERVICEACCOUNT = Kind("", "v1", "ServiceAccount", "serviceaccounts", True, ("sa",), subresources=())
+SERVICEACCOUNT = Kind("", "v1", "ServiceAccount", "serviceaccounts", True, ("sa",), (), ("token",))
 EVENT = Kind("", "v1", "Event", "events", True, ("ev",), subresources=())
 NEW_EVENT = Kind("events.k8s.io", "v1", "Event", "events", True, ("ev",), subresources=())
 REPLICATIONCONTROLLER = Kind(
@@ -158,14 +173,18 @@ ADMISSIONPOLICYBINDING = Kind(
 )
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases", subresources=())
 
-# Kinds that are checked, stored and served, so that manifests which hold them apply; nothing here acts on them.
-_STORED: tuple[Kind, ...] = (
-    Kind("", "v1", "LimitRange", "limitranges", True, ("limits",), subresources=()),
-    Kind("autoscaling", "v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True, ("hpa",), ("all",)),
-    Kind("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", False, subresources=()),
-    Kind("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False, ("pc",), subresources=()),
-    Kind("storage.k8s.io", "v1", "StorageClass", "storageclasses", False, ("sc",), subresources=()),
+LIMITRANGE = Kind("", "v1", "LimitRange", "limitranges", True, ("limits",), subresources=())
+RUNTIMECLASS = Kind("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", False, subresources=())
+PRIORITYCLASS = Kind("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False, ("pc",), subresources=())
+STORAGECLASS = Kind("storage.k8s.io", "v1", "StorageClass", "storageclasses", False, ("sc",), subresources=())
+BACKENDTLSPOLICY = Kind(
+    _GATEWAY, "v1", "BackendTLSPolicy", "backendtlspolicies", True, ("btlspolicy",), ("gateway-api",)
 )
+GRPCROUTE = Kind(_GATEWAY, "v1", "GRPCRoute", "grpcroutes", True, (), ("gateway-api",))
+LISTENERSET = Kind(_GATEWAY, "v1", "ListenerSet", "listenersets", True, ("lset",), ("gateway-api",))
+TCPROUTE = Kind(_GATEWAY, "v1", "TCPRoute", "tcproutes", True, (), ("gateway-api",))
+TLSROUTE = Kind(_GATEWAY, "v1", "TLSRoute", "tlsroutes", True, (), ("gateway-api",))
+UDPROUTE = Kind(_GATEWAY, "v1", "UDPRoute", "udproutes", True, (), ("gateway-api",))
 
 
 def _defined() -> Iterator[Kind]:
@@ -187,10 +206,36 @@ def _defined() -> Iterator[Kind]:
 DEFINED: tuple[Kind, ...] = tuple(_defined())
 """Kinds of the CustomResourceDefinitions that every cluster has from the start; the stored version comes first."""
 
-_NAMED = tuple(value for value in list(globals().values()) if isinstance(value, Kind))
 
-BUILTIN: tuple[Kind, ...] = (*(each for each in _NAMED if each not in DEFINED), *_STORED)
-"""Every kind that is served without a CustomResourceDefinition; of several versions of one, the stored comes first."""
+def _also(kind: Kind, *versions: str) -> tuple[Kind, ...]:
+    """A kind and its other versions, in which its objects are served as well."""
+    return (kind, *(replace(kind, version=version) for version in versions))
+
+
+FAMILIES: Mapping[str, tuple[Kind, ...]] = {
+    "cluster": (NAMESPACE, NODE, LEASE, RUNTIMECLASS),
+    "pods": (POD,),
+    "services": (SERVICE, ENDPOINTS, ENDPOINTSLICE, IPADDRESS, SERVICECIDR),
+    "configuration": (CONFIGMAP, SECRET),
+    "access": (SERVICEACCOUNT, ROLE, ROLEBINDING, CLUSTERROLE, CLUSTERROLEBINDING, CSR),
+    "events": (EVENT, NEW_EVENT),
+    "workloads": (REPLICATIONCONTROLLER, DEPLOYMENT, REPLICASET, STATEFULSET, DAEMONSET, CONTROLLERREVISION),
+    "batch": (JOB, CRONJOB),
+    "limits": (
+        *(LIMITRANGE, RESOURCEQUOTA, PRIORITYCLASS, PODDISRUPTIONBUDGET),
+        *_also(HORIZONTALPODAUTOSCALER, "v1"),
+    ),
+    "storage": (PERSISTENTVOLUME, PERSISTENTVOLUMECLAIM, STORAGECLASS),
+    "networking": (NETWORKPOLICY, INGRESS, INGRESSCLASS),
+    "gateway": tuple(kind for kind in DEFINED if kind.group.startswith("gateway.")),
+    "policies": tuple(kind for kind in DEFINED if kind.group.startswith("policy.")),
+    "extensions": (CRD,),
+    "admission": (MUTATINGWEBHOOKS, VALIDATINGWEBHOOKS, ADMISSIONPOLICY, ADMISSIONPOLICYBINDING),
+}
+"""Every kind by its family, the folder that says what it is; of several versions of one, the stored comes first."""
+
+BUILTIN: tuple[Kind, ...] = tuple(kind for kinds in FAMILIES.values() for kind in kinds if kind not in DEFINED)
+"""Every kind that is served without a CustomResourceDefinition."""
 
 KNOWN: tuple[Kind, ...] = (*BUILTIN, *DEFINED)
 """Every kind of which there are facts."""

@@ -5,106 +5,22 @@ The API server answers 400 or 422 with it, the command line shows it for files w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sealane.kube import kinds, schema
+from sealane.kube.checks.changes import at, immutable
 from sealane.kube.checks.decoding import mistyped
 from sealane.kube.checks.fields import check_fields
 from sealane.kube.checks.metadata import check_metadata
 from sealane.kube.client.protocol import ApiError
-from sealane.kube.kinds.access.checks import check_role, check_role_binding, check_signing_request
-from sealane.kube.kinds.admission.policies import check_policy, check_policy_binding
-from sealane.kube.kinds.admission.webhooks import check_webhooks
-from sealane.kube.kinds.batch.checks import check_cron_job, check_job
-from sealane.kube.kinds.configuration.checks import check_config_map, check_secret
-from sealane.kube.kinds.events.checks import check_event, check_event_change, check_new_event
-from sealane.kube.kinds.gateway.checks import check_gateway, check_route
-from sealane.kube.kinds.limits.checks import (
-    check_autoscaler,
-    check_disruption_budget,
-    check_limit_range,
-    check_priority_class,
-    check_resource_quota,
-)
-from sealane.kube.kinds.networking.checks import check_ingress, check_ingress_class, check_network_policy
-from sealane.kube.kinds.pods.checks import check_pod
-from sealane.kube.kinds.services.checks import (
-    check_endpoint_slice,
-    check_endpoints,
-    check_ip_address,
-    check_service,
-    check_service_cidr,
-)
-from sealane.kube.kinds.storage.checks import (
-    check_claim,
-    check_lease,
-    check_runtime_class,
-    check_storage_class,
-    check_volume,
-)
-from sealane.kube.kinds.workloads.checks import check_replication_controller, check_workload
+from sealane.kube.kinds.definition import Definition
+from sealane.kube.kinds.table import definition
 from sealane.kube.objects import Raw
 from sealane.kube.problems import Part, Problem
 
-__all__ = ["Problem", "as_api_error", "validate"]
+__all__ = ["Problem", "as_api_error", "changes", "validate"]
 
-Rule = Callable[[Part], Iterator[Problem]]
-
-
-_RULES: dict[tuple[str, str], Rule] = {
-    ("", "ConfigMap"): check_config_map,
-    ("", "Endpoints"): check_endpoints,
-    ("", "Event"): check_event,
-    ("", "Pod"): check_pod,
-    ("", "LimitRange"): check_limit_range,
-    ("", "PersistentVolume"): check_volume,
-    ("", "PersistentVolumeClaim"): check_claim,
-    ("", "ResourceQuota"): check_resource_quota,
-    ("", "Secret"): check_secret,
-    ("", "Service"): check_service,
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): check_policy,
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): check_policy_binding,
-    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): check_webhooks,
-    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): check_webhooks,
-    ("apps", "DaemonSet"): check_workload,
-    ("apps", "Deployment"): check_workload,
-    ("apps", "ReplicaSet"): check_workload,
-    ("", "ReplicationController"): check_replication_controller,
-    ("apps", "StatefulSet"): check_workload,
-    ("autoscaling", "HorizontalPodAutoscaler"): check_autoscaler,
-    ("batch", "CronJob"): check_cron_job,
-    ("batch", "Job"): check_job,
-    ("coordination.k8s.io", "Lease"): check_lease,
-    ("node.k8s.io", "RuntimeClass"): check_runtime_class,
-    ("policy", "PodDisruptionBudget"): check_disruption_budget,
-    ("scheduling.k8s.io", "PriorityClass"): check_priority_class,
-    ("storage.k8s.io", "StorageClass"): check_storage_class,
-    ("certificates.k8s.io", "CertificateSigningRequest"): check_signing_request,
-    ("discovery.k8s.io", "EndpointSlice"): check_endpoint_slice,
-    ("events.k8s.io", "Event"): check_new_event,
-    ("gateway.networking.k8s.io", "Gateway"): check_gateway,
-    ("gateway.networking.k8s.io", "GRPCRoute"): check_route,
-    ("gateway.networking.k8s.io", "HTTPRoute"): check_route,
-    ("gateway.networking.k8s.io", "TCPRoute"): check_route,
-    ("gateway.networking.k8s.io", "TLSRoute"): check_route,
-    ("gateway.networking.k8s.io", "UDPRoute"): check_route,
-    ("networking.k8s.io", "IPAddress"): check_ip_address,
-    ("networking.k8s.io", "Ingress"): check_ingress,
-    ("networking.k8s.io", "IngressClass"): check_ingress_class,
-    ("networking.k8s.io", "NetworkPolicy"): check_network_policy,
-    ("networking.k8s.io", "ServiceCIDR"): check_service_cidr,
-    ("rbac.authorization.k8s.io", "ClusterRole"): check_role,
-    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): check_role_binding,
-    ("rbac.authorization.k8s.io", "Role"): check_role,
-    ("rbac.authorization.k8s.io", "RoleBinding"): check_role_binding,
-}
-_CHANGES: dict[tuple[str, str], Callable[[Part, Raw], Iterator[Problem]]] = {
-    ("events.k8s.io", "Event"): check_event_change
-}
-"""Rules for what replaces an object, where a new one has to be more than that."""
-_ONLY_NEW = {("events.k8s.io", "Event"): ("eventTime",)}
-"""Fields that only new objects have to have."""
 _SCOPES = {(kind.group, kind.kind): kind.namespaced for kind in kinds.KNOWN}
 
 
@@ -117,22 +33,36 @@ def validate(raw: Raw, *, namespaced: bool | None = None, old: Raw | None = None
     obj = Part(raw)
     api_version, kind = obj.text("apiVersion"), obj.text("kind")
     group = api_version.rpartition("/")[0]
-    found = schema.root(api_version, kind)
+    found, row = schema.root(api_version, kind), definition(group, kind)
     problems: list[Problem] = []
     if found is not None:
         problems += check_fields(obj, found)
-        if old is not None and (spared := _ONLY_NEW.get((group, kind))) is not None:
-            problems = [each for each in problems if each.path != spared or each.reason != "FieldValueRequired"]
+        if old is not None and row.required_once:
+            spared = row.required_once
+            problems = [each for each in problems if each.path not in spared or each.reason != "FieldValueRequired"]
     else:
         problems += _check_custom(obj)
-    problems += check_metadata(obj, _SCOPES.get((group, kind), namespaced))
-    rule = _RULES.get((group, kind))
-    change = _CHANGES.get((group, kind)) if old is not None else None
-    if change is not None and old is not None:
-        problems += change(obj, old)
-    elif rule is not None:
-        problems += rule(obj)
+    problems += check_metadata(obj, _SCOPES.get((group, kind), namespaced), row.names)
+    if old is not None and row.rechecks is not None:
+        problems += row.rechecks(obj, old)
+    elif row.checks is not None:
+        problems += row.checks(obj)
     return _distinct(problems)
+
+
+def changes(row: Definition, new: Raw, old: Raw, subresource: str = "") -> list[Problem]:
+    """What may not become of `old` when `subresource` is written ("": the object itself)."""
+    obj, problems = Part(new), list[Problem]()
+    for path in row.fixed if not subresource else ():
+        was, part = at(old, path), obj
+        for name in path:
+            part = part[name]
+        if was is not None and part.value != was:
+            problems.append(immutable(part))
+    rule = row.changes.get(subresource)
+    if rule is not None:
+        problems += rule(obj, old)
+    return problems
 
 
 def as_api_error(raw: Raw, problems: Sequence[Problem]) -> ApiError:

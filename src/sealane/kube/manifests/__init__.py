@@ -194,7 +194,7 @@ def _check(raw: Raw, origin: Origin, served: Served) -> Iterator[ManifestProblem
         wrong = "apiVersion" if elsewhere or all(version != api_version for version, _ in served) else "kind"
         yield problem(why_unknown(api_version, kind, served), wrong)
         return
-    # The API takes the keys of old manifests, with a warning (kube/defaults/topology_keys).
+    # The API takes the keys of old manifests, with a warning (`kinds/services/topology_keys`).
     checked = without_keys(raw) if kind == "Service" and isinstance(raw.get("spec"), dict) else raw
     for each in validate(checked, namespaced=found.namespaced):
         yield problem(str(each), *each.path)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 
+from sealane.kube.kinds.services.changes import ADDRESS_FIELDS, without_node_ports
 from sealane.kube.objects import Raw
 from sealane.network.addresses import NODE_PORTS, SERVICES, IPNetwork
 
@@ -105,51 +106,11 @@ def allocate(service: Raw, old: Raw | None, allocated: Allocated) -> Raw:
     was: Mapping[str, Any] = (old or {}).get("spec") or {}
     owner = owner_of(service)
     if spec.setdefault("type", "ClusterIP") == "ExternalName":
-        kept = {key: value for key, value in spec.items() if key not in _ADDRESS_FIELDS}
-        return {**service, "spec": {**kept, **({"ports": _without_ports(spec)} if spec.get("ports") else {})}}
+        kept = {key: value for key, value in spec.items() if key not in ADDRESS_FIELDS}
+        return {**service, "spec": {**kept, **({"ports": without_node_ports(spec)} if spec.get("ports") else {})}}
     _addresses_of(owner, spec, was, allocated)
     _ports_of(owner, spec, was, allocated)
     return {**service, "spec": spec}
-
-
-def without_former_type(service: Raw, old: Raw) -> Raw:
-    """An update that changes only the type means that what belonged to the former type goes with it.
-
-    Only what is as it was is dropped. Source: dropTypeDependentFields in pkg/registry/core/service/storage
-    """
-    spec, was = dict(service.get("spec") or {}), old.get("spec") or {}
-    type_, old_type = spec.get("type", "ClusterIP"), was.get("type", "ClusterIP")
-    gone: list[str] = []
-    if _needs_check(was) and not _needs_check(spec):
-        gone.append("healthCheckNodePort")
-    if type_ == old_type:
-        if gone and spec.get(gone[0]) == was.get(gone[0]):
-            spec.pop(gone[0], None)
-            return {**service, "spec": spec}
-        return service
-    if type_ == "ExternalName":
-        gone += _ADDRESS_FIELDS
-    if type_ in ("ClusterIP", "ExternalName"):
-        ports, old_ports = spec.get("ports") or [], was.get("ports") or []
-        if [port.get("nodePort") for port in ports] == [port.get("nodePort") for port in old_ports]:
-            spec["ports"] = _without_ports(spec)
-        if not spec.get("externalIPs"):
-            gone.append("externalTrafficPolicy")
-    if type_ != "LoadBalancer":
-        gone += ("allocateLoadBalancerNodePorts", "loadBalancerClass", "healthCheckNodePort")
-    if old_type == "ExternalName":
-        gone.append("externalName")
-    for field_name in gone:
-        if field_name in spec and spec[field_name] == was.get(field_name):
-            del spec[field_name]
-    return {**service, "spec": spec}
-
-
-def _needs_check(spec: Mapping[str, Any]) -> bool:
-    return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
-
-
-_ADDRESS_FIELDS = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort")
 
 
 def _addresses_of(owner: Owner, spec: Raw, was: Mapping[str, Any], allocated: Allocated) -> None:
@@ -335,10 +296,6 @@ def _explicit_port(path: str, number: Any, mine: set[int], allocated: Allocated)
         raise _refused(path, number, why)
     if number in allocated.ports and number not in mine:
         raise _refused(path, number, "provided port is already allocated")
-
-
-def _without_ports(spec: Raw) -> list[Raw]:
-    return [{key: value for key, value in port.items() if key != "nodePort"} for port in spec.get("ports") or ()]
 
 
 def owner_of(service: Raw) -> Owner:

@@ -12,8 +12,9 @@ from sealane.apiserver.admission.attempts import Attempt, Step
 from sealane.apiserver.errors import forbidden
 from sealane.apiserver.storage.store import Store
 from sealane.kube import kinds
+from sealane.kube.kinds.pods.usage import pod_amounts
 from sealane.kube.objects import Raw
-from sealane.kube.quantities import text, thousandths
+from sealane.kube.quantities import thousandths
 
 _ANNOTATION = "kubernetes.io/limit-ranger"
 _FIELDS = (("containers", "container"), ("initContainers", "init container"))
@@ -95,35 +96,6 @@ def _wrong_claim(limits: list[Raw], spec: Raw) -> Iterator[str]:
     for limit in limits:
         if limit.get("type") == "PersistentVolumeClaim":
             yield from _wrong({**limit, "maxLimitRequestRatio": {}}, asked, asked)
-
-
-def pod_amounts(spec: Raw, part: str) -> dict[str, str]:
-    """What a pod as a whole asks for: its containers together, or the largest init container where that is more.
-
-    Sidecars (init containers that go on) count with the containers. KEP-753.
-    """
-    total: dict[str, int] = {}
-    units: dict[str, str] = {}
-
-    def add(container: Raw) -> None:
-        for name, amount in ((container.get("resources") or {}).get(part) or {}).items():
-            total[name] = total.get(name, 0) + thousandths(str(amount))
-            units.setdefault(name, str(amount))
-
-    most: dict[str, int] = {}
-    for container in spec.get("initContainers") or ():
-        if container.get("restartPolicy") == "Always":
-            add(container)
-            continue
-        for name, amount in ((container.get("resources") or {}).get(part) or {}).items():
-            most[name] = max(most.get(name, 0), total.get(name, 0) + thousandths(str(amount)))
-            units.setdefault(name, str(amount))
-    for container in spec.get("containers") or ():
-        add(container)
-    for name, amount in (spec.get("overhead") or {}).items():
-        if part == "requests" or name in total:
-            total[name] = total.get(name, 0) + thousandths(str(amount))
-    return {name: text(max(total.get(name, 0), most.get(name, 0)), units.get(name, "")) for name in {**total, **most}}
 
 
 def _wrong(limit: Raw, requests: Amounts, limits: Amounts) -> Iterator[str]:

@@ -6,27 +6,19 @@ Source: https://kubernetes.io/docs/concepts/policy/resource-quotas/ and k8s.io/k
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
-from sealane.apiserver.admission.plugins.limit_ranger import pod_amounts
 from sealane.apiserver.storage.backends import Resource
+from sealane.kube.kinds.definition import Usage
+from sealane.kube.kinds.pods.usage import BARE, pod_amounts
+from sealane.kube.kinds.table import every
 from sealane.kube.objects import Raw
-from sealane.kube.quantities import thousandths
 
-Usage = dict[str, int]
+Amounts = dict[str, int]
 """Thousandths by the name that a quota has for it."""
 
 _ONE = 1000
-_NAMED = {
-    ("", "configmaps"): "configmaps",
-    ("", "persistentvolumeclaims"): "persistentvolumeclaims",
-    ("", "pods"): "pods",
-    ("", "resourcequotas"): "resourcequotas",
-    ("", "secrets"): "secrets",
-    ("", "services"): "services",
-}
-_BARE = ("cpu", "memory", "ephemeral-storage")
-"""Names that mean requests."""
 
 
 def count_name(resource: Resource) -> str:
@@ -34,45 +26,27 @@ def count_name(resource: Resource) -> str:
     return f"count/{resource[1]}.{resource[0]}" if resource[0] else f"count/{resource[1]}"
 
 
-def resources_of(name: str) -> Resource:
+@cache
+def _usages() -> Mapping[Resource, Usage]:
+    return {(row.kind.group, row.kind.plural): row.usage for row in every() if row.usage is not None}
+
+
+def resource_of(name: str) -> Resource | None:
     """Which resource has objects that use `name` of a quota."""
     if name.startswith("count/"):
         plural, _, group = name.removeprefix("count/").partition(".")
         return (group, plural)
-    if name.startswith("services"):
-        return ("", "services")
-    if name == "requests.storage" or ".storageclass.storage.k8s.io/" in name:
-        return ("", "persistentvolumeclaims")
-    return ("", name) if ("", name) in _NAMED else ("", "pods")
+    named = (resource for resource, usage in _usages().items() if usage.name == name)
+    owners = (resource for resource, usage in _usages().items() if usage.owns(name))
+    return next(named, None) or next(owners, None)
 
 
-def usage(resource: Resource, raw: Raw) -> Usage:
+def usage(resource: Resource, raw: Raw) -> Amounts:
     """Of one object."""
-    found: Usage = {count_name(resource): _ONE}
-    if resource in _NAMED and resource != ("", "pods"):
-        found[_NAMED[resource]] = _ONE
-    if resource == ("", "pods"):
-        if (raw.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
-            return found
-        found["pods"] = _ONE
-        for part in ("requests", "limits"):
-            for name, amount in pod_amounts(raw.get("spec") or {}, part).items():
-                found[f"{part}.{name}"] = thousandths(amount)
-                if part == "requests" and name in _BARE:
-                    found[name] = thousandths(amount)
-    elif resource == ("", "services"):
-        spec = raw.get("spec") or {}
-        if spec.get("type") == "LoadBalancer":
-            found["services.loadbalancers"] = _ONE
-        ports = sum(1 for port in spec.get("ports") or () if port.get("nodePort"))
-        if spec.get("type") in ("NodePort", "LoadBalancer") and ports:
-            found["services.nodeports"] = ports * _ONE
-    elif resource == ("", "persistentvolumeclaims"):
-        spec = raw.get("spec") or {}
-        asked = ((spec.get("resources") or {}).get("requests") or {}).get("storage")
-        if asked:
-            found["requests.storage"] = thousandths(str(asked))
-    return found
+    found, own = {count_name(resource): _ONE}, _usages().get(resource)
+    if own is None:
+        return found
+    return {**found, **(own.amounts(raw) if own.amounts is not None else {own.name: _ONE})}
 
 
 def missing(hard: Iterable[str], raw: Raw) -> list[str]:
@@ -82,7 +56,7 @@ def missing(hard: Iterable[str], raw: Raw) -> list[str]:
         part, _, resource = (
             name.rpartition(".") if name.startswith(("requests.", "limits.")) else ("requests", "", name)
         )
-        if resource not in _BARE:
+        if resource not in BARE:
             continue
         containers = [
             str(each.get("name"))

@@ -81,7 +81,7 @@ def _check(newest: Newest, quota: Raw, attempt: Attempt, new: Raw) -> None:
         if said:
             raise forbidden(served.kind, attempt.name, f"failed quota: {name}: must specify {'; '.join(said)}")
     asked = quota_usage.usage(served.resource, new)
-    before: quota_usage.Usage = {}
+    before: quota_usage.Amounts = {}
     if attempt.old is not None and quota_usage.in_scope(spec, served.resource, attempt.old):
         before = quota_usage.usage(served.resource, attempt.old)
     delta = {each: asked[each] - before.get(each, 0) for each in asked if each in hard}
@@ -111,10 +111,11 @@ def used_of(newest: Newest, quota: Raw) -> dict[str, int]:
     spec, namespace = quota.get("spec") or {}, str(quota["metadata"]["namespace"])
     hard: Mapping[str, object] = spec.get("hard") or {}
     used = dict.fromkeys(hard, 0)
-    for resource in sorted({quota_usage.resources_of(name) for name in hard}):
+    owners = {name: quota_usage.resource_of(name) for name in hard}
+    for resource in sorted(filter(None, set(owners.values()))):
         for _, raw in newest.items(resource, namespace):
             if quota_usage.in_scope(spec, resource, raw):
                 for name, amount in quota_usage.usage(resource, raw).items():
-                    if name in used and quota_usage.resources_of(name) == resource:
+                    if owners.get(name) == resource:
                         used[name] += amount
     return used

@@ -6,6 +6,7 @@ Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go
 from __future__ import annotations
 
 from sealane.kube.kinds.ages import human
+from sealane.kube.kinds.column import AGE, CREATED, NAME, count, shown, text
 from sealane.kube.objects import Raw
 
 
@@ -33,3 +34,23 @@ def request_condition(raw: Raw) -> str:
     if "Failed" in types:
         word += ",Failed"
     return f"{word},Issued" if status.get("certificate") else word
+
+
+SERVICE_ACCOUNT = (NAME, count("Secrets", "secrets"), AGE)
+ROLE = (NAME, CREATED)
+BINDING = (
+    NAME,
+    shown("Role", role_of),
+    AGE,
+    shown("Users", lambda raw: subjects(raw, "User"), wide=True),
+    shown("Groups", lambda raw: subjects(raw, "Group"), wide=True),
+    shown("ServiceAccounts", lambda raw: subjects(raw, "ServiceAccount"), wide=True),
+)
+SIGNING_REQUEST = (
+    NAME,
+    AGE,
+    text("SignerName", "spec", "signerName"),
+    text("Requestor", "spec", "username", absent=""),
+    shown("RequestedDuration", requested_duration),
+    shown("Condition", request_condition),
+)

@@ -1,6 +1,6 @@
-"""Defaults of bindings, of webhook configurations and of admission policies.
+"""Defaults of webhook configurations and of admission policies.
 
-Source: k8s.io/kubernetes/pkg/apis/rbac/v1/defaults.go and pkg/apis/admissionregistration/v1/defaults.go
+Source: k8s.io/kubernetes/pkg/apis/admissionregistration/v1/defaults.go
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Any
 from sealane.kube.edit import each, filled, inside
 from sealane.kube.objects import Raw
 
-_GROUP = "rbac.authorization.k8s.io"
 _WEBHOOK: dict[str, Any] = {
     "failurePolicy": "Fail",
     "matchPolicy": "Equivalent",
@@ -18,19 +17,6 @@ _WEBHOOK: dict[str, Any] = {
     "objectSelector": {},
     "timeoutSeconds": 10,
 }
-
-
-def role_binding(raw: Raw) -> Raw:
-    raw = inside(
-        raw, "roleRef", lambda reference: reference if reference.get("apiGroup") else {**reference, "apiGroup": _GROUP}
-    )
-    return each(raw, "subjects", _subject)
-
-
-def _subject(subject: Raw) -> Raw:
-    if subject.get("apiGroup") or subject.get("kind") not in ("User", "Group"):
-        return subject
-    return {**subject, "apiGroup": _GROUP}
 
 
 def validating_webhooks(raw: Raw) -> Raw:

@@ -1,11 +1,13 @@
-"""What `kubectl get` shows of Jobs, CronJobs, HorizontalPodAutoscalers and volumes.
+"""What `kubectl get` shows of Jobs and CronJobs.
 
-Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go (printJob, printCronJob, formatHPAMetrics).
+Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go (printJob, printCronJob).
 """
 
 from __future__ import annotations
 
 from sealane.kube.kinds.ages import human, since
+from sealane.kube.kinds.column import AGE, NAME, SELECTOR, Column, shown, spec_of, status_of, text
+from sealane.kube.kinds.pods.columns import OF_TEMPLATE
 from sealane.kube.objects import Raw
 from sealane.kube.times import seconds
 
@@ -41,33 +43,21 @@ def last_schedule(raw: Raw, now: float) -> str:
     return since(last, now) if last else "<none>"
 
 
-def scaled_reference(raw: Raw) -> str:
-    target = (raw.get("spec") or {}).get("scaleTargetRef") or {}
-    return f"{target.get('kind', '')}/{target.get('name', '')}"
-
-
-def scaling_targets(raw: Raw) -> str:
-    """What is aimed at; nothing here measures where it stands, so that is unknown."""
-    shown = []
-    for metric in (raw.get("spec") or {}).get("metrics") or ():
-        source = metric.get(f"{metric.get('type', '')[:1].lower()}{metric.get('type', '')[1:]}") or {}
-        target, name = source.get("target") or {}, source.get("name") or ""
-        utilization = target.get("averageUtilization")
-        amount = target.get("averageValue") or target.get("value") or "<auto>"
-        wanted = f"{utilization}%" if utilization is not None else str(amount)
-        shown.append(f"{name}: <unknown>/{wanted}" if name else f"<unknown>/{wanted}")
-    more = f" + {len(shown) - 2} more..." if len(shown) > 2 else ""
-    return ", ".join(shown[:2]) + more or "<none>"
-
-
-_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
-
-
-def access_modes(modes: object) -> str:
-    given = modes if isinstance(modes, list) else []
-    return ",".join(short for mode, short in _MODES.items() if mode in given)
-
-
-def claimed_by(raw: Raw) -> str:
-    reference = (raw.get("spec") or {}).get("claimRef") or {}
-    return f"{reference.get('namespace', '')}/{reference.get('name', '')}" if reference else ""
+JOB = (
+    NAME,
+    shown("Status", job_status),
+    shown("Completions", job_completions),
+    Column("Duration", job_duration),
+    AGE,
+    *OF_TEMPLATE,
+    SELECTOR,
+)
+CRON_JOB = (
+    NAME,
+    text("Schedule", "spec", "schedule"),
+    text("Timezone", "spec", "timeZone"),
+    shown("Suspend", lambda raw: str(bool(spec_of(raw).get("suspend")))),
+    Column("Active", lambda raw, _now: len(status_of(raw).get("active") or ()), "integer"),
+    Column("Last Schedule", last_schedule),
+    AGE,
+)

@@ -44,7 +44,6 @@ def check_limit_range(obj: Part) -> Iterator[Problem]:
             yield from _check_order(limit, resource)
 
 
-_ABOVE_LIMIT = "default request value {0} is greater than default limit value {1}"
 _ORDER = (
     ("min", "max", "min", "min value {0} is greater than max value {1}"),
     ("min", "defaultRequest", "defaultRequest", "min value {0} is greater than default request value {1}"),

@@ -1,4 +1,7 @@
-"""Defaults of pods and pod templates."""
+"""Defaults of pods, of pod templates and of the claims that pods bring.
+
+Source: SetDefaults_* of k8s.io/kubernetes/pkg/apis/core/v1/defaults.go
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,24 @@ from sealane.kube.objects import Raw
 _MODE = 0o644
 _PROBE = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+
+
+def pod(raw: Raw) -> Raw:
+    spec = raw.get("spec")
+    if not isinstance(spec, dict):
+        return raw
+    # Links and requests from limits are defaults of pods, not of templates.
+    spec = filled(pod_spec(spec), {"enableServiceLinks": True})
+    for field in ("containers", "initContainers"):
+        spec = each(spec, field, lambda container: inside(container, "resources", _requests))
+    return {**raw, "spec": spec}
+
+
+def _requests(resources: Raw) -> Raw:
+    limits = resources.get("limits")
+    if not isinstance(limits, dict) or not limits:
+        return resources
+    return filled(resources, {"requests": {}}) | {"requests": {**limits, **(resources.get("requests") or {})}}
 
 
 def pod_template(template: Raw) -> Raw:
@@ -107,3 +128,8 @@ def _volume(volume: Raw) -> Raw:
 def _projection(source: Raw) -> Raw:
     source = inside(source, "downwardAPI", lambda found: each(found, "items", _source))
     return inside(source, "serviceAccountToken", lambda token: filled(token, {"expirationSeconds": 3600}))
+
+
+def claim(raw: Raw) -> Raw:
+    """A PersistentVolumeClaim, also one of a template."""
+    return inside(raw, "spec", lambda spec: filled(spec, {"volumeMode": "Filesystem"}))

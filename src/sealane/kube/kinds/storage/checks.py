@@ -1,4 +1,4 @@
-"""PersistentVolumeClaim, PersistentVolume, StorageClass; also RuntimeClass and Lease, which are as small.
+"""PersistentVolumeClaim, PersistentVolume, StorageClass.
 
 Source: ValidatePersistentVolumeClaimSpec, ValidatePersistentVolume, … of k8s.io/kubernetes/pkg/apis
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sealane.kube import names
-from sealane.kube.checks.common import check_not_negative, check_text
+from sealane.kube.checks.common import check_text
 from sealane.kube.checks.metadata import check_selector
 from sealane.kube.problems import MapKey, Part, Problem
 from sealane.kube.quantities import thousandths
@@ -85,18 +85,3 @@ def check_storage_class(obj: Part) -> Iterator[Problem]:
         yield provisioner.required()
     elif isinstance(provisioner.value, str):
         yield from (provisioner.invalid(why) for why in names.qualified_name(provisioner.value.lower()))
-
-
-def check_runtime_class(obj: Part) -> Iterator[Problem]:
-    if isinstance(obj["handler"].value, str):
-        yield from (obj["handler"].invalid(why) for why in names.dns_label(obj.text("handler")))
-
-
-def check_lease(obj: Part) -> Iterator[Problem]:
-    spec = obj["spec"]
-    seconds = spec.number("leaseDurationSeconds")
-    if seconds is not None and seconds <= 0:
-        yield spec["leaseDurationSeconds"].invalid("must be greater than 0")
-    yield from check_not_negative(spec, "leaseTransitions")
-    if not spec["preferredHolder"].empty and spec["strategy"].empty:
-        yield spec["preferredHolder"].forbidden("may only be specified if `strategy` is defined")

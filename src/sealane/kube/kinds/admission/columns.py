@@ -1,0 +1,7 @@
+"""What `kubectl get` shows of webhook configurations."""
+
+from __future__ import annotations
+
+from sealane.kube.kinds.column import AGE, NAME, count
+
+WEBHOOKS = (NAME, count("Webhooks", "webhooks", integer=True), AGE)

@@ -1,0 +1,1 @@
+"""Namespace, Node, Lease and RuntimeClass."""

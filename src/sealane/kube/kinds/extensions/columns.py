@@ -1,0 +1,7 @@
+"""What `kubectl get crds` shows."""
+
+from __future__ import annotations
+
+from sealane.kube.kinds.column import CREATED, NAME
+
+DEFINITION = (NAME, CREATED)

@@ -1,0 +1,12 @@
+"""The definition of CustomResourceDefinition. What is wrong with one is said by kube/structural."""
+
+from __future__ import annotations
+
+from sealane.kube.kinds import CRD
+from sealane.kube.kinds.definition import Definition
+from sealane.kube.kinds.extensions import columns
+
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+"""Finalizer of a CustomResourceDefinition: its objects go before it does."""
+
+ROWS = (Definition(kind=CRD, finalizers=(CLEANUP,), generation=True, conditional=True, columns=columns.DEFINITION),)

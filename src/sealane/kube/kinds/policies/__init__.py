@@ -1,0 +1,1 @@
+"""The network policy API: ClusterNetworkPolicy, AdminNetworkPolicy, BaselineAdminNetworkPolicy."""

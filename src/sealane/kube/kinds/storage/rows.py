@@ -1,0 +1,32 @@
+"""The definitions of volumes, claims and their classes."""
+
+from __future__ import annotations
+
+from sealane.kube.kinds import PERSISTENTVOLUME, PERSISTENTVOLUMECLAIM, STORAGECLASS
+from sealane.kube.kinds.definition import Definition, Usage
+from sealane.kube.kinds.pods.defaults import claim
+from sealane.kube.kinds.storage import checks, columns
+from sealane.kube.kinds.storage.usage import usage
+
+
+def _is_of_claims(name: str) -> bool:
+    return name == "requests.storage" or ".storageclass.storage.k8s.io/" in name
+
+
+ROWS = (
+    Definition(
+        kind=PERSISTENTVOLUME,
+        checks=checks.check_volume,
+        shown_when_deleted=True,
+        columns=columns.VOLUME,
+    ),
+    Definition(
+        kind=PERSISTENTVOLUMECLAIM,
+        defaults=claim,
+        checks=checks.check_claim,
+        shown_when_deleted=True,
+        columns=columns.CLAIM,
+        usage=Usage("persistentvolumeclaims", usage, _is_of_claims),
+    ),
+    Definition(kind=STORAGECLASS, checks=checks.check_storage_class, shown_when_deleted=True),
+)
