@@ -47,6 +47,7 @@ KINDS = (
         "LocalSubjectAccessReview SelfSubjectAccessReview SelfSubjectRulesReview SubjectAccessReview",
     ),
     ("authentication/v1", "authentication.k8s.io/v1", "SelfSubjectReview TokenRequest TokenReview"),
+    ("flowcontrol/v1", "flowcontrol.apiserver.k8s.io/v1", "FlowSchema PriorityLevelConfiguration"),
     ("certificates/v1", "certificates.k8s.io/v1", "CertificateSigningRequest"),
     (
         "admissionregistration/v1",

@@ -185,6 +185,9 @@ LISTENERSET = Kind(_GATEWAY, "v1", "ListenerSet", "listenersets", True, ("lset",
 TCPROUTE = Kind(_GATEWAY, "v1", "TCPRoute", "tcproutes", True, (), ("gateway-api",))
 TLSROUTE = Kind(_GATEWAY, "v1", "TLSRoute", "tlsroutes", True, (), ("gateway-api",))
 UDPROUTE = Kind(_GATEWAY, "v1", "UDPRoute", "udproutes", True, (), ("gateway-api",))
+_FLOWCONTROL = "flowcontrol.apiserver.k8s.io"
+PRIORITYLEVEL = Kind(_FLOWCONTROL, "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations", False)
+FLOWSCHEMA = Kind(_FLOWCONTROL, "v1", "FlowSchema", "flowschemas", False)
 
 
 def _defined() -> Iterator[Kind]:
@@ -229,6 +232,7 @@ FAMILIES: Mapping[str, tuple[Kind, ...]] = {
     "networking": (NETWORKPOLICY, INGRESS, INGRESSCLASS),
     "gateway": tuple(kind for kind in DEFINED if kind.group.startswith("gateway.")),
     "policies": tuple(kind for kind in DEFINED if kind.group.startswith("policy.")),
+    "flowcontrol": (PRIORITYLEVEL, FLOWSCHEMA),
     "extensions": (CRD,),
     "admission": (MUTATINGWEBHOOKS, VALIDATINGWEBHOOKS, ADMISSIONPOLICY, ADMISSIONPOLICYBINDING),
 }

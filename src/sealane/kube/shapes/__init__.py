@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         core_v1,
         discovery_v1,
         events_v1,
+        flowcontrol_v1,
         gateway_v1,
         gateway_v1alpha1,
         networking_v1,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     EndpointSlice = Object[discovery_v1.EndpointSlice, Any, Any]
     Endpoints = Object[core_v1.Endpoints, Any, Any]
     Event = Object[events_v1.Event, Any, Any]
+    FlowSchema = Object[flowcontrol_v1.FlowSchema, flowcontrol_v1.FlowSchemaSpec, flowcontrol_v1.FlowSchemaStatus]
     GRPCRoute = Object[gateway_v1.GRPCRoute, gateway_v1.GRPCRouteSpec, gateway_v1.GRPCRouteStatus]
     Gateway = Object[gateway_v1.Gateway, gateway_v1.GatewaySpec, gateway_v1.GatewayStatus]
     GatewayClass = Object[gateway_v1.GatewayClass, gateway_v1.GatewayClassSpec, gateway_v1.GatewayClassStatus]
@@ -82,6 +84,7 @@ if TYPE_CHECKING:
     PodDisruptionBudget = Object[policy_v1.PodDisruptionBudget, policy_v1.PodDisruptionBudgetSpec, policy_v1.PodDisruptionBudgetStatus]
     PodTemplate = Object[core_v1.PodTemplate, Any, Any]
     PriorityClass = Object[scheduling_v1.PriorityClass, Any, Any]
+    PriorityLevelConfiguration = Object[flowcontrol_v1.PriorityLevelConfiguration, flowcontrol_v1.PriorityLevelConfigurationSpec, flowcontrol_v1.PriorityLevelConfigurationStatus]
     ReferenceGrant = Object[gateway_v1.ReferenceGrant, gateway_v1.ReferenceGrantSpec, Any]
     ReplicaSet = Object[apps_v1.ReplicaSet, apps_v1.ReplicaSetSpec, apps_v1.ReplicaSetStatus]
     ReplicationController = Object[core_v1.ReplicationController, core_v1.ReplicationControllerSpec, core_v1.ReplicationControllerStatus]

@@ -1,0 +1,1 @@
+"""PriorityLevelConfiguration and FlowSchema. Stored and served; nothing here queues requests by them."""
