@@ -26,7 +26,7 @@ KINDS = (
         "core/v1",
         "v1",
         "Binding ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolume PersistentVolumeClaim Pod "
-        "ReplicationController ResourceQuota Secret Service ServiceAccount",
+        "PodTemplate ReplicationController ResourceQuota Secret Service ServiceAccount",
     ),
     ("apps/v1", "apps/v1", "ControllerRevision DaemonSet Deployment ReplicaSet StatefulSet"),
     ("autoscaling/v1", "autoscaling/v1", "HorizontalPodAutoscaler Scale"),
@@ -36,7 +36,11 @@ KINDS = (
     ("node/v1", "node.k8s.io/v1", "RuntimeClass"),
     ("rbac/v1", "rbac.authorization.k8s.io/v1", "ClusterRole ClusterRoleBinding Role RoleBinding"),
     ("scheduling/v1", "scheduling.k8s.io/v1", "PriorityClass"),
-    ("storage/v1", "storage.k8s.io/v1", "StorageClass"),
+    (
+        "storage/v1",
+        "storage.k8s.io/v1",
+        "CSIDriver CSINode CSIStorageCapacity StorageClass VolumeAttachment VolumeAttributesClass",
+    ),
     ("coordination/v1", "coordination.k8s.io/v1", "Lease"),
     ("discovery/v1", "discovery.k8s.io/v1", "EndpointSlice"),
     ("events/v1", "events.k8s.io/v1", "Event"),

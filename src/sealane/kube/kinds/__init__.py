@@ -185,6 +185,15 @@ LISTENERSET = Kind(_GATEWAY, "v1", "ListenerSet", "listenersets", True, ("lset",
 TCPROUTE = Kind(_GATEWAY, "v1", "TCPRoute", "tcproutes", True, (), ("gateway-api",))
 TLSROUTE = Kind(_GATEWAY, "v1", "TLSRoute", "tlsroutes", True, (), ("gateway-api",))
 UDPROUTE = Kind(_GATEWAY, "v1", "UDPRoute", "udproutes", True, (), ("gateway-api",))
+PODTEMPLATE = Kind("", "v1", "PodTemplate", "podtemplates", subresources=())
+_STORAGE = "storage.k8s.io"
+CSIDRIVER = Kind(_STORAGE, "v1", "CSIDriver", "csidrivers", False, subresources=())
+CSINODE = Kind(_STORAGE, "v1", "CSINode", "csinodes", False, subresources=())
+CSISTORAGECAPACITY = Kind(_STORAGE, "v1", "CSIStorageCapacity", "csistoragecapacities", subresources=())
+VOLUMEATTACHMENT = Kind(_STORAGE, "v1", "VolumeAttachment", "volumeattachments", False)
+VOLUMEATTRIBUTESCLASS = Kind(
+    _STORAGE, "v1", "VolumeAttributesClass", "volumeattributesclasses", False, ("vac",), subresources=()
+)
 _FLOWCONTROL = "flowcontrol.apiserver.k8s.io"
 PRIORITYLEVEL = Kind(_FLOWCONTROL, "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations", False)
 FLOWSCHEMA = Kind(_FLOWCONTROL, "v1", "FlowSchema", "flowschemas", False)
@@ -222,13 +231,24 @@ FAMILIES: Mapping[str, tuple[Kind, ...]] = {
     "configuration": (CONFIGMAP, SECRET),
     "access": (SERVICEACCOUNT, ROLE, ROLEBINDING, CLUSTERROLE, CLUSTERROLEBINDING, CSR),
     "events": (EVENT, NEW_EVENT),
-    "workloads": (REPLICATIONCONTROLLER, DEPLOYMENT, REPLICASET, STATEFULSET, DAEMONSET, CONTROLLERREVISION),
+    "workloads": (
+        PODTEMPLATE,
+        REPLICATIONCONTROLLER,
+        DEPLOYMENT,
+        REPLICASET,
+        STATEFULSET,
+        DAEMONSET,
+        CONTROLLERREVISION,
+    ),
     "batch": (JOB, CRONJOB),
     "limits": (
         *(LIMITRANGE, RESOURCEQUOTA, PRIORITYCLASS, PODDISRUPTIONBUDGET),
         *_also(HORIZONTALPODAUTOSCALER, "v1"),
     ),
-    "storage": (PERSISTENTVOLUME, PERSISTENTVOLUMECLAIM, STORAGECLASS),
+    "storage": (
+        *(PERSISTENTVOLUME, PERSISTENTVOLUMECLAIM, STORAGECLASS),
+        *(CSIDRIVER, CSINODE, CSISTORAGECAPACITY, VOLUMEATTACHMENT, VOLUMEATTRIBUTESCLASS),
+    ),
     "networking": (NETWORKPOLICY, INGRESS, INGRESSCLASS),
     "gateway": tuple(kind for kind in DEFINED if kind.group.startswith("gateway.")),
     "policies": tuple(kind for kind in DEFINED if kind.group.startswith("policy.")),

@@ -1,4 +1,4 @@
-"""PersistentVolumeClaim, PersistentVolume, StorageClass.
+"""PersistentVolumeClaim, PersistentVolume, StorageClass; what CSI drivers say of themselves and of their volumes.
 
 Source: ValidatePersistentVolumeClaimSpec, ValidatePersistentVolume, … of k8s.io/kubernetes/pkg/apis
 """
@@ -14,6 +14,9 @@ from sealane.kube.problems import MapKey, Part, Problem
 from sealane.kube.quantities import thousandths
 
 _MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+_LIFECYCLES = ("Ephemeral", "Persistent")
+_GROUP_POLICIES = ("File", "None", "ReadWriteOnceWithFSType")
+_LONGEST_DRIVER = 63
 _NOT_SOURCES = frozenset(
     {
         *("accessModes", "capacity", "claimRef", "mountOptions", "nodeAffinity", "persistentVolumeReclaimPolicy"),
@@ -85,3 +88,59 @@ def check_storage_class(obj: Part) -> Iterator[Problem]:
         yield provisioner.required()
     elif isinstance(provisioner.value, str):
         yield from (provisioner.invalid(why) for why in names.qualified_name(provisioner.value.lower()))
+
+
+def check_driver(obj: Part) -> Iterator[Problem]:
+    """Source: ValidateCSIDriver of k8s.io/kubernetes/pkg/apis/storage/validation."""
+    spec = obj["spec"]
+    if "fsGroupPolicy" in spec and spec.text("fsGroupPolicy") not in _GROUP_POLICIES:
+        yield spec["fsGroupPolicy"].not_supported(_GROUP_POLICIES)
+    for mode in spec.each("volumeLifecycleModes"):
+        if mode.value not in _LIFECYCLES:
+            yield mode.not_supported(_LIFECYCLES)
+    yield from _check_driver_name(obj["metadata"]["name"])
+
+
+def check_driver_node(obj: Part) -> Iterator[Problem]:
+    for driver in obj["spec"].each("drivers"):
+        yield from _check_driver_name(driver["name"])
+        if driver["nodeID"].empty:
+            yield driver["nodeID"].required()
+        count = driver["allocatable"].number("count")
+        if count is not None and count < 0:
+            yield driver["allocatable"]["count"].invalid("must be greater than or equal to 0")
+
+
+def check_storage_capacity(obj: Part) -> Iterator[Problem]:
+    yield from check_selector(obj["nodeTopology"])
+    yield from check_text(obj["storageClassName"], names.dns_subdomain)
+
+
+def check_attachment(obj: Part) -> Iterator[Problem]:
+    """Source: validateVolumeAttachmentSpec of k8s.io/kubernetes/pkg/apis/storage/validation."""
+    spec = obj["spec"]
+    yield from _check_driver_name(spec["attacher"])
+    if spec["nodeName"].empty:
+        yield spec["nodeName"].required()
+    yield from check_text(spec["nodeName"], names.dns_subdomain)
+    source = spec["source"]
+    inline, volume = "inlineVolumeSpec" in source, bool(source.text("persistentVolumeName"))
+    if not inline and not volume:
+        yield source.required("must specify exactly one of inlineVolumeSpec and persistentVolumeName")
+    elif inline and volume:
+        yield source.forbidden("must specify exactly one of inlineVolumeSpec and persistentVolumeName")
+
+
+def check_attributes_class(obj: Part) -> Iterator[Problem]:
+    yield from _check_driver_name(obj["driverName"])
+    if obj["parameters"].empty:
+        yield obj["parameters"].required("must contain at least one key/value pair")
+
+
+def _check_driver_name(name: Part) -> Iterator[Problem]:
+    if name.value == "":
+        yield name.required()
+    elif isinstance(name.value, str):
+        if len(name.value) > _LONGEST_DRIVER:
+            yield Problem(name.path, f"Too long: may not be more than {_LONGEST_DRIVER} bytes", "FieldValueTooLong")
+        yield from (name.invalid(why) for why in names.dns_subdomain(name.value.lower()))

@@ -1,11 +1,11 @@
-"""What `kubectl get` shows of volumes and claims.
+"""What `kubectl get` shows of volumes, claims and CSI drivers.
 
 Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go
 """
 
 from __future__ import annotations
 
-from sealane.kube.kinds.column import AGE, NAME, shown, spec_of, status_of, text
+from sealane.kube.kinds.column import AGE, NAME, Column, shown, spec_of, status_of, text
 from sealane.kube.objects import Raw
 
 _MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
@@ -45,3 +45,33 @@ VOLUME = (
     AGE,
     text("VolumeMode", "spec", "volumeMode", wide=True, absent="<unset>"),
 )
+
+
+def _flag(raw: Raw, field: str) -> str:
+    return "true" if spec_of(raw).get(field) else "false"
+
+
+def _audiences(raw: Raw) -> str:
+    return ",".join(str(each.get("audience", "")) for each in spec_of(raw).get("tokenRequests") or ()) or "<unset>"
+
+
+DRIVER = (
+    NAME,
+    shown("AttachRequired", lambda raw: _flag(raw, "attachRequired")),
+    shown("PodInfoOnMount", lambda raw: _flag(raw, "podInfoOnMount")),
+    shown("StorageCapacity", lambda raw: _flag(raw, "storageCapacity")),
+    shown("TokenRequests", _audiences),
+    shown("RequiresRepublish", lambda raw: _flag(raw, "requiresRepublish")),
+    shown("Modes", lambda raw: ",".join(spec_of(raw).get("volumeLifecycleModes") or ()) or "<none>"),
+    AGE,
+)
+DRIVER_NODE = (NAME, Column("Drivers", lambda raw, _now: len(spec_of(raw).get("drivers") or ()), "integer"), AGE)
+ATTACHMENT = (
+    NAME,
+    text("Attacher", "spec", "attacher"),
+    text("PV", "spec", "source", "persistentVolumeName", absent=""),
+    text("Node", "spec", "nodeName"),
+    shown("Attached", lambda raw: "true" if status_of(raw).get("attached") else "false"),
+    AGE,
+)
+ATTRIBUTES_CLASS = (NAME, text("DriverName", "driverName"), AGE)

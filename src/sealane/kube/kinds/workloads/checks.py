@@ -51,6 +51,14 @@ def check_replication_controller(obj: Part) -> Iterator[Problem]:
         yield template["spec"]["restartPolicy"].not_supported(["Always"])
 
 
+def check_pod_template(obj: Part) -> Iterator[Problem]:
+    """ValidatePodTemplate."""
+    template = obj["template"]
+    yield from check_labels(template["metadata"]["labels"])
+    yield from check_annotations(template["metadata"]["annotations"])
+    yield from check_pod_spec(template["spec"])
+
+
 def _check_template_selector(spec: Part, kind: str) -> Iterator[Problem]:
     selector = spec["selector"]
     if not selector.present:

@@ -5,6 +5,8 @@ Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sealane.kube.kinds.column import AGE, NAME, NONE, SELECTOR, labels, number, shown, spec_of, status_of
 from sealane.kube.kinds.pods.columns import OF_TEMPLATE
 from sealane.kube.objects import Raw
@@ -61,3 +63,19 @@ DAEMON_SET = (
     SELECTOR,
 )
 CONTROLLER_REVISION = (NAME, shown("Controller", _controller), number("Revision", "revision"), AGE)
+
+
+def _of_containers(field: str) -> Callable[[Raw], str]:
+    def show(raw: Raw) -> str:
+        containers = ((raw.get("template") or {}).get("spec") or {}).get("containers") or ()
+        return ",".join(each.get(field, "") for each in containers)
+
+    return show
+
+
+POD_TEMPLATE = (
+    NAME,
+    shown("Containers", _of_containers("name")),
+    shown("Images", _of_containers("image")),
+    shown("Pod Labels", lambda raw: labels(((raw.get("template") or {}).get("metadata") or {}).get("labels"))),
+)

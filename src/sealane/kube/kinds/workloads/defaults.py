@@ -83,3 +83,8 @@ def daemon_set(raw: Raw) -> Raw:
         return inside(found, "template", pod_template)
 
     return inside(raw, "spec", spec)
+
+
+def template(raw: Raw) -> Raw:
+    """A PodTemplate."""
+    return inside(raw, "template", pod_template)

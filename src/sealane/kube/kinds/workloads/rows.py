@@ -6,6 +6,7 @@ from sealane.kube.kinds import (
     CONTROLLERREVISION,
     DAEMONSET,
     DEPLOYMENT,
+    PODTEMPLATE,
     REPLICASET,
     REPLICATIONCONTROLLER,
     STATEFULSET,
@@ -22,6 +23,13 @@ def _no_replicas(_raw: Raw, _now: str) -> Raw:
 
 
 ROWS = (
+    Definition(
+        kind=PODTEMPLATE,
+        defaults=defaults.template,
+        checks=checks.check_pod_template,
+        generation=True,
+        columns=columns.POD_TEMPLATE,
+    ),
     Definition(
         kind=DEPLOYMENT,
         defaults=defaults.deployment,
