@@ -51,6 +51,7 @@ GROUPS = {
     "apiextensions.k8s.io": ("v1",),
     "apiregistration.k8s.io": ("v1",),
     "certificates.k8s.io": ("v1",),
+    "resource.k8s.io": ("v1",),
     "flowcontrol.apiserver.k8s.io": ("v1",),
 }
 WORDS = {

@@ -51,6 +51,7 @@ KINDS = (
         "LocalSubjectAccessReview SelfSubjectAccessReview SelfSubjectRulesReview SubjectAccessReview",
     ),
     ("authentication/v1", "authentication.k8s.io/v1", "SelfSubjectReview TokenRequest TokenReview"),
+    ("resource/v1", "resource.k8s.io/v1", "DeviceClass ResourceClaim ResourceClaimTemplate ResourceSlice"),
     ("flowcontrol/v1", "flowcontrol.apiserver.k8s.io/v1", "FlowSchema PriorityLevelConfiguration"),
     ("certificates/v1", "certificates.k8s.io/v1", "CertificateSigningRequest"),
     (

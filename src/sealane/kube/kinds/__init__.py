@@ -194,6 +194,11 @@ VOLUMEATTACHMENT = Kind(_STORAGE, "v1", "VolumeAttachment", "volumeattachments",
 VOLUMEATTRIBUTESCLASS = Kind(
     _STORAGE, "v1", "VolumeAttributesClass", "volumeattributesclasses", False, ("vac",), subresources=()
 )
+_DEVICES = "resource.k8s.io"
+RESOURCECLAIM = Kind(_DEVICES, "v1", "ResourceClaim", "resourceclaims")
+RESOURCECLAIMTEMPLATE = Kind(_DEVICES, "v1", "ResourceClaimTemplate", "resourceclaimtemplates", subresources=())
+DEVICECLASS = Kind(_DEVICES, "v1", "DeviceClass", "deviceclasses", False, subresources=())
+RESOURCESLICE = Kind(_DEVICES, "v1", "ResourceSlice", "resourceslices", False, subresources=())
 _FLOWCONTROL = "flowcontrol.apiserver.k8s.io"
 PRIORITYLEVEL = Kind(_FLOWCONTROL, "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations", False)
 FLOWSCHEMA = Kind(_FLOWCONTROL, "v1", "FlowSchema", "flowschemas", False)
@@ -252,6 +257,7 @@ FAMILIES: Mapping[str, tuple[Kind, ...]] = {
     "networking": (NETWORKPOLICY, INGRESS, INGRESSCLASS),
     "gateway": tuple(kind for kind in DEFINED if kind.group.startswith("gateway.")),
     "policies": tuple(kind for kind in DEFINED if kind.group.startswith("policy.")),
+    "devices": (RESOURCECLAIM, RESOURCECLAIMTEMPLATE, DEVICECLASS, RESOURCESLICE),
     "flowcontrol": (PRIORITYLEVEL, FLOWSCHEMA),
     "extensions": (CRD,),
     "admission": (MUTATINGWEBHOOKS, VALIDATINGWEBHOOKS, ADMISSIONPOLICY, ADMISSIONPOLICYBINDING),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         policy_v1alpha1,
         policy_v1alpha2,
         rbac_v1,
+        resource_v1,
         scheduling_v1,
         storage_v1,
     )
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
     CustomResourceDefinition = Object[apiextensions_v1.CustomResourceDefinition, apiextensions_v1.CustomResourceDefinitionSpec, apiextensions_v1.CustomResourceDefinitionStatus]
     DaemonSet = Object[apps_v1.DaemonSet, apps_v1.DaemonSetSpec, apps_v1.DaemonSetStatus]
     Deployment = Object[apps_v1.Deployment, apps_v1.DeploymentSpec, apps_v1.DeploymentStatus]
+    DeviceClass = Object[resource_v1.DeviceClass, resource_v1.DeviceClassSpec, Any]
+    DeviceTaintRule = Object[resource_v1.DeviceTaintRule, resource_v1.DeviceTaintRuleSpec, resource_v1.DeviceTaintRuleStatus]
     EndpointSlice = Object[discovery_v1.EndpointSlice, Any, Any]
     Endpoints = Object[core_v1.Endpoints, Any, Any]
     Event = Object[events_v1.Event, Any, Any]
@@ -88,7 +91,10 @@ if TYPE_CHECKING:
     ReferenceGrant = Object[gateway_v1.ReferenceGrant, gateway_v1.ReferenceGrantSpec, Any]
     ReplicaSet = Object[apps_v1.ReplicaSet, apps_v1.ReplicaSetSpec, apps_v1.ReplicaSetStatus]
     ReplicationController = Object[core_v1.ReplicationController, core_v1.ReplicationControllerSpec, core_v1.ReplicationControllerStatus]
+    ResourceClaim = Object[resource_v1.ResourceClaim, resource_v1.ResourceClaimSpec, resource_v1.ResourceClaimStatus]
+    ResourceClaimTemplate = Object[resource_v1.ResourceClaimTemplate, resource_v1.ResourceClaimTemplateSpec, Any]
     ResourceQuota = Object[core_v1.ResourceQuota, core_v1.ResourceQuotaSpec, core_v1.ResourceQuotaStatus]
+    ResourceSlice = Object[resource_v1.ResourceSlice, resource_v1.ResourceSliceSpec, Any]
     Role = Object[rbac_v1.Role, Any, Any]
     RoleBinding = Object[rbac_v1.RoleBinding, Any, Any]
     RuntimeClass = Object[node_v1.RuntimeClass, Any, Any]
