@@ -157,7 +157,7 @@ def _bound(address: Address, raw: Raw) -> Iterator[tuple[SubjectKey, Binding]]:
     for subject in raw.get("subjects") or ():
         kind, who = str(subject.get("kind") or ""), str(subject.get("name") or "")
         key = (kind, who)
-        if kind == "ServiceAccount":
+        if kind == "ServiceAccount":  # a kind of subject: it acts as a user
             namespace = str(subject.get("namespace") or address.namespace)
             key = ("User", f"system:serviceaccount:{namespace}:{who}")
             who = f"{who}/{namespace}"

@@ -115,7 +115,7 @@ class AccountTokens:
             )
             raise errors.conflict(_KINDS[kind], name, why)
         private[claim] = {"name": name, "uid": bound.uid}
-        if kind == "Pod":
+        if kind == "Pod":  # a token may be bound to a pod (of its own account), a Secret or a Node
             if bound.spec.get("serviceAccountName", "default") != account.name:
                 raise errors.bad_request(
                     f'cannot bind token for serviceaccount "{account.name}" to pod running with different '

@@ -26,7 +26,7 @@ _UNITS = {"h": 3600e9, "m": 60e9, "s": 1e9, "ms": 1e6, "us": 1e3, "µs": 1e3, "n
 
 def speaks(api_version: str, kind: str) -> bool:
     """Whether objects (or lists) of this kind can be written so."""
-    return _type_of(api_version, kind) is not None or kind == "Status"
+    return _type_of(api_version, kind) is not None or kind == "Status"  # which is written field by field
 
 
 def _type_of(api_version: str, kind: str) -> str | None:

@@ -80,7 +80,7 @@ def review(by: Reviewers, user: User, target: Target, body: Raw) -> Raw:
     if body.get("kind", kind) != kind:
         raise errors.bad_request(f"the object provided is a {body.get('kind')}, not a {kind}")
     spec = body.get("spec") or {}
-    if kind == "SelfSubjectReview":
+    if kind == "SelfSubjectReview":  # reviews are answered and never stored: they have no definition
         status: Raw = {"userInfo": user.info()}
     elif kind == "TokenReview":
         status = _token_status(by.authenticator, _read(_TokenSpec, kind, spec))

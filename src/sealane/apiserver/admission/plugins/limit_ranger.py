@@ -36,7 +36,7 @@ def step(store: Store) -> Step:
         new = attempt.new
         if attempt.operation != "CREATE" or new is None or attempt.subresource:
             return
-        pod = attempt.served.kind == kinds.POD
+        pod = attempt.served.kind == kinds.POD  # else it is a claim: the step is for these two
         for limits in _limits(store, attempt.namespace):
             wrong = list(_wrong_pod(limits, new["spec"]) if pod else _wrong_claim(limits, new["spec"]))
             if wrong:

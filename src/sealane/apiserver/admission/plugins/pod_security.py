@@ -35,7 +35,7 @@ def step(store: Store) -> Step:
         levels = {mode: _level(labels, mode) for mode in ("enforce", "warn")}
         if not any(levels.values()):
             return
-        pod = attempt.served.kind == kinds.POD
+        pod = attempt.served.kind == kinds.POD  # refused; what has a template of pods is warned of
         spec = _spec_of(new)
         if spec is None or (pod and attempt.old is not None and spec == _spec_of(attempt.old)):
             return

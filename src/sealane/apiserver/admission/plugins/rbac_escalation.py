@@ -28,7 +28,7 @@ def step(authorizer: Authorizer) -> Step:
         user, new = attempt.options.user, attempt.new
         if new is None or attempt.subresource or user.is_master:
             return
-        if attempt.served.kind in _ROLES:
+        if attempt.served.kind in _ROLES:  # else it is a binding
             _check_role(authorizer, attempt, user, new)
         else:
             _check_binding(authorizer, attempt, user, new)

@@ -57,7 +57,7 @@ def step(store: Store) -> Step:
         if attempt.new is None or attempt.subresource or not attempt.namespace:
             return
         quotas = [raw for _, raw in newest.items(QUOTAS, attempt.namespace)]
-        if not quotas or attempt.served.kind == kinds.RESOURCEQUOTA:
+        if not quotas or attempt.served.kind == kinds.RESOURCEQUOTA:  # a full quota can be changed and added to
             return
         for quota in quotas:
             _check(newest, quota, attempt, attempt.new)
@@ -76,7 +76,7 @@ def _check(newest: Newest, quota: Raw, attempt: Attempt, new: Raw) -> None:
     served: Served = attempt.served
     if not quota_usage.in_scope(spec, served.resource, new):
         return
-    if served.kind == kinds.POD and attempt.operation == "CREATE":
+    if served.kind == kinds.POD and attempt.operation == "CREATE":  # what is bounded has to be said, by containers
         said = quota_usage.missing(hard, new)
         if said:
             raise forbidden(served.kind, attempt.name, f"failed quota: {name}: must specify {'; '.join(said)}")

@@ -61,7 +61,7 @@ class Matcher:
         if any(rule.matches(attempt, self.equivalent) for rule in self.excluded):
             return False
         kind = attempt.served.kind
-        if kind == kinds.NAMESPACE or kind.namespaced:
+        if kind == kinds.NAMESPACE or kind.namespaced:  # a Namespace is selected by its own labels
             around = attempt.object if kind == kinds.NAMESPACE else namespace
             if not self.namespaces.matches(_labels(around)):
                 return False

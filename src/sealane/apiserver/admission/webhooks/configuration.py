@@ -117,7 +117,7 @@ class Hook:
         if not any(rule.matches(attempt, any_version=self.equivalent) for rule in self.rules):
             return False
         kind = attempt.served.kind
-        if kind == kinds.NAMESPACE:
+        if kind == kinds.NAMESPACE:  # selected by its own labels
             namespace_labels = _labels(attempt.object)
         elif not kind.namespaced:
             return self._selects(attempt)
