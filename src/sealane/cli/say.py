@@ -46,8 +46,7 @@ def guarded(command: Callable[[], int]) -> int:
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # before the option parser hears of it
         return OK
 
 
