@@ -36,6 +36,18 @@ def test_a_command_that_is_not_there_is_said_in_one_line(home: dict[str, str], t
     assert not list(tmp_path.glob("home/*"))
 
 
+def test_a_cluster_that_runs_is_used_at_once_and_stays(home: dict[str, str]) -> None:
+    cluster = Cluster.start("stays", nodes=1, env=home)
+    script = 'test -r "$KUBECONFIG" && exit 42'
+    assert cluster.sealane("run", "--", "sh", "-c", script).code == 42
+    outside = [sys.executable, "-m", "sealane", "outside", "stays", "--", "sh", "-c", script]
+    assert run(outside, env=home).code == 42
+    assert cluster.status()["phase"] == "running"
+    missing = run([sys.executable, "-m", "sealane", "outside", "nobody", "--", "true"], env=home)
+    assert (missing.code, missing.err.startswith("sealane: cluster 'nobody' does not run")) == (4, True)
+    cluster.stop()
+
+
 @pytest.mark.parametrize("number", [2, 15])
 def test_signals_reach_the_command_and_the_cluster_stops(home: dict[str, str], tmp_path: Path, number: int) -> None:
     told = tmp_path / "told"

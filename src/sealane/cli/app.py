@@ -180,6 +180,17 @@ def run(
 
 
 @app.command()
+def outside(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which cluster.")],
+    command: Annotated[list[str], typer.Argument(metavar="-- CMD [ARG]...", help="Any program of this machine.")],
+) -> None:
+    """Run CMD outside of a running cluster (as on a user's laptop) with KUBECONFIG set. CMD's exit code."""
+    from sealane.cli import run as run_command
+
+    raise typer.Exit(run_command.run_outside(name, command))
+
+
+@app.command()
 def status(
     name: Annotated[str, typer.Option("--name", envvar="SEALANE_NAME", help="Only this cluster.")] = "",
     context: Context = "",

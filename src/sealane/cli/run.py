@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 
+from sealane.cli.connect import running
 from sealane.cli.say import BAD_INPUT, NOT, OK, Exit, guarded, progress, terminable
 from sealane.cli.up import UpOptions, bring_up
 from sealane.cluster import lifecycle, state
@@ -28,6 +29,8 @@ def split(arguments: list[str], command_line: list[str]) -> tuple[list[str], lis
 
 def _run(arguments: list[str], options: UpOptions, name: str) -> int:
     paths, command = split(arguments, sys.argv)
+    if name and not paths and options == options.unsaid(options.timeout) and (there := _running(name)) is not None:
+        return outside(there, command)
     chosen = name or f"run-{os.getpid()}"
     with terminable(), contextlib.ExitStack() as until_stopped:
         try:
@@ -44,6 +47,26 @@ def _run(arguments: list[str], options: UpOptions, name: str) -> int:
                 if mine.path.exists():
                     with mine.lock():
                         lifecycle.stop(mine)
+
+
+def _running(name: str) -> Folder | None:
+    """The folder of a cluster that is up: nothing has to be waited for."""
+    folder = state.folder(name)
+    record = folder.read()
+    return folder if record is not None and record.running and record.phase == "running" else None
+
+
+def run_outside(name: str, command: list[str]) -> int:
+    """`sealane outside NAME -- CMD`: in a cluster that runs."""
+    return guarded(lambda: _outside(name, command))
+
+
+def _outside(name: str, command: list[str]) -> int:
+    command = command[1:] if command[:1] == ["--"] else command
+    if not command:
+        raise Exit(BAD_INPUT, "outside: no command; give it after --, as in: sealane outside NAME -- curl -k $URL")
+    folder, _ = running(name)
+    return outside(folder, command)
 
 
 def outside(folder: Folder, command: list[str]) -> int:

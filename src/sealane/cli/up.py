@@ -36,6 +36,11 @@ class UpOptions:
     store: str | None = None
     strict_probes: bool | None = None
 
+    @classmethod
+    def unsaid(cls, timeout: float) -> UpOptions:
+        """When the user said nothing but how long to wait."""
+        return cls(None, None, False, False, timeout)
+
 
 def up(paths: list[str], options: UpOptions, name: str, *, as_json: bool) -> int:
     return guarded(lambda: _up(paths, options, name, as_json=as_json))
