@@ -49,7 +49,10 @@ fuzz: setup ## 10,000 mutated objects and requests: never a 5xx, never a hang, a
 sets: setup ## sets of manifests that people have: everything of each ready, in the time that its own delays allow
 	$(BIN)/python tests/cluster/sets_lab.py
 
+relay: setup ## a million connections through a loopback mirror: none may be lost
+	$(BIN)/python tests/cluster/relay_lab.py 1000000
+
 bench: setup ## every performance claim, measured on this machine
 	$(BIN)/python -m benchmarks
 
-.PHONY: help setup demo test test-all check golden agree crash fuzz sets bench
+.PHONY: help setup demo test test-all check golden agree crash fuzz sets relay bench
