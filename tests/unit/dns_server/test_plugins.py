@@ -272,7 +272,7 @@ def test_a_new_configuration_forgets_what_was_prepared() -> None:
         ("forward . dns.example", "2: 'dns.example' is no DNS server: expected an address with an optional port"),
         ("hosts {\n 192.0.2 a\n}", "3: unknown option of hosts or address '192.0.2'"),
         ("rewrite nam a b", "2: unknown field of rewrite 'nam': did you mean 'name'?"),
-        ("rewrite name regex ( b", "2: '(' is no regular expression: missing ), unterminated subpattern at position 0"),
+        ("rewrite name regex ( b", "2: '(' is no regular expression: missing closing ): `(`"),
         ("template IN AX", "2: template: 'AX' is no type of records"),
         ("cache 30\ncache 40", "3: cache is there twice"),
     ],

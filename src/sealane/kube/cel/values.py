@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from sealane.kube.cel.formats import FORMATS
+from sealane.kube.regex import pattern
 
 Value = dict[str, Any]
 _SUFFIXES = {
@@ -310,13 +311,13 @@ def largest(values: Sequence[Any]) -> Any:
 # Text
 
 
-def found_in(text: str, pattern: str) -> str:
-    found = re.search(pattern, text)
+def found_in(text: str, expression: str) -> str:
+    found = pattern(expression).search(text)
     return found[0] if found else ""
 
 
-def all_found_in(text: str, pattern: str, limit: int = -1) -> list[str]:
-    found = [each[0] for each in re.finditer(pattern, text)]
+def all_found_in(text: str, expression: str, limit: int = -1) -> list[str]:
+    found = [each[0] for each in pattern(expression).finditer(text)]
     return found if limit < 0 else found[:limit]
 
 

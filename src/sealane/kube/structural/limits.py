@@ -5,13 +5,12 @@ Source of order and words: k8s.io/kube-openapi/pkg/validation/{validate,errors}
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sealane.kube.gotext import number, quoted, shown
+from sealane.kube.regex import PatternError, pattern
 from sealane.kube.structural import formats
-from sealane.kube.structural.regex import pattern
 
 Cause = tuple[str, str, str]
 """Field path ("" for the object itself), reason such as "FieldValueInvalid", message such as "Invalid value: …"."""
@@ -52,8 +51,8 @@ def required(path: str) -> Cause:
 def _text(longest: int | None, shortest: int | None, expression: str | None) -> Limit:
     try:
         compiled = pattern(expression) if expression else None
-    except re.error:
-        compiled = None  # the definition was refused; or it holds what Go's engine knows and Python's does not
+    except PatternError:
+        compiled = None  # the definition was refused
 
     def check(value: Any, path: str) -> Iterator[Cause]:
         if not isinstance(value, str):

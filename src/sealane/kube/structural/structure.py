@@ -5,14 +5,13 @@ Source: k8s.io/apiextensions-apiserver/pkg/apiserver/schema (validation.go, comp
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sealane.kube.gotext import shown
+from sealane.kube.regex import PatternError, pattern
 from sealane.kube.structural.limits import Cause
 from sealane.kube.structural.paths import at
-from sealane.kube.structural.regex import pattern
 
 Schema = Mapping[str, Any]
 
@@ -127,7 +126,7 @@ def _values(schema: Schema, any_skipped: bool, all_skipped: bool, path: str) -> 
     if schema.get("pattern"):
         try:
             pattern(schema["pattern"])
-        except re.error as error:
+        except PatternError as error:
             why = f"must be a valid regular expression, but isn't: error parsing regexp: {error}"
             yield invalid(f"{path}.pattern", schema["pattern"], why)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import parse_qsl
 
 from sealane.kube.objects import Key
+from sealane.kube.regex import pattern
 from sealane.network.reason import Reason
 from sealane.network.routes import hosts
 from sealane.network.routes.filters.redirect import Redirect
@@ -147,7 +147,7 @@ def path_matches(match: PathMatch, path: str) -> bool:
             prefix = match.value.rstrip("/")
             return path == prefix or path.startswith(f"{prefix}/") or not prefix
         case "regex":
-            return re.fullmatch(match.value, path) is not None
+            return pattern(match.value).fullmatch(path) is not None
 
 
 def _values_mismatch(what: str, wanted: tuple[ValueMatch, ...], values: Mapping[str, str]) -> str:
@@ -155,7 +155,7 @@ def _values_mismatch(what: str, wanted: tuple[ValueMatch, ...], values: Mapping[
         value = values.get(match.name)
         if value is None:
             return f"{what} {match.name} is missing"
-        if not (re.fullmatch(match.value, value) if match.regex else value == match.value):
+        if not (pattern(match.value).fullmatch(value) if match.regex else value == match.value):
             return f"{what} {match.name} is {value!r}, not {match.value!r}"
     return ""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from sealane.dataplane.dns.corefile import Directive
 from sealane.dataplane.dns.plugins import step
+from sealane.kube import regex
 
 LEVELS = ("warning", "error", "info", "debug")
 OPTIONS = ("consolidate", "stacktrace")
@@ -17,7 +17,7 @@ class Consolidate:
     """Errors that `pattern` matches are counted for `seconds`, and said once. level: as it stands in the line."""
 
     seconds: float
-    pattern: re.Pattern[str]
+    pattern: regex.Pattern
     level: str = "ERROR"
     show_first: bool = False
 

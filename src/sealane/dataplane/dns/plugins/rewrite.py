@@ -21,6 +21,7 @@ from sealane.dataplane.dns import wire
 from sealane.dataplane.dns.corefile import Directive
 from sealane.dataplane.dns.plugins import edns, step
 from sealane.dataplane.dns.plugins.rewrite_answer import Change, Code, Names, Target, Ttl, Values
+from sealane.kube import regex
 
 FIELDS = ("name", "type", "class", "edns0", "ttl", "rcode", "cname")
 MATCHES = ("exact", "prefix", "suffix", "substring", "regex")
@@ -30,7 +31,7 @@ MATCHES = ("exact", "prefix", "suffix", "substring", "regex")
 class Match:
     """A condition on a name with its final dot, and what becomes of it: as of re.sub."""
 
-    pattern: re.Pattern[str]
+    pattern: regex.Pattern
     to: str = ""
 
     def applied(self, name: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,6 +15,7 @@ import dns.rrset
 
 from sealane.dataplane.dns import wire
 from sealane.dataplane.dns.plugins import step
+from sealane.kube import regex
 
 _NAMES = ("target", "exchange", "mname", "rname", "replacement")
 """Fields of CNAME, DNAME, NS, PTR, SRV, MX, SOA and NAPTR records that hold a name."""
@@ -31,7 +31,7 @@ class Change(Protocol):
 class Names:
     """Owners of records, by re.sub over the name with its final dot."""
 
-    pattern: re.Pattern[str]
+    pattern: regex.Pattern
     to: str
 
     async def apply(self, message: dns.message.Message, asked: wire.Query, onward: step.Handler) -> None:
@@ -46,7 +46,7 @@ class Names:
 class Values:
     """Names that records hold."""
 
-    pattern: re.Pattern[str]
+    pattern: regex.Pattern
     to: str
 
     async def apply(self, message: dns.message.Message, asked: wire.Query, onward: step.Handler) -> None:
@@ -115,7 +115,7 @@ def _records(message: dns.message.Message) -> Iterable[dns.rrset.RRset]:
     return (*message.answer, *message.authority, *message.additional)
 
 
-def _renamed(name: dns.name.Name, pattern: re.Pattern[str], to: str) -> dns.name.Name:
+def _renamed(name: dns.name.Name, pattern: regex.Pattern, to: str) -> dns.name.Name:
     old = str(name).lower()
     new = pattern.sub(to, old, count=1)
     return name if new == old else dns.name.from_text(_absolute(new))

@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol
 
 from sealane.dataplane.dns import wire
 from sealane.dataplane.dns.corefile import Directive, zones_of
+from sealane.kube import regex
 from sealane.network.names import Record
 
 Handler = Callable[[wire.Query], Awaitable[bytes]]
@@ -71,11 +72,11 @@ def seconds(directive: Directive, text: str) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
-def pattern(option: Directive, text: str) -> re.Pattern[str]:
-    """Go's syntax, which but for rare forms is Python's. Raises CorefileError."""
+def pattern(option: Directive, text: str) -> regex.Pattern:
+    """Raises CorefileError."""
     try:
-        return re.compile(text)
-    except re.error as error:
+        return regex.pattern(text)
+    except regex.PatternError as error:
         raise option.error(f"{text!r} is no regular expression: {error}") from None
 
 

@@ -18,6 +18,7 @@ import dns.rrset
 from sealane.dataplane.dns import wire
 from sealane.dataplane.dns.corefile import Directive
 from sealane.dataplane.dns.plugins import step
+from sealane.kube import regex
 
 OPTIONS = ("match", "answer", "additional", "authority", "rcode", "ederror", "upstream", "fallthrough")
 _FIELD = re.compile(r"\{\{-?\s*(?:\.(Name|Class|Type|Zone)|\.Group\.(\w+)|index\s+\.Match\s+(\d+))\s*-?\}\}")
@@ -31,7 +32,7 @@ class Template:
 
     zones: tuple[str, ...]
     type: int | None
-    patterns: tuple[re.Pattern[str], ...]
+    patterns: tuple[regex.Pattern, ...]
     answers: tuple[str, ...] = ()
     additionals: tuple[str, ...] = ()
     authorities: tuple[str, ...] = ()
@@ -60,7 +61,7 @@ class Template:
             sections = wire.Sections(wire.SERVFAIL, authoritative=False)
         return wire.respond(query, sections)
 
-    def _match(self, query: wire.Query) -> re.Match[str] | None:
+    def _match(self, query: wire.Query) -> regex.Match | None:
         return next((found for one in self.patterns if (found := one.search(f"{query.name}."))), None)
 
 
@@ -75,7 +76,7 @@ def read(directive: Directive, zones: Sequence[str]) -> Template:
         type_ = None if type_name.upper() == "ANY" else int(dns.rdatatype.from_text(type_name))
     except dns.exception.DNSException:
         raise directive.error(f"template: {type_name!r} is no type of records") from None
-    patterns: list[re.Pattern[str]] = []
+    patterns: list[regex.Pattern] = []
     texts: dict[str, tuple[str, ...]] = {"answer": (), "additional": (), "authority": ()}
     rcode, falls = wire.NOERROR, None
     for option in directive.block:
@@ -103,7 +104,7 @@ def read(directive: Directive, zones: Sequence[str]) -> Template:
     )
 
 
-def _record(text: str, query: wire.Query, match: re.Match[str], zone: str) -> bytes:
+def _record(text: str, query: wire.Query, match: regex.Match, zone: str) -> bytes:
     type_ = str(dns.rdatatype.to_text(dns.rdatatype.RdataType.make(query.type)))
     plain = {"Name": f"{query.name}.", "Class": "IN", "Type": type_, "Zone": f"{zone}."}
     made = _FIELD.sub(

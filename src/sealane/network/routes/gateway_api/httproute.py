@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sealane.kube.objects import Key
+from sealane.kube.regex import PatternError, pattern
 from sealane.network.provenance import Provenance
-from sealane.network.routes import hosts, regex
+from sealane.network.routes import hosts
 from sealane.network.routes.backends import Reference, resolve
 from sealane.network.routes.conditions import Condition
 from sealane.network.routes.filters.headers import HeaderEdit
@@ -184,8 +185,12 @@ def compile_rules(route: HTTPRoute, sources: Sources, fetch: Fetch) -> tuple[tup
 def _unusable(raw: RouteMatch) -> str:
     """Why no proxy can match this, or ""."""
     parts = [raw.get("path") or {}, *(raw.get("headers") or ()), *(raw.get("queryParams") or ())]
-    found = (regex.problem(part.get("value") or "") for part in parts if part.get("type") == "RegularExpression")
-    return next(filter(None, found), "")
+    for text in (part.get("value") or "" for part in parts if part.get("type") == "RegularExpression"):
+        try:
+            pattern(text)
+        except PatternError as error:
+            return f"{text!r} is no regular expression: {error}"
+    return ""
 
 
 def _match(raw: RouteMatch) -> Match:
