@@ -37,8 +37,8 @@ class Target:
 
 @lru_cache(maxsize=4096)
 def parse_path(path: str) -> Target | None:
-    """None for a path that is about no resource, such as discovery."""
-    parts = [unquote(part) for part in path.strip("/").split("/")]
+    """None for a path that is about no resource: discovery, or a path with an empty segment."""
+    parts = [unquote(part) for part in path.removeprefix("/").removesuffix("/").split("/")]
     if parts[0] == "api" and len(parts) > 2:
         group, version, rest = "", parts[1], parts[2:]
     elif parts[0] == "apis" and len(parts) > 3:
@@ -48,6 +48,8 @@ def parse_path(path: str) -> Target | None:
     namespace = None
     if rest[0] == "namespaces" and len(rest) > 2 and not (len(rest) == 3 and rest[2] in _NAMESPACE_SUBRESOURCES):
         namespace, rest = rest[1], rest[2:]
+    if "" in (*parts[: len(parts) - len(rest)], *rest[:3]):
+        return None
     padded = [*rest, "", ""]
     return Target(group, version, padded[0], namespace, padded[1], padded[2], "/".join(rest[3:]))
 

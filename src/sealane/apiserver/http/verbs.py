@@ -47,6 +47,8 @@ class Verbs:
             raise errors.no_path()
         if not served.kind.namespaced and target.namespace is not None:
             raise errors.no_path()
+        if served.kind.namespaced and target.namespace is None and request.method == "DELETE":
+            raise errors.method_not_allowed()  # collections are deleted a namespace at a time
         handler = (_ONE if target.name else _MANY).get(request.method)
         if target.subresource:
             if target.subresource not in served.kind.subresources:
