@@ -16,6 +16,7 @@ from sealane.apiserver import errors
 from sealane.apiserver.access.action import Action, name_selected, verb_of
 from sealane.apiserver.access.user import User
 from sealane.apiserver.encodings import cbor, protobuf
+from sealane.kube.bounds import DEEPEST, too_deep, yaml_problem
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw, without_nulls
 
@@ -89,9 +90,18 @@ def flag(query: Mapping[str, str], name: str) -> bool:
 async def body_of(request: web.BaseRequest, *, nulls: bool = False) -> Any:
     """The body as JSON values, without fields that are null unless `nulls`. Raises ApiError 400 or 415."""
     data = await request.read()
-    media = request.content_type
     if not data:
         return None
+    try:
+        value = _decoded(request.content_type, data, nulls)
+    except RecursionError:
+        raise _too_deep() from None
+    if too_deep(value):
+        raise _too_deep()
+    return value
+
+
+def _decoded(media: str, data: bytes, nulls: bool) -> Any:
     try:
         if media == protobuf.MEDIA_TYPE:
             return protobuf.decode(data)
@@ -118,9 +128,15 @@ def _from_yaml(data: bytes) -> Any:
     import yaml  # few clients send it
 
     try:
+        if problem := yaml_problem(data):
+            raise errors.bad_request(f"the body of the request is not valid: {problem}")
         return yaml.load(data, yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise _invalid(error) from None
+
+
+def _too_deep() -> ApiError:
+    return errors.bad_request(f"the body of the request is not valid: exceeded max depth of {DEEPEST}")
 
 
 def _invalid(error: Exception) -> ApiError:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 from tests.unit.apiserver.asking import PATH, Asker, run
 from tests.unit.apiserver.conftest import Cluster
@@ -22,5 +25,62 @@ def test_a_path_with_an_empty_segment_is_not_found(cluster: Cluster, path: str) 
     async def test(ask: Asker) -> None:
         await ask.make("a")
         assert (await ask(path))["http"] == 404
+
+    run(cluster, test)
+
+
+def nested(levels: int) -> bytes:
+    return b'{"a":' * levels + b"1" + b"}" * levels
+
+
+@pytest.mark.parametrize("media", ["application/json", "application/yaml"])
+@pytest.mark.parametrize("levels", [300, 900, 100_000])
+def test_a_body_of_too_many_levels_is_refused_and_lists_go_on(cluster: Cluster, media: str, levels: int) -> None:
+    async def test(ask: Asker) -> None:
+        definition = {
+            "metadata": {"name": "things.example.com"},
+            "spec": {
+                "group": "example.com",
+                "scope": "Namespaced",
+                "names": {"plural": "things", "kind": "Thing"},
+                "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": LOOSE}}],
+            },
+        }
+        made = await ask("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "POST", definition)
+        assert made["http"] == 201
+        thing = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "deep"}, "spec": "SPEC"}
+        body = json.dumps(thing).encode().replace(b'"SPEC"', nested(levels))
+        things = "/apis/example.com/v1/namespaces/default/things"
+        refused = await ask(things, "POST", body, media)
+        assert refused["http"] == 400
+        assert "exceeded max depth of 200" in refused["message"]
+        assert (await ask(things))["items"] == []
+
+    run(cluster, test)
+
+
+LOOSE: dict[str, Any] = {
+    "type": "object",
+    "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+            + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)),
+            "document contains excessive aliasing",
+        ),
+        ("a: &a [*a]", "anchor 'a' value contains itself"),
+    ],
+)
+def test_aliases_of_yaml_write_out_to_a_bounded_size(cluster: Cluster, text: str, why: str) -> None:
+    async def test(ask: Asker) -> None:
+        refused = await ask(PATH, "POST", text.encode(), "application/yaml")
+        assert (refused["http"], refused["message"]) == (400, f"the body of the request is not valid: {why}")
+        few = b"metadata: {name: few}\ndata: {a: &a x, b: *a}"
+        assert (await ask(PATH, "POST", few, "application/yaml"))["data"] == {"a": "x", "b": "x"}
 
     run(cluster, test)
