@@ -268,3 +268,14 @@ def test_strategic_keeps_every_element_and_the_given_order(
     assert [name for name in names(result) if name in others] == others
     for each in result["spec"]["containers"]:
         assert each["image"] == ("new" if each["name"] in patch else f"{each['name']}:1")
+
+
+def test_copies_grow_an_object_by_no_more_than_3_mib_and_200_levels() -> None:
+    doubling = [{"op": "copy", "from": "", "path": "/a"}, {"op": "copy", "from": "", "path": "/b"}] * 40
+    with pytest.raises(ApiError, match="exceeding the limit 3145728"):
+        json_patch({"data": "x" * 100}, doubling)
+    deeper = [{"op": "add", "path": "/a" * count, "value": {}} for count in range(1, 1001)]
+    with pytest.raises(ApiError, match="exceeded max depth of 200"):
+        json_patch({}, deeper)
+    with pytest.raises(ApiError, match="exceeded max depth of 200"):
+        json_patch({}, [*deeper[:150], {"op": "copy", "from": "", "path": "/a" * 150}])

@@ -6,9 +6,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
+from sealane.kube.bounds import DEEPEST, too_deep
 from sealane.kube.client.protocol import ApiError
 
 _INDEX = re.compile(r"0|[1-9][0-9]*")
+MAX_COPIED = 3 << 20  # bytes of JSON in all copies of one patch: k8s.io/apiserver (JSONPatchMaxCopyBytes)
 _ESCAPE = re.compile(r"~(?![01])")
 
 
@@ -16,9 +20,26 @@ def json_patch(current: Any, operations: Any) -> Any:
     """`current` after all operations. Raises ApiError 400 (malformed) or 422 (does not apply, or a test fails)."""
     if not isinstance(operations, list):
         raise _malformed("a JSON patch must be an array of operations")
+    copied = 0
     for number, operation in enumerate(operations):
-        current = _apply(current, operation, f"operation {number}")
+        where = f"operation {number}"
+        if isinstance(operation, dict) and operation.get("op") == "copy":
+            copied += _size(_get(current, _pointer(operation, "from", where), where), where)
+            if copied > MAX_COPIED:
+                why = f"the accumulated size increase of copy is {copied}, exceeding the limit {MAX_COPIED}"
+                raise _unfit(f"Unable to complete the copy, {why}")
+        current = _apply(current, operation, where)
+    if too_deep(current):
+        raise _unfit(f"exceeded max depth of {DEEPEST}")
     return current
+
+
+def _size(value: Any, where: str) -> int:
+    """Bytes of its JSON."""
+    try:
+        return len(msgspec.json.encode(value))
+    except RecursionError:
+        raise _unfit(f"{where}: exceeded max depth of {DEEPEST}") from None
 
 
 def _apply(document: Any, operation: Any, where: str) -> Any:
@@ -58,6 +79,8 @@ def _pointer(operation: dict[str, Any], member: str, where: str) -> list[str]:
         raise _malformed(f"{where} ({operation.get('op')!r}) needs {member!r}, a JSON pointer")
     if (text and not text.startswith("/")) or _ESCAPE.search(text):
         raise _malformed(f"{where}: {text!r} is not a JSON pointer")
+    if text.count("/") > DEEPEST:
+        raise _unfit(f"{where}: exceeded max depth of {DEEPEST}")
     return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
 
 
