@@ -248,3 +248,77 @@ def test_scale_and_binding(cluster: Cluster) -> None:
             await api.bind("default", "web", {"target": {"name": "node-1"}})
 
     run(cluster, test)
+
+
+def test_an_owner_of_a_kind_that_nobody_serves_is_never_absent(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        kept, gone = configmap("kept"), configmap("gone")
+        owner = {"apiVersion": "example.org/v1", "kind": "Certificate", "name": "c", "uid": "1"}
+        kept["metadata"]["ownerReferences"] = [owner]
+        gone["metadata"]["ownerReferences"] = [{**owner, "apiVersion": "v1", "kind": "Secret", "uid": "2"}]
+        await client.create(kinds.CONFIGMAP, kept)
+        await client.create(kinds.CONFIGMAP, gone)
+
+        async def settled() -> bool:
+            return await names(client) == {"kept"}
+
+        await until(settled)
+        await client.create(kinds.CRD, certificates())  # now its objects can be missed
+
+        async def missed() -> bool:
+            return await names(client) == set()
+
+        await until(missed)
+
+    run(cluster, test)
+
+
+def certificates() -> Raw:
+    schema = {"openAPIV3Schema": {"type": "object"}}
+    return {
+        "metadata": {"name": "certificates.example.org"},
+        "spec": {
+            "group": "example.org",
+            "scope": "Namespaced",
+            "names": {"plural": "certificates", "kind": "Certificate"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
+
+
+def test_an_owner_elsewhere_is_absent_and_an_event_says_so(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        await client.create(kinds.NAMESPACE, {"metadata": {"name": "other"}})
+        elsewhere = configmap("one")
+        elsewhere["metadata"]["namespace"] = "other"
+        one = await client.create(kinds.CONFIGMAP, elsewhere)
+        await client.create(kinds.CONFIGMAP, owned("child", one))
+
+        async def settled() -> bool:
+            return await names(client) == set()
+
+        await until(settled)
+        said = [each.raw for each in (await client.list(kinds.EVENT, "default")).items]
+        assert [each["reason"] for each in said] == ["OwnerRefInvalidNamespace"]
+        where = f"[v1/ConfigMap, namespace: default, name: one, uid: {one.uid}]"
+        assert said[0]["message"] == f'ownerRef {where} does not exist in namespace "default"'
+
+    run(cluster, test)
+
+
+def test_a_cluster_scoped_dependent_of_a_namespaced_owner_stays(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        one = await client.create(kinds.CONFIGMAP, configmap("one"))
+        of_one = {"apiVersion": "v1", "kind": "ConfigMap", "name": "one", "uid": one.uid}
+        metadata = {"name": "stays", "ownerReferences": [of_one]}
+        await client.create(kinds.NAMESPACE, {"metadata": metadata})
+        await client.create(kinds.CONFIGMAP, owned("child", one))
+        await client.delete(kinds.CONFIGMAP, "default", "one")
+
+        async def settled() -> bool:
+            return await names(client) == set()
+
+        await until(settled)
+        assert not (await client.get(kinds.NAMESPACE, "", "stays")).deleting
+
+    run(cluster, test)

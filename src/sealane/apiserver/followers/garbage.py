@@ -8,14 +8,19 @@ k8s.io/kubernetes/pkg/controller/garbagecollector (attemptToDeleteItem, attemptT
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from sealane.apiserver.api import Api
+from sealane.apiserver.clock import timestamp
 from sealane.apiserver.followers.worklist import Worklist
 from sealane.apiserver.objects.deletion import FOREGROUND, ORPHAN, Deletion, Propagation
+from sealane.apiserver.objects.metadata import new_uid
+from sealane.apiserver.registry.resources import DEFINITIONS, Served
 from sealane.apiserver.storage.backends import Address
 from sealane.apiserver.storage.values import Event, Stored
+from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Object, Raw
 
@@ -29,6 +34,7 @@ class Collector:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._dependents: dict[str, set[Address]] = {}
+        self._said: set[tuple[str, str]] = set()  # UIDs of dependents and of owners that are not where they should be
         self._work = Worklist("garbage collection", self._collect, together=True)
         store = api.store
         for resource in store.resources():
@@ -52,6 +58,9 @@ class Collector:
         touched: list[Address] = []
         for type_, address, stored, before in events:
             found = stored.object
+            if address.resource == DEFINITIONS and type_ != "DELETED":
+                # Kinds that nobody knew before: now their objects can be missed.
+                touched += [each for uid, those in self._dependents.items() if by_uid(uid) is None for each in those]
             if before is not None:
                 for owner in _owners(before.object):
                     uid = owner["uid"]
@@ -67,7 +76,7 @@ class Collector:
             owners = _owners(found)
             if owners:
                 self._index(address, found)
-                if any(by_uid(owner["uid"]) is None for owner in owners):
+                if any(self._owner(owner, found) is None for owner in owners):
                     touched.append(address)
             if found.deleting and _finalizers(found) & {ORPHAN, FOREGROUND}:
                 touched.append(address)
@@ -96,7 +105,10 @@ class Collector:
             if FOREGROUND in held:
                 await self._delete_foreground(address, found)
                 return
+        if any(self._unknown(owner) for owner in _owners(found)):
+            return  # whether it is there cannot be said
         absent, waiting, solid = self._sorted_owners(found)
+        await self._say_misplaced(found, absent)
         if not absent and not waiting:
             return
         if solid:
@@ -115,7 +127,9 @@ class Collector:
         solid: list[OwnerReference] = []
         for owner in _owners(found):
             there = self._owner(owner, found)
-            if there is None:
+            if there is None and not found.namespace and self._namespaced(owner):
+                solid.append(owner)  # a cluster-scoped object does not say in which namespace its owner is
+            elif there is None:
                 absent.append(owner)
             elif there.object.deleting and FOREGROUND in _finalizers(there.object):
                 waiting.append(owner)
@@ -131,6 +145,47 @@ class Collector:
             return None
         same = (stored.object.kind, stored.object.name) == (reference.get("kind"), reference.get("name"))
         return stored if same else None
+
+    def _served(self, reference: OwnerReference) -> Served | None:
+        named = (reference.get("apiVersion"), reference.get("kind"))
+        return next((s for s in self._api.resources.all() if (s.kind.api_version, s.kind.kind) == named), None)
+
+    def _unknown(self, reference: OwnerReference) -> bool:
+        """Whether the owner is of a kind that nobody serves: never absent, as the RESTMapper has no match for it."""
+        return self._api.store.by_uid(reference["uid"]) is None and self._served(reference) is None
+
+    def _namespaced(self, reference: OwnerReference) -> bool:
+        served = self._served(reference)
+        return served is not None and served.kind.namespaced
+
+    async def _say_misplaced(self, found: Object, absent: Sequence[OwnerReference]) -> None:
+        """An Event for each owner that is somewhere else than the reference says (reportInvalidNamespaceOwnerRef)."""
+        for owner in absent:
+            once = (found.uid, owner["uid"])
+            if self._api.store.by_uid(owner["uid"]) is None or once in self._said:
+                continue
+            self._said.add(once)
+            said = f"[{owner.get('apiVersion')}/{owner.get('kind')}, namespace: {found.namespace}, "
+            said += f"name: {owner.get('name')}, uid: {owner['uid']}]"
+            event = {
+                "metadata": {"name": f"{found.name}.{new_uid()[:8]}", "namespace": found.namespace or "default"},
+                "type": "Warning",
+                "reason": "OwnerRefInvalidNamespace",
+                "message": f'ownerRef {said} does not exist in namespace "{found.namespace}"',
+                "involvedObject": {
+                    "apiVersion": found.raw["apiVersion"],
+                    "kind": found.kind,
+                    "name": found.name,
+                    "namespace": found.namespace,
+                    "uid": found.uid,
+                },
+                "source": {"component": "garbage-collector-controller"},
+                "count": 1,
+                "firstTimestamp": timestamp(),
+                "lastTimestamp": timestamp(),
+            }
+            with contextlib.suppress(ApiError):  # its namespace may go at the same time
+                await self._api.create(kinds.EVENT, found.namespace or "default", event)
 
     async def _orphan(self, address: Address, owner: Object) -> None:
         dependents = list(self._dependents.get(owner.uid, ()))
