@@ -75,6 +75,13 @@ CASES = [
     ),
     ("hosts {\n 192.0.2.1 one.example.com\n}", "one.example.com", "AAAA", "NOERROR", []),
     ("hosts {\n 192.0.2.1 one.example.com\n}", "two.example.com", "A", "NXDOMAIN", []),
+    (
+        "hosts {\n 192.0.2.1 api.example.com\n fallthrough\n}\nforward . UPSTREAM",
+        "api.example.com",
+        "AAAA",
+        "NOERROR",
+        [],
+    ),
     ("hosts {\n 192.0.2.1 one\n fallthrough\n}\nforward . UPSTREAM", "api.example.com", "A", "NOERROR", None),
     ("hosts {\n 192.0.2.1 one\n no_reverse\n}", "1.2.0.192.in-addr.arpa", "PTR", "NXDOMAIN", []),
     (

@@ -37,7 +37,7 @@ class Hosts:
         held = self.records.get(query.name, ())
         type_ = wire.TYPE_NAMES.get(query.type, "")
         found = [record for record in held if type_ in (record.type, "ANY")]
-        if not found and self._falls(query.name):
+        if not held and self._falls(query.name):  # a name with records of other types has NODATA
             return await onward(query)
         return step.records(query, found, wire.NOERROR if held else wire.NXDOMAIN)
 
