@@ -88,7 +88,7 @@ def _printed(column: PrinterColumn) -> Column:
             return since(found[0], now)
         first = found[0]
         if column.type == "string":
-            return ",".join(map(_shown, found)) if len(found) > 1 else _shown(first)
+            return _shown(first)  # of several too: cellForJSONValue is given the first result
         return first if isinstance(first, int | float | bool) else None
 
     known = column.type if column.type in ("integer", "number", "boolean", "date") else "string"
