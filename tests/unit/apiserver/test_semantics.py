@@ -390,3 +390,47 @@ def test_orphans_stay_and_others_go_with_their_owner(cluster: Cluster) -> None:
                 assert "ownerReferences" not in found["metadata"]
 
     run(cluster, test)
+
+
+def test_status_is_dropped_before_it_is_checked(cluster: Cluster) -> None:
+    """As Go's typed clients send it: the zero value of a struct, in which `parents` is null."""
+
+    async def test(ask: Asker) -> None:
+        routes = "/apis/gateway.networking.k8s.io/v1/namespaces/default/httproutes"
+        route = {"metadata": {"name": "r"}, "spec": {}, "status": {"parents": None}}
+        made = await ask(routes, "POST", route)
+        assert (made["http"], made.get("message")) == (201, None)
+        assert "status" not in made
+        applied = {**route, "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute"}
+        applied["metadata"] = {"name": "s"}
+        media = "application/apply-patch+yaml"
+        made = await ask(f"{routes}/s", "PATCH", applied, media, fieldManager="me")
+        assert (made["http"], made.get("message")) == (201, None)
+
+    run(cluster, test)
+
+
+def test_printer_columns_show_the_first_of_many(cluster: Cluster) -> None:
+    async def test(ask: Asker) -> None:
+        column = {"name": "Host", "type": "string", "jsonPath": ".spec.hosts[*]"}
+        schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+        definition = {
+            "metadata": {"name": "gates.example.com"},
+            "spec": {
+                "group": "example.com",
+                "scope": "Namespaced",
+                "names": {"plural": "gates", "kind": "Gate"},
+                "versions": [{**version, "additionalPrinterColumns": [column]}],
+            },
+        }
+        await ask("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "POST", definition)
+        gates = "/apis/example.com/v1/namespaces/default/gates"
+        gate = {"apiVersion": "example.com/v1", "kind": "Gate", "metadata": {"name": "g"}}
+        await ask(gates, "POST", {**gate, "spec": {"hosts": ["a", "b"]}})
+        accept = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+        async with ask.session.get(gates, headers=accept) as response:
+            table = json.loads(await response.read())
+        assert [row["cells"] for row in table["rows"]] == [["g", "a"]]
+
+    run(cluster, test)

@@ -36,6 +36,9 @@ class Admission:
         options.field_validation: what becomes of fields that the kind does not have. "Strict" refuses them, "Warn"
         drops them and says so with `options.warn`, "Ignore" or "" drops them.
         """
+        if served.has_status and served.kind != kinds.NODE:
+            # Dropped before it is checked (PrepareForCreate): Go's typed clients send the zero status of their structs.
+            raw = {key: value for key, value in raw.items() if key != "status"}
         attempt = Attempt("CREATE", served, raw, None, "", options)
         if not served.by_facts:
             from sealane.apiserver.registry import custom  # here, and not above: only custom kinds need what it imports
