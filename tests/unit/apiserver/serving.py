@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from sealane.apiserver.api import Api
-from sealane.apiserver.http.serving import serve
+from sealane.apiserver.http.serving import HEADER_SECONDS, serve
 from sealane.cluster import pki
 from sealane.kube.client.http import HttpClient
 from sealane.kube.client.kubeconfig import Access
@@ -34,14 +34,14 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(api: Api) -> AsyncIterator[Server]:
+async def serving(api: Api, patience: float = HEADER_SECONDS) -> AsyncIterator[Server]:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen(128)
         made = credentials()
         port = sock.getsockname()[1]
         context = pki.server_context(made)
-        task = asyncio.ensure_future(serve(api, [sock], context, frozenset({made.token})))
+        task = asyncio.ensure_future(serve(api, [sock], context, frozenset({made.token}), patience))
         try:
             yield Server(port, Access(server=f"https://127.0.0.1:{port}", ca=made.ca, token=made.token))
         finally:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 from tests.unit.apiserver.asking import PATH, Asker, run
 from tests.unit.apiserver.conftest import Cluster
+from tests.unit.apiserver.serving import serving
 
 
 def test_a_collection_is_deleted_in_one_namespace_only(cluster: Cluster) -> None:
@@ -84,3 +86,20 @@ def test_aliases_of_yaml_write_out_to_a_bounded_size(cluster: Cluster, text: str
         assert (await ask(PATH, "POST", few, "application/yaml"))["data"] == {"a": "x", "b": "x"}
 
     run(cluster, test)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /version HTTP/1.1\r\nHost: a\r\n"])
+def test_a_connection_without_the_head_of_a_request_is_closed(cluster: Cluster, sent: bytes) -> None:
+    async def inside() -> None:
+        async with serving(cluster.open(), patience=0.2) as server:
+            tls = server.access.ssl_context()
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=tls)
+            writer.write(sent)
+            try:
+                ended = await asyncio.wait_for(reader.read(), 20)
+            except ConnectionError:
+                ended = b""
+            assert ended == b""
+            writer.close()
+
+    asyncio.run(inside())

@@ -31,27 +31,64 @@ log = logging.getLogger("sealane.api")
 MAX_BODY = 3 << 20  # as kube-apiserver
 
 
-async def serve(api: Api, sockets: list[socket.socket], context: ssl.SSLContext, tokens: frozenset[str]) -> None:
+HEADER_SECONDS = 32.0  # as kube-apiserver (readHeaderTimeout in k8s.io/apiserver/pkg/server)
+
+
+class _Server(web.Server):
+    """Knows which connections have not sent a request yet, the oldest first."""
+
+    def __init__(self, handler: Any) -> None:
+        super().__init__(handler, request_factory=self._request, access_log=None)
+        self._silent: dict[Any, tuple[float, asyncio.Transport]] = {}
+
+    def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        self._silent[handler] = (asyncio.get_running_loop().time(), transport)
+
+    def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
+        self._silent.pop(handler, None)
+        super().connection_lost(handler, exc)
+
+    def end_silent(self, seconds: float) -> None:
+        """Closes connections that have been without a request for so long."""
+        since = asyncio.get_running_loop().time() - seconds
+        for handler, (made, transport) in list(self._silent.items()):
+            if made > since:
+                break
+            del self._silent[handler]
+            transport.abort()
+
+    def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> Request:
+        self._silent.pop(protocol, None)
+        loop = asyncio.get_running_loop()
+        return Request(message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY)
+
+
+async def serve(
+    api: Api,
+    sockets: list[socket.socket],
+    context: ssl.SSLContext,
+    tokens: frozenset[str],
+    patience: float = HEADER_SECONDS,
+) -> None:
     """Answers on `sockets`, which listen already, until cancelled. Who bears one of `tokens` is the cluster's admin.
 
+    patience: seconds after which a connection has to have sent the head of a request.
     TLS on all of them but Unix sockets, whose files keep strangers out.
     """
-    server = web.Server(_handler(api, tokens), request_factory=_request, access_log=None)
+    server = _Server(_handler(api, tokens))
     runner = web.ServerRunner(server, shutdown_timeout=0.5)
     await runner.setup()
     try:
         for sock in sockets:
             tls = None if sock.family == socket.AF_UNIX else context
             await web.SockSite(runner, sock, ssl_context=tls, backlog=1024).start()
-        await asyncio.Event().wait()
+        while True:
+            await asyncio.sleep(patience / 4)
+            server.end_silent(patience)
     finally:
         api.hub.close()
         await runner.cleanup()
-
-
-def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> Request:
-    loop = asyncio.get_running_loop()
-    return Request(message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY)
 
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
