@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 
 from sealane.kube import names
 from sealane.kube.checks.common import check_port, check_text, check_unique
@@ -14,6 +15,7 @@ _AFFINITY_SECONDS = 86400
 _DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
 _SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 _ENDPOINTS = 1000
+_LINK_LOCAL_MULTICAST = (ip_network("224.0.0.0/24"), ip_network("ff02::/16"))
 _PORTS = 20000
 
 
@@ -139,6 +141,8 @@ def check_endpoint_slice(obj: Part) -> Iterator[Problem]:
             yield from check_text(each, check)
             if family in ("IPv4", "IPv6") and isinstance(each.value, str) and (":" in each.value) != (family == "IPv6"):
                 yield each.invalid(f"must be an {family} address")
+            if family in ("IPv4", "IPv6"):
+                yield from _check_not_special(each)
         yield from check_text(endpoint["hostname"], names.dns_label)
         yield from check_text(endpoint["nodeName"], names.dns_subdomain)
     if len(ports) > _PORTS:
@@ -151,11 +155,28 @@ def check_endpoint_slice(obj: Part) -> Iterator[Problem]:
         yield from check_port(port["port"], None)
 
 
+def _check_not_special(address: Part) -> Iterator[Problem]:
+    """What no endpoint may have: ValidateNonSpecialIP in pkg/apis/core/validation of Kubernetes."""
+    try:
+        ip = ip_address(str(address.value))
+    except ValueError:
+        return
+    if ip.is_unspecified:
+        yield address.invalid("may not be unspecified")
+    elif ip.is_loopback:
+        yield address.invalid("may not be in the loopback range (127.0.0.0/8, ::1/128)")
+    elif ip.is_link_local:
+        yield address.invalid("may not be in the link-local range (169.254.0.0/16, fe80::/10)")
+    elif any(ip in each for each in _LINK_LOCAL_MULTICAST if each.version == ip.version):
+        yield address.invalid("may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
+
+
 def check_endpoints(obj: Part) -> Iterator[Problem]:
     for subset in obj.each("subsets"):
         for field in ("addresses", "notReadyAddresses"):
             for address in subset.each(field):
                 yield from check_text(address["ip"], names.address)
+                yield from _check_not_special(address["ip"])
         for port in subset.each("ports"):
             yield from check_port(port["port"], None)
         yield from check_unique(subset.each("ports"), "name")
