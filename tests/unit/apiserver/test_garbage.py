@@ -160,7 +160,14 @@ def test_a_namespace_takes_what_is_in_it_along(cluster: Cluster) -> None:
             return marked and not await names(client, kinds.SERVICEACCOUNT, "shop")
 
         await until(only_the_pod)
-        await client.get(kinds.NAMESPACE, "", "shop")  # waits for the pod
+        pods = "Some resources are remaining: pods. has 1 resource instances"
+
+        async def waits_for_the_pod() -> bool:
+            waiting = await client.get(kinds.NAMESPACE, "", "shop")
+            said = {each["type"]: each["message"] for each in waiting.status.get("conditions") or ()}
+            return said.get("NamespaceContentRemaining") == pods
+
+        await until(waits_for_the_pod)
         await client.delete(kinds.POD, "shop", "web", grace_seconds=0)
 
         async def gone() -> bool:
@@ -320,5 +327,22 @@ def test_a_cluster_scoped_dependent_of_a_namespaced_owner_stays(cluster: Cluster
 
         await until(settled)
         assert not (await client.get(kinds.NAMESPACE, "", "stays")).deleting
+
+    run(cluster, test)
+
+
+def test_a_namespace_that_hangs_says_why(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        await client.create(kinds.NAMESPACE, {"metadata": {"name": "shop"}})
+        metadata = {"name": "held", "namespace": "shop", "finalizers": ["example.com/hold"]}
+        await client.create(kinds.CONFIGMAP, {"metadata": metadata})
+        await client.delete(kinds.NAMESPACE, "", "shop")
+
+        async def said() -> bool:
+            found = (await client.get(kinds.NAMESPACE, "", "shop")).status.get("conditions") or ()
+            held = "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances"
+            return held in [each["message"] for each in found]
+
+        await until(said)
 
     run(cluster, test)

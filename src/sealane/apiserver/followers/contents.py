@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from sealane.apiserver.admission.completion import namespace_objects
 from sealane.apiserver.api import Api
+from sealane.apiserver.clock import timestamp
 from sealane.apiserver.followers.worklist import Worklist
 from sealane.apiserver.objects.deletion import Deletion
 from sealane.apiserver.registry.resources import DEFINITIONS, NAMESPACES, Served
@@ -29,6 +31,7 @@ GRACE_SECONDS = 1.0
 """Between a namespace's deletion and that of what is in it: so that `kubectl delete -f`, which deletes a manifest's
 namespace before its other objects, still finds those. (Upstream's namespace controller waits 5 seconds.)"""
 
+_HELD = "Some content in the namespace has finalizers remaining"
 Change = Callable[[Raw], Raw]
 _FURNITURE = {("", "serviceaccounts"): "default", ("", "configmaps"): "kube-root-ca.crt"}
 
@@ -97,6 +100,10 @@ class Contents:
         if inside:
             fresh = [(served, stored.object) for served, stored in inside if not stored.object.deleting]
             await asyncio.gather(*(self._delete(served, found) for served, found in fresh))
+            remaining = list(self._inside(ending))
+            namespaces = self._api.resources.stored(NAMESPACES)
+            if remaining and ending.resource == NAMESPACES and namespaces is not None:
+                await self._change(namespaces, ending.name, _saying(remaining), "status")
             return
         served = self._api.resources.stored(ending.resource)
         if served is None:
@@ -144,6 +151,52 @@ class Contents:
                     await self._api.patch(kind, namespace, raw["metadata"]["name"], patch)
             except ApiError as error:  # the namespace goes
                 log.debug("%s: %s", namespace, error)
+
+
+def _saying(remaining: Sequence[tuple[Served, Stored]]) -> Change:
+    """Conditions of a namespace that say what it waits for: pkg/controller/namespace/deletion of Kubernetes."""
+    kinds_left = Counter(f"{served.kind.plural}.{served.kind.group}" for served, _ in remaining)
+    held = Counter(each for _, stored in remaining for each in stored.object.metadata.get("finalizers") or ())
+    left = ", ".join(f"{name} has {count} resource instances" for name, count in sorted(kinds_left.items()))
+    finalizers = ", ".join(f"{name} in {count} resource instances" for name, count in sorted(held.items()))
+    said = (
+        ("NamespaceDeletionDiscoveryFailure", False, "ResourcesDiscovered", "All resources successfully discovered"),
+        (
+            "NamespaceDeletionGroupVersionParsingFailure",
+            False,
+            "ParsedGroupVersions",
+            "All legacy kube types successfully parsed",
+        ),
+        (
+            "NamespaceDeletionContentFailure",
+            False,
+            "ContentDeleted",
+            "All content successfully deleted, may be waiting on finalization",
+        ),
+        ("NamespaceContentRemaining", True, "SomeResourcesRemain", f"Some resources are remaining: {left}"),
+        (
+            ("NamespaceFinalizersRemaining", True, "SomeFinalizersRemain", f"{_HELD}: {finalizers}")
+            if held
+            else (
+                "NamespaceFinalizersRemaining",
+                False,
+                "ContentHasNoFinalizers",
+                "All content-preserving finalizers finished",
+            )
+        ),
+    )
+
+    def change(raw: Raw) -> Raw:
+        status = raw.get("status") or {}
+        before = {each["type"]: each for each in status.get("conditions") or ()}
+        for type_, true, reason, message in said:
+            now = {"type": type_, "status": "True" if true else "False", "reason": reason, "message": message}
+            was = before.get(type_, {})
+            since = was["lastTransitionTime"] if was.get("status") == now["status"] else timestamp()
+            before[type_] = {**now, "lastTransitionTime": since}
+        return {**raw, "status": {**status, "conditions": list(before.values())}}
+
+    return change
 
 
 def _root(configmap: Raw) -> str:
