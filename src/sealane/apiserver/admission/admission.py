@@ -36,7 +36,7 @@ class Admission:
         options.field_validation: what becomes of fields that the kind does not have. "Strict" refuses them, "Warn"
         drops them and says so with `options.warn`, "Ignore" or "" drops them.
         """
-        if served.has_status and served.kind != kinds.NODE:
+        if served.has_status and served.definition.birth is not None:
             # Dropped before it is checked (PrepareForCreate): Go's typed clients send the zero status of their structs.
             raw = {key: value for key, value in raw.items() if key != "status"}
         attempt = Attempt("CREATE", served, raw, None, "", options)
@@ -174,9 +174,10 @@ def _pruned(value: Any, path: Sequence[str | int]) -> Any:
 
 def born_status(served: Served, raw: Raw) -> Raw:
     """A new object has the status that its kind begins with, whatever the client wrote."""
-    if not served.has_status:
+    birth = served.definition.birth
+    if not served.has_status or birth is None:
         return raw
-    status = served.definition.birth(raw, timestamp())
+    status = birth(raw, timestamp())
     if status is not None:
         return {**raw, "status": status}
     return {key: value for key, value in raw.items() if key != "status"}

@@ -78,7 +78,8 @@ class Definition(Struct, frozen=True, kw_only=True):
     names: what is wrong with a name (metadata.name). defaults: an object with what it leaves out, in any version;
     a second time changes nothing. finalizers: what every new object has. checks: what is wrong with an object, besides
     what its schema says. required_once: fields of the schema that only new objects have to have.
-    birth(object, now): the status that it begins with, whatever its client wrote; None for none.
+    birth(object, now): the status that it begins with, whatever its client wrote; None for none. birth None: the status
+    is what the client wrote.
 
     What becomes of it:
     carried(new, old): an update with what it takes over from the old state, before defaults. fixed: fields that stay as
@@ -103,7 +104,7 @@ class Definition(Struct, frozen=True, kw_only=True):
     finalizers: tuple[str, ...] = ()
     checks: Rule | None = None
     required_once: frozenset[FieldPath] = frozenset()
-    birth: Callable[[Raw, str], Raw | None] = no_status
+    birth: Callable[[Raw, str], Raw | None] | None = no_status
     carried: Callable[[Raw, Raw], Raw] = unchanged
     fixed: tuple[Path, ...] = ()
     changes: Mapping[str, Change] = {}

@@ -15,8 +15,3 @@ def with_old_spec(new: Raw, old: Raw) -> Raw:
 
 def terminating(namespace: Raw) -> Raw:
     return {**namespace, "status": {**(namespace.get("status") or {}), "phase": "Terminating"}}
-
-
-def own_status(node: Raw, _now: str) -> Raw | None:
-    """Whoever makes a Node says its status: a kubelet does so in one step."""
-    return node.get("status")
