@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
+import uvloop
 
 from sealane.dataplane.pods.spawner import Launch
 from sealane.dataplane.pods.spawning import Spawner, SpawnError
 
 
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
 @pytest.mark.parametrize("unread", [False, True])
-def test_the_agent_ends_with_its_spawner(unread: bool) -> None:
+def test_the_agent_ends_with_its_spawner(unread: bool, run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
     """unread: the spawner dies with a request in its socket, and the kernel says ECONNRESET in place of the end."""
 
     async def scenario() -> None:
@@ -33,4 +37,4 @@ def test_the_agent_ends_with_its_spawner(unread: bool) -> None:
         asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
         ours.close()
 
-    asyncio.run(scenario())
+    run(scenario())
