@@ -196,6 +196,18 @@ def no_new_privileges() -> None:
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
 
 
+def id_exists(number: int, kind: str) -> bool:
+    """Whether a process can become the user ("uid") or group ("gid") `number` in this user namespace."""
+    with open(f"/proc/self/{kind}_map") as mapping:
+        ranges = [tuple(map(int, line.split())) for line in mapping]
+    return any(first <= number < first + count for first, _, count in ranges)
+
+
+def may_set_groups() -> bool:
+    with open("/proc/self/setgroups") as answer:
+        return answer.read().strip() == "allow"
+
+
 def in_user_namespace() -> bool:
     """True when this process is root only in a user namespace of its own (user_namespaces(7))."""
     with open("/proc/self/uid_map") as mapping:

@@ -73,6 +73,8 @@ _ROUTER = {
 _POD = {
     # What waits on a stand-in's socket goes over to the one that takes its place (a new agent opens them anew).
     "ipv4/tcp_migrate_req": "1",
+    # As containerd 2 has it: a program that is not root may listen on port 80.
+    "ipv4/ip_unprivileged_port_start": "0",
     "ipv6/conf/default/accept_dad": "0",
     "ipv4/ping_group_range": "0 0",
 }

@@ -34,6 +34,7 @@ from sealane.dataplane.linux import namespaces
 from sealane.dataplane.linux.peers import is_neighbour
 from sealane.dataplane.linux.probe import probe, requested
 from sealane.dataplane.linux.topology import OUTSIDE_NAMESPACE
+from sealane.dataplane.pods import identity
 from sealane.dataplane.pods.agent_requests import (
     Attach,
     Connect,
@@ -128,7 +129,15 @@ class AgentSocket:
                 case Probes():
                     wanted = requested(self._runtime.around.run_dir, request.probes)
                     await answer(connection, {"outcomes": await asyncio.to_thread(probe, wanted)})
-        except (Refused, Unavailable, SpawnError, MissingReference, Unusable, msgspec.DecodeError) as error:
+        except (
+            Refused,
+            Unavailable,
+            SpawnError,
+            MissingReference,
+            Unusable,
+            identity.Refused,
+            msgspec.DecodeError,
+        ) as error:
             with contextlib.suppress(OSError):
                 await answer(connection, {"error": str(error)})
         except OSError as error:

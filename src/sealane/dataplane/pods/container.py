@@ -13,12 +13,13 @@ from pathlib import Path
 
 import msgspec
 
-from sealane.dataplane.linux import capabilities
+from sealane.dataplane.linux import capabilities, libc
 from sealane.dataplane.pods import images, volumes
 from sealane.dataplane.pods.answers import answers
 from sealane.dataplane.pods.environment import environment, expand
 from sealane.dataplane.pods.files import MissingReference, References, hostname, hosts_file, kernel_name, resolv_conf
 from sealane.dataplane.pods.hidden import hidden
+from sealane.dataplane.pods.identity import Refused, User, said, user_of
 from sealane.dataplane.pods.logfile import Query, Shown, read, start_of_tail
 from sealane.dataplane.pods.nodes import Node
 from sealane.dataplane.pods.probes import Checker
@@ -136,6 +137,7 @@ class Container:
         """Raises CannotStart."""
         self._attempt = attempt
         try:
+            self._user()
             match self.answer:
                 case images.StandIn(ports, _, role):
                     await self._serve(ports, role)
@@ -146,6 +148,8 @@ class Container:
         except (MissingReference, volumes.Unusable) as error:
             if error.volume:
                 raise CannotStart("FailedMount", _set_up(error.volume, error), 1.0) from None
+            raise CannotStart("CreateContainerConfigError", str(error), 1.0) from None
+        except Refused as error:
             raise CannotStart("CreateContainerConfigError", str(error), 1.0) from None
         except (SpawnError, OSError) as error:
             if isinstance(self.answer, images.Run) and str(error).endswith(f"({self.answer.argv[0]})"):
@@ -234,6 +238,7 @@ class Container:
             self._around.run_dir / "claims",
             variables=variables,
             hidden=hide,
+            group=_group(self._pod),
         )
         if fresh:
             self._words.parent.mkdir(parents=True, exist_ok=True)
@@ -243,6 +248,9 @@ class Container:
             mounts.append(Mount(str(self._words), path))
         if tokens and self._refreshing is None:
             self._refreshing = asyncio.create_task(self._refresh(folder / "volumes"), name=f"tokens of {self._id}")
+        user = self._user()
+        if user.uid and all(one["name"] != "HOME" for one in self._raw.get("env") or ()):
+            variables = {**variables, "HOME": "/"}
         security: Raw = self._raw.get("securityContext") or {}
         privileged = bool(security.get("privileged"))
         wanted: Raw = security.get("capabilities") or {}
@@ -271,7 +279,22 @@ class Container:
             capabilities=None
             if privileged
             else capabilities.numbers(wanted.get("add") or (), wanted.get("drop") or ()),
+            user=user,
         )
+
+    def _user(self) -> User:
+        """Raises Refused."""
+        return user_of(self._pod, self._raw, exists=_exists)
+
+    def remarks(self) -> list[str]:
+        """What of a program is not as its manifest asks, and why, in sentences for Events."""
+        if not isinstance(self.answer, images.Run):
+            return []
+        try:
+            text = said(self._pod, self._user())
+        except Refused:
+            return []  # it does not start
+        return [f"Container {self.name} {text}"] if text else []
 
     async def _tokens(self) -> Mapping[Wanted, Token]:
         """Those of the pod's ServiceAccount that it mounts. Raises MissingReference while the API gives none."""
@@ -400,7 +423,7 @@ class Container:
         with tempfile.TemporaryFile() as output, open(os.devnull, "rb") as nothing:
             try:
                 process = await self.spawn(argv, (nothing.fileno(), output.fileno(), output.fileno()))
-            except (SpawnError, volumes.Unusable) as error:
+            except (SpawnError, volumes.Unusable, Refused) as error:
                 return 127, str(error)
             try:
                 ended = await process.wait()
@@ -415,6 +438,17 @@ class Container:
 def _set_up(volume: str, error: Exception) -> str:
     """In kubelet's words."""
     return f'MountVolume.SetUp failed for volume "{volume}" : {error}'
+
+
+def _exists(uid: int, gid: int) -> bool:
+    """Whether a program here can have this user and this group, and other groups than them."""
+    return libc.id_exists(uid, "uid") and libc.id_exists(gid, "gid") and (not gid or libc.may_set_groups())
+
+
+def _group(pod: Object) -> int | None:
+    """The fsGroup, where this process can give files to it."""
+    group = (pod.spec.get("securityContext") or {}).get("fsGroup")
+    return group if group is not None and libc.id_exists(group, "gid") else None
 
 
 def _host_file(name: str) -> str:

@@ -261,6 +261,8 @@ class PodShell:
         if container is None:
             container = self._containers[name] = self._open(name)
             self._tell_answer(name, container)
+            for text in container.remarks():
+                self.tell("Warning", "Contained", text)
         try:
             if self.pod.spec.get("shareProcessNamespace") and not container.is_stand_in:
                 await self._share_processes()

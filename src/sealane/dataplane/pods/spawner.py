@@ -16,6 +16,7 @@ import os
 import selectors
 import signal
 import socket
+import stat
 import sys
 from typing import NoReturn
 
@@ -23,6 +24,7 @@ import msgspec
 
 from sealane.dataplane.linux import capabilities, libc
 from sealane.dataplane.pods import rootfs
+from sealane.dataplane.pods.identity import User
 
 MAX_MESSAGE = 180_000
 
@@ -49,6 +51,7 @@ class Launch(msgspec.Struct, tag="launch", tag_field="op", frozen=True):
     hostname: str = ""
     capabilities: list[int] | None = None
     terminal: bool = False
+    user: User = User()
 
 
 class Signal(msgspec.Struct, tag="signal", tag_field="op", frozen=True):
@@ -293,6 +296,7 @@ def _become(launch: Launch, root: int, fds: list[int], errors: int) -> NoReturn:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         libc.die_with_parent(signal.SIGKILL)
+        libc.shut_memory()  # it still holds what other pods were started with
         os.setsid()
         _stdio(fds, {root, errors})
         if launch.terminal:
@@ -317,6 +321,7 @@ def _become(launch: Launch, root: int, fds: list[int], errors: int) -> NoReturn:
             _leave_process_1(errors)
         if launch.capabilities is not None:
             capabilities.keep_only(launch.capabilities)
+        _become_user(launch)
         os.umask(0o022)
         try:
             os.execvpe(launch.argv[0], launch.argv, launch.env)
@@ -329,6 +334,27 @@ def _become(launch: Launch, root: int, fds: list[int], errors: int) -> NoReturn:
         os.write(errors, f"22 {error}".encode())
     finally:
         os._exit(127)
+
+
+def _become_user(launch: Launch) -> None:
+    user = launch.user
+    if user.mapped:
+        libc.unshare(libc.CLONE_NEWUSER)
+        libc.open_memory()
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{user.uid} 0 1"), ("gid_map", f"{user.gid} 0 1")):
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+    elif user.uid or user.gid or user.groups:
+        if launch.fresh:
+            for fd in range(3):  # ours: the container may open /dev/stdout
+                if stat.S_ISFIFO(mode := os.fstat(fd).st_mode) or (launch.terminal and stat.S_ISCHR(mode)):
+                    os.fchown(fd, user.uid, user.gid)
+        os.setgroups([user.gid, *user.groups])
+        os.setresgid(user.gid, user.gid, user.gid)
+        os.setresuid(user.uid, user.uid, user.uid)
+        libc.die_with_parent(signal.SIGKILL)  # forgotten with the former user
+    if not user.gains:
+        libc.no_new_privileges()
 
 
 def _leave_process_1(errors: int) -> None:

@@ -47,11 +47,13 @@ def prepare(
     *,
     variables: Mapping[str, str],
     hidden: Sequence[str] = (),
+    group: int | None = None,
 ) -> list[Mount]:
     """Writes the volumes that `container` mounts below `folder` (the pod's, shared by its containers); their mounts.
 
     claims: where the directories of PersistentVolumeClaims are, which outlive their pods. variables: for subPathExpr.
-    hidden: real paths of the host that no pod sees. Raises MissingReference, Unusable, and OSError naming a path.
+    hidden: real paths of the host that no pod sees. group: to whom volumes are given (fsGroup).
+    Raises MissingReference, Unusable, and OSError naming a path.
     """
     volumes = {volume["name"]: volume for volume in refs.pod.spec.get("volumes") or ()}
     mounts: list[Mount] = []
@@ -60,11 +62,11 @@ def prepare(
         if volume is None:
             continue
         if "persistentVolumeClaim" in volume:
-            mount = _claim(volume["persistentVolumeClaim"], refs.pod.namespace, claims)
+            mount = _claim(volume["persistentVolumeClaim"], refs.pod.namespace, claims, group)
         elif (found := _of_host(volume, hidden)) is not None:
             mount = found
         else:
-            mount = _own(volume, refs, folder)
+            mount = _own(volume, refs, folder, group)
         sub = _sub_path(wanted, variables)
         if sub:
             _check_sub_path(mount, sub, wanted["name"], container["name"])
@@ -144,14 +146,20 @@ def _check_sub_path(mount: Mount, sub: str, name: str, container: str) -> None:
         ) from None
 
 
-def _claim(claim: Raw, namespace: str, claims: Path) -> Mount:
+def _claim(claim: Raw, namespace: str, claims: Path, group: int | None) -> Mount:
     name = str(claim.get("claimName") or "")
     if not name or "/" in name or name in (".", ".."):
         raise MissingReference(f'persistentvolumeclaim "{name}" not found')
     claims.mkdir(mode=0o700, parents=True, exist_ok=True)
     with beneath.opened(claims) as top:
         os.close(beneath.descend(top, f"{namespace}/{name}", make=ANYBODYS))
-    return Mount(str(claims / namespace / name), "", bool(claim.get("readOnly")))
+    path = claims / namespace / name
+    if group is not None and path.stat().st_gid != group:
+        for _, folders, files, fd in os.fwalk(path):
+            for each in (".", *folders, *files):
+                os.chown(each, -1, group, dir_fd=fd, follow_symlinks=False)
+        path.chmod(ANYBODYS | stat.S_ISGID)
+    return Mount(str(path), "", bool(claim.get("readOnly")))
 
 
 def _of_host(volume: Raw, hidden: Sequence[str]) -> Mount | None:
@@ -173,7 +181,7 @@ def _of_host(volume: Raw, hidden: Sequence[str]) -> Mount | None:
     return Mount(real, "", True, host=True)
 
 
-def _own(volume: Raw, refs: References, folder: Path) -> Mount:
+def _own(volume: Raw, refs: References, folder: Path, group: int | None) -> Mount:
     target = folder / volume["name"]
     if "/" in volume["name"] or volume["name"] in (".", ".."):
         raise Unusable(f"volume {volume['name']!r} has no name that a directory can have")
@@ -187,9 +195,14 @@ def _own(volume: Raw, refs: References, folder: Path) -> Mount:
             with beneath.opened(target) as top:
                 beneath.touch(top, "file")
             return Mount(str(target / "file"), "")
-        target.chmod(ANYBODYS)
+        if group is not None:
+            os.chown(target, -1, group)
+        target.chmod(ANYBODYS if group is None else ANYBODYS | stat.S_ISGID)  # what is made in it has the group, too
         return Mount(str(target), "")
     with beneath.opened(target) as top:
         for file in files:
-            beneath.write(top, file.path, file.content, file.mode)
+            if group is None:
+                beneath.write(top, file.path, file.content, file.mode)
+            else:  # as SetVolumeOwnership of k8s.io/kubernetes/pkg/volume: the group may read
+                beneath.write(top, file.path, file.content, file.mode | 0o440, group)
     return Mount(str(target), "", True)

@@ -14,6 +14,7 @@ _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
 _NAMESERVERS = 3
 _SEARCHES = 32
+_MOST_ID = (1 << 31) - 1
 
 
 def check_pod(obj: Part) -> Iterator[Problem]:
@@ -36,6 +37,9 @@ def check_pod_spec(spec: Part, claims: Collection[str] = ()) -> Iterator[Problem
     for container in ephemeral:
         yield from _check_container(container, mountable, spec["hostNetwork"].value is True, ephemeral=True)
     yield from check_unique([*containers, *ephemeral], "name")
+    yield from _check_ids(spec["securityContext"], "runAsUser", "runAsGroup", "fsGroup")
+    for index, group in enumerate(spec["securityContext"]["supplementalGroups"].value or ()):
+        yield from _check_id(Part(group, (*spec["securityContext"]["supplementalGroups"].path, index)))
     for field in ("hostname", "subdomain"):
         yield from check_text(spec[field], names.dns_label)
     yield from check_text(spec["nodeName"], names.dns_subdomain)
@@ -73,6 +77,7 @@ def _check_container(
     yield from check_unique(ports, "name")
     for variable in container.each("env"):
         yield from _check_variable(variable)
+    yield from _check_security(container["securityContext"])
     yield from check_mounts(container, mountable, ephemeral=ephemeral)
     for name in _PROBES:
         if name in container:
@@ -80,6 +85,28 @@ def _check_container(
     for hook in ("postStart", "preStop"):
         if hook in container["lifecycle"]:
             yield from _check_handler(container["lifecycle"][hook])
+
+
+def _check_security(context: Part) -> Iterator[Problem]:
+    yield from _check_ids(context, "runAsUser", "runAsGroup")
+    if context["allowPrivilegeEscalation"].value is not False:
+        return
+    if context["privileged"].value is True:
+        yield context.invalid("cannot set `allowPrivilegeEscalation` to false and `privileged` to true")
+    if "SYS_ADMIN" in (context["capabilities"]["add"].value or ()):
+        yield context.invalid("cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN")
+
+
+def _check_ids(context: Part, *fields: str) -> Iterator[Problem]:
+    for field in fields:
+        yield from _check_id(context[field])
+
+
+def _check_id(number: Part) -> Iterator[Problem]:
+    """Of a user or group (IsValidUserID of k8s.io/apimachinery/pkg/util/validation)."""
+    value = number.value
+    if isinstance(value, int) and not isinstance(value, bool) and not 0 <= value <= _MOST_ID:
+        yield number.invalid(f"must be between 0 and {_MOST_ID}, inclusive")
 
 
 def _check_variable(variable: Part) -> Iterator[Problem]:
