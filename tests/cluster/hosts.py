@@ -111,7 +111,8 @@ def snapshot(*folders: Path) -> Snapshot:
 
 
 @contextlib.contextmanager
-def lab_of(user: str) -> Iterator[Lab]:
+def lab_of(user: str, *options: str) -> Iterator[Lab]:
+    """options: of `sealane up`."""
     account = pwd.getpwnam(user)
     home = Path(tempfile.mkdtemp(prefix="safe-", dir="/var/tmp"))
     host = home / "host"
@@ -124,7 +125,7 @@ def lab_of(user: str) -> Iterator[Lab]:
     home.chmod(0o755)
     lab = Lab(account, home, host)
     try:
-        lab.sealane("up", "--nodes", "1", "--dns-upstream", "none").check()
+        lab.sealane("up", "--nodes", "1", "--dns-upstream", "none", *options).check()
         yield lab
     finally:
         lab.sealane("down")

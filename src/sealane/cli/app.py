@@ -104,6 +104,12 @@ def up(
     dns_upstream: Upstream = None,
     store: StoreOption = None,
     strict_probes: StrictProbes = None,
+    allow_host: Annotated[
+        bool, typer.Option("--allow-host", help="Let privileged containers change this machine (docs/security.md).")
+    ] = False,
+    private: Annotated[
+        bool, typer.Option("--private", help="Let no other user of this machine into the cluster's network.")
+    ] = False,
     output: OutputOption = Output.table,
 ) -> None:
     """Start a cluster (or use the one that runs), apply the manifests, wait until they are ready, say what is where."""
@@ -112,7 +118,17 @@ def up(
     raise typer.Exit(
         command.up(
             paths or [],
-            command.UpOptions(nodes, dns_upstream, populate, keep_going, timeout, store, strict_probes),
+            command.UpOptions(
+                nodes,
+                dns_upstream,
+                populate,
+                keep_going,
+                timeout,
+                store,
+                strict_probes,
+                allow_host or None,
+                private or None,
+            ),
             name,
             as_json=output is Output.json,
         )

@@ -73,7 +73,12 @@ def describe(folder: Folder) -> dict[str, Any]:
             found |= {"phase": "damaged", "error": f"{folder.record_path} is damaged; `sealane up` writes it anew"}
         return found
     found["api"] = f"https://127.0.0.1:{record.api_port}"
-    found["options"] = {"nodes": record.options.nodes, "dns_upstream": record.options.dns_upstream}
+    found["options"] = {
+        "nodes": record.options.nodes,
+        "dns_upstream": record.options.dns_upstream,
+        "allow_host": record.options.allow_host,
+        "private": record.options.private,
+    }
     found["processes"] = [
         {"role": process.role, "pid": process.pid, "alive": process.alive, "restarts": process.restarts}
         for process in record.processes
@@ -214,5 +219,7 @@ def _print(found: dict[str, Any], out: Console) -> None:
         pods.add_row(each["namespace"], each["name"], each["node"], each["ips"][0] if each["ips"] else "", state_text)
     out.print(pods)
     _print_reachable(found, out)
+    if found.get("proxy"):
+        out.print(f"\nInto the cluster's network from this machine: export ALL_PROXY={found['proxy']}", soft_wrap=True)
     if proxy := found.get("proxy"):
         out.print(f"Everything else through a proxy: curl -x {proxy} http://SERVICE.NAMESPACE.svc.cluster.local")

@@ -35,6 +35,8 @@ class UpOptions:
     timeout: float
     store: str | None = None
     strict_probes: bool | None = None
+    allow_host: bool | None = None
+    private: bool | None = None
 
     @classmethod
     def unsaid(cls, timeout: float) -> UpOptions:
@@ -155,6 +157,8 @@ def choose(record: Record | None, asked: UpOptions) -> Options:
         had.dns_upstream if asked.dns_upstream is None else asked.dns_upstream,
         had.store if asked.store is None else asked.store,
         had.strict_probes if asked.strict_probes is None else asked.strict_probes,
+        had.allow_host if asked.allow_host is None else asked.allow_host,
+        had.private if asked.private is None else asked.private,
     )
     if record is not None and record.running and chosen != had:
         options = (
@@ -162,8 +166,16 @@ def choose(record: Record | None, asked: UpOptions) -> Options:
             ("--dns-upstream", had.dns_upstream, chosen.dns_upstream),
             ("--store", had.store, chosen.store),
             ("--strict-probes", had.strict_probes, chosen.strict_probes),
+            ("--allow-host", had.allow_host, chosen.allow_host),
+            ("--private", had.private, chosen.private),
         )
         option, has, wants = next(each for each in options if each[1] != each[2])
+        if isinstance(has, bool):
+            raise Exit(
+                BAD_INPUT,
+                f"cluster {record.name!r} runs {'with' if has else 'without'} {option}; to change that, first: "
+                f"sealane down --keep --name {record.name}",
+            )
         raise Exit(
             BAD_INPUT,
             f"cluster {record.name!r} runs with {option} {has}; to have {wants}, first: "

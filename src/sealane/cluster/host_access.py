@@ -2,8 +2,9 @@
 
 Besides the API and the SOCKS proxy, the only way from the host into the cluster that is open without being asked for:
 for each TCP port of each LoadBalancer Service (a Gateway's is one), and for the NodePorts of each NodePort Service on
-each node, a listening socket on 127.0.0.0/8, whose connections are made anew from the namespace
-`outside`. Nothing is added to the host's own network namespace but listening sockets.
+each node, a listening socket on 127.0.0.0/8, whose connections are made anew from the namespace `outside`. Everybody on
+this machine may use them, but those of a private cluster: they serve their owner's sockets only. Nothing is added to
+the host's own network namespace but listening sockets.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from sealane.cluster.state import replace
 from sealane.dataplane import relay
+from sealane.dataplane.linux.peers import is_our_users
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.kube.objects import Object
 from sealane.network.addresses import INTERNAL_LOAD_BALANCERS
@@ -103,7 +105,8 @@ def bind(host: str, port: int) -> socket.socket:
 class Mirrors:
     """Keeps listening sockets equal to what is wanted and writes them down in mirrors.json."""
 
-    def __init__(self, cluster: str, outside: NamespaceThread, path: Path) -> None:
+    def __init__(self, cluster: str, outside: NamespaceThread, path: Path, *, private: bool = False) -> None:
+        self._private = private
         self._cluster = cluster
         self._outside = outside
         self._path = path
@@ -126,6 +129,9 @@ class Mirrors:
 
     async def _carry(self, mirror: Mirror, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of a client, which is refused as the address itself does it: by a reset."""
+        if self._private and not is_our_users("tcp", writer.get_extra_info("peername")):
+            writer.transport.abort()
+            return
         try:
             far = await relay.dial(self._outside, mirror.address, mirror.port, PATIENCE)
         except OSError as error:

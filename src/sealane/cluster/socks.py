@@ -1,4 +1,6 @@
-"""A SOCKS5 proxy into the cluster, on the host's loopback (RFC 1928: CONNECT and UDP ASSOCIATE, no authentication).
+"""A SOCKS5 proxy into the cluster, on the host's loopback (RFC 1928: CONNECT and UDP ASSOCIATE).
+
+Without authentication, or with a password (RFC 1929) in a private cluster.
 
 Connections start on a node, so cluster addresses, pods and node ports can all be reached; names are asked of the
 cluster's DNS Service from there: `curl -x socks5h://ADDRESS http://cart-service.shop.svc.cluster.local`.
@@ -14,10 +16,13 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
+from pathlib import Path
+from secrets import compare_digest, token_urlsafe
 from typing import Any, cast
 
 from sealane.dataplane import relay
 from sealane.dataplane.dns import wire
+from sealane.dataplane.linux.peers import is_our_users
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.network.addresses import CLUSTER_DOMAIN, DNS_SERVICE
 
@@ -30,8 +35,19 @@ PATIENCE = 10.0
 """Seconds for a connection to be made."""
 _ASK_AGAIN = 2.0
 _VERSION, _CONNECT, _UDP = 5, 1, 3
+_OPEN, _PASSWORD, _NO_METHOD = 0, 2, 0xFF
+USER = "sealane"
 _IPV4, _NAME, _IPV6 = 1, 3, 4
 _DONE, _FAILED, _UNREACHABLE, _REFUSED, _NO_COMMAND, _NO_ADDRESS = 0, 1, 4, 5, 7, 8
+
+
+def kept_password(path: Path) -> str:
+    """The one that is in the file that says where the proxy is, so that a new process has the old one; or a new one."""
+    with contextlib.suppress(OSError):
+        credentials, at, _ = path.read_text().rpartition("@")
+        if at:
+            return credentials.partition(":")[2]
+    return token_urlsafe(18)
 
 
 class Refusal(Exception):
@@ -43,10 +59,14 @@ class Refusal(Exception):
 
 
 class Proxy:
-    """Serves on `sock`, which listens on loopback; connects from the namespace of `node`."""
+    """Serves on `sock`, which listens on loopback; connects from the namespace of `node`.
 
-    def __init__(self, node: NamespaceThread) -> None:
+    password: without it nobody is served; "": everybody of this machine is.
+    """
+
+    def __init__(self, node: NamespaceThread, password: str = "") -> None:
         self._node = node
+        self._password = password
 
     async def serve(self, sock: socket.socket) -> asyncio.Server:
         return await asyncio.start_server(self._client, sock=sock)
@@ -59,12 +79,8 @@ class Proxy:
             writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        version, count = await reader.readexactly(2)
-        methods = await reader.readexactly(count)
-        if version != _VERSION or 0 not in methods:
-            writer.write(bytes([_VERSION, 0xFF]))
+        if not await self._admits(reader, writer):
             return
-        writer.write(bytes([_VERSION, 0]))
         try:
             command, host, port = await _request(reader)
             if command == _UDP:
@@ -78,9 +94,27 @@ class Proxy:
         writer.write(_reply(_DONE))
         await relay.couple((reader, writer), far)
 
+    async def _admits(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        version, count = await reader.readexactly(2)
+        methods = await reader.readexactly(count)
+        method = _PASSWORD if self._password else _OPEN
+        if version != _VERSION or method not in methods:
+            writer.write(bytes([_VERSION, _NO_METHOD]))
+            return False
+        writer.write(bytes([_VERSION, method]))
+        if method == _OPEN:
+            return True
+        _, size = await reader.readexactly(2)
+        user = await reader.readexactly(size)
+        (size,) = await reader.readexactly(1)
+        given = await reader.readexactly(size)
+        right = compare_digest(given, self._password.encode()) and user == USER.encode()
+        writer.write(bytes([1, 0 if right else 1]))
+        return right
+
     async def _associate(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Relays datagrams for as long as the client keeps its connection (RFC 1928, section 7)."""
-        datagrams = _Relay(self._node, self.addresses)
+        datagrams = _Relay(self._node, self.addresses, private=bool(self._password))
         local = writer.get_extra_info("sockname")[0]
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(lambda: datagrams, local_addr=(local, 0))
@@ -146,10 +180,16 @@ class Proxy:
 
 
 class _Relay(asyncio.DatagramProtocol):
-    """Datagrams of one client, which is whoever sends the first; those that come back go to it."""
+    """Datagrams of one client, which is whoever sends the first; those that come back go to it.
 
-    def __init__(self, node: NamespaceThread, addresses: Callable[[str], Awaitable[list[str]]]) -> None:
+    private: its socket must be one of our own user.
+    """
+
+    def __init__(
+        self, node: NamespaceThread, addresses: Callable[[str], Awaitable[list[str]]], *, private: bool
+    ) -> None:
         self._node = node
+        self._private = private
         self._addresses = addresses
         self._client: Any = None
         self._far: dict[int, asyncio.DatagramTransport] = {}
@@ -160,6 +200,8 @@ class _Relay(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         if self._client is None:
+            if self._private and not is_our_users("udp", addr):
+                return
             self._client = addr
         if addr != self._client:
             return

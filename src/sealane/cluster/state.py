@@ -39,12 +39,15 @@ class Options:
 
     dns_upstream: "host" (the host's resolv.conf), "none", or "ADDRESS[:PORT]". store: "" (SQLite in the folder) or
     "etcd://…". strict_probes: exec probes of stand-ins run on the files of this machine instead of succeeding.
+    allow_host: privileged containers may change this machine. private: only its owner reaches it.
     """
 
     nodes: int = 3
     dns_upstream: str = "host"
     store: str = ""
     strict_probes: bool = False
+    allow_host: bool = False
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,7 @@ class Folder:
 
     @property
     def proxy(self) -> Path:
-        """Where the SOCKS proxy listens, as ADDRESS:PORT."""
+        """Where the SOCKS proxy listens, as [USER:PASSWORD@]ADDRESS:PORT."""
         return self.path / "proxy"
 
     @property

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from sealane.cluster.state import Folder
+from sealane.cluster.state import Folder, Options
 from sealane.cluster.supervisor import Channel
 from sealane.dataplane.linux import topology
 from sealane.kube import kinds
 from sealane.network.addresses import NodePlan
 
 
-async def run(folder: Folder, plans: Sequence[NodePlan], channel: Channel) -> None:
+async def run(folder: Folder, options: Options, plans: Sequence[NodePlan], channel: Channel) -> None:
     """Mirrors of load-balancer and NodePort addresses on loopback, a SOCKS proxy, load balancers that are proxies."""
     from sealane.cluster import socks
     from sealane.cluster.host_access import Mirrors, bind, is_proxied, loopback, wanted
@@ -30,13 +30,14 @@ async def run(folder: Folder, plans: Sequence[NodePlan], channel: Channel) -> No
         sources[kinds.SERVICE].subscribe(lambda _changes: changed.set())
         sources.start()
         outside = NamespaceThread(str(folder.netns(topology.OUTSIDE_NAMESPACE)), "outside")
-        mirrors = Mirrors(folder.name, outside, folder.mirrors)
+        mirrors = Mirrors(folder.name, outside, folder.mirrors, private=options.private)
         balancing: LoadBalancing | None = None
-        proxy = socks.Proxy(NamespaceThread(str(folder.netns(plans[0].name)), plans[0].name))
+        password = socks.kept_password(folder.proxy) if options.private else ""
+        proxy = socks.Proxy(NamespaceThread(str(folder.netns(plans[0].name)), plans[0].name), password)
         listening = bind(loopback(folder.name, socks.ADDRESS), socks.PORT)
         host, port = listening.getsockname()
         served = await proxy.serve(listening)
-        replace(folder.proxy, f"{host}:{port}")
+        replace(folder.proxy, f"{socks.USER}:{password}@{host}:{port}" if password else f"{host}:{port}")
         channel.ready()
         nodes = [str(plan.addresses[0]) for plan in plans]
         async with served:

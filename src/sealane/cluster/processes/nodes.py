@@ -81,6 +81,7 @@ async def _work(
             show=show,
             policing=programmer,
             strict_probes=options.strict_probes,
+            allow_host=options.allow_host,
         )
         objects.start()
         await objects.synced()

@@ -68,8 +68,21 @@ DEFAULT = [
     "AUDIT_WRITE",
 ]
 
+CONTAINED = (*DEFAULT, "NET_ADMIN", "NET_BROADCAST", "IPC_LOCK", "IPC_OWNER", "SYS_NICE")
+"""Those whose power ends with the namespaces of a pod.
+
+With others, root of a pod is root of what runs the cluster: it mounts what it was not shown, loads modules, opens files
+by their handles, sets the clock, looks into processes that are about to enter its pod.
+"""
+
 _CAPBSET_DROP = 24
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def contained(wanted: Collection[int]) -> tuple[list[int], list[str]]:
+    """What of `wanted` a pod gets, and the names of the others."""
+    kept = [number for number in wanted if NAMES[number] in CONTAINED]
+    return kept, [NAMES[number] for number in wanted if number not in kept]
 
 
 def numbers(add: Iterable[str] = (), drop: Iterable[str] = ()) -> list[int]:

@@ -251,9 +251,6 @@ class Container:
         user = self._user()
         if user.uid and all(one["name"] != "HOME" for one in self._raw.get("env") or ()):
             variables = {**variables, "HOME": "/"}
-        security: Raw = self._raw.get("securityContext") or {}
-        privileged = bool(security.get("privileged"))
-        wanted: Raw = security.get("capabilities") or {}
         return Launch(
             0,
             list(argv),
@@ -269,18 +266,30 @@ class Container:
                 mounts,
                 hide,
                 list(self._around.show),
-                privileged,
+                self._is_privileged,
+                self._around.allow_host,
             ),
             container=self._id,
             fresh=fresh,
             cwd=self._raw.get("workingDir") or "/",
             terminal=fresh and bool(self._raw.get("tty")),
             hostname=self._node.name if self._pod.spec.get("hostNetwork") else kernel_name(self._pod),
-            capabilities=None
-            if privileged
-            else capabilities.numbers(wanted.get("add") or (), wanted.get("drop") or ()),
+            capabilities=self._capabilities()[0],
             user=user,
         )
+
+    @property
+    def _is_privileged(self) -> bool:
+        return bool((self._raw.get("securityContext") or {}).get("privileged"))
+
+    def _capabilities(self) -> tuple[list[int] | None, list[str]]:
+        """Those of its programs (None: all), and the names of those that it asks for in vain."""
+        if self._is_privileged and self._around.allow_host:
+            return None, []
+        wanted: Raw = (self._raw.get("securityContext") or {}).get("capabilities") or {}
+        add = ["ALL"] if self._is_privileged else wanted.get("add") or ()
+        asked = capabilities.numbers(add, wanted.get("drop") or ())
+        return (asked, []) if self._around.allow_host else capabilities.contained(asked)
 
     def _user(self) -> User:
         """Raises Refused."""
@@ -294,7 +303,19 @@ class Container:
             text = said(self._pod, self._user())
         except Refused:
             return []  # it does not start
-        return [f"Container {self.name} {text}"] if text else []
+        refused = self._capabilities()[1]
+        found = [f"Container {self.name} {text}"] if text else []
+        if self._is_privileged and refused:
+            found.append(
+                f"Container {self.name} is privileged within its namespaces only: no mounts, no devices, and settings "
+                f"below /proc/sys are its own copy but for net (sealane up --allow-host gives it this machine)"
+            )
+        elif refused:
+            found.append(
+                f"Container {self.name} does not get the capabilities {', '.join(refused)}: they reach beyond a pod "
+                f"(sealane up --allow-host gives them)"
+            )
+        return found
 
     async def _tokens(self) -> Mapping[Wanted, Token]:
         """Those of the pod's ServiceAccount that it mounts. Raises MissingReference while the API gives none."""

@@ -49,7 +49,8 @@ class RootPlan(msgspec.Struct, frozen=True):
     """layer: directory for what the container writes. files: put into the layer first, by absolute path.
 
     show: host directories that the container sees although they lie below a directory that it has of its own.
-    hide: real paths of the host that the container sees empty, wherever (see `hidden`).
+    hide: real paths of the host that the container sees empty, wherever (see `hidden`). privileged: kernel settings can
+    be written, in copies of them but for those of its network; allow_host: the settings themselves.
     """
 
     layer: str
@@ -58,6 +59,7 @@ class RootPlan(msgspec.Struct, frozen=True):
     hide: list[str] = []
     show: list[str] = []
     privileged: bool = False
+    allow_host: bool = False
 
 
 def covered(path: str) -> str:
@@ -123,10 +125,10 @@ def build(plan: RootPlan) -> None:
         os.rmdir(f"/{_STAGE}")
 
 
-def fresh_proc(*, privileged: bool = False) -> None:
+def fresh_proc(*, privileged: bool = False, allow_host: bool = False) -> None:
     """Shows the processes of the calling process's PID namespace in /proc; keeps the former one where that is refused.
 
-    Kernel settings in it are read-only, as in any container runtime.
+    Kernel settings in it are read-only, as in any container runtime; see `RootPlan` for privileged ones.
     """
     elsewhere = [one.point for one in libc.mounts() if one.kind == "proc" and not f"{one.point}/".startswith("/proc/")]
     with contextlib.suppress(OSError):
@@ -134,13 +136,32 @@ def fresh_proc(*, privileged: bool = False) -> None:
         for path in elsewhere:  # of a hostPath, in place of the host's
             libc.mount("/proc", path, None, libc.MS_BIND)
             libc.restrict(path, libc.MS_RDONLY | libc.MS_NOSUID | libc.MS_NODEV)
-    if privileged:
+    if privileged and allow_host:
         return
     for name in _READ_ONLY_PROC:
         path = f"/proc/{name}"
-        if os.path.exists(path):
+        if name == "sys" and privileged:
+            _copy_settings(Path(path))
+        elif os.path.exists(path):
             libc.mount(path, path, None, libc.MS_BIND | libc.MS_REC)
             libc.restrict(path, libc.MS_RDONLY | libc.MS_NOSUID | libc.MS_NODEV)
+
+
+def _copy_settings(sys: Path) -> None:
+    """Kernel settings that can be written without any effect; those of the network are the pod's own, and real."""
+    for top in sys.iterdir():
+        if top.name == "net" or not top.is_dir():
+            continue
+        found = []
+        for folder, _, names in os.walk(top):
+            for name in names:
+                path = os.path.join(folder, name)
+                with contextlib.suppress(OSError):  # some can only be written
+                    found.append((path, Path(path).read_bytes()))
+        libc.mount("settings", str(top), "tmpfs", libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC, "mode=0555")
+        for path, content in found:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            Path(path).write_bytes(content)
 
 
 def _write_files(layer: Path, files: dict[str, str]) -> None:
@@ -215,7 +236,7 @@ def _escaped(path: Path) -> str:
 
 def _devices(dev: Path) -> None:
     dev.mkdir()
-    libc.mount("dev", str(dev), "tmpfs", libc.MS_NOSUID, "mode=0755")
+    libc.mount("dev", str(dev), "tmpfs", libc.MS_NOSUID | libc.MS_NODEV, "mode=0755")
     for name in _DEVICES:
         if os.path.exists(f"/dev/{name}"):
             (dev / name).touch()

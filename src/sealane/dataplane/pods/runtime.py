@@ -62,6 +62,7 @@ class PodRuntime:
         show: Sequence[str] = (),
         policing: Policing | None = None,
         strict_probes: bool = False,
+        allow_host: bool = False,
     ) -> None:
         recorder = Recorder(client, "kubelet", parallel=1)  # behind everything else
         self.around = Surroundings(
@@ -77,6 +78,7 @@ class PodRuntime:
             show=tuple(rootfs.to_show(show)),
             policing=policing,
             strict_probes=strict_probes,
+            allow_host=allow_host,
         )
         self._plans = nodes
         self._threads = threads

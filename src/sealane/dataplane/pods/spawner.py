@@ -309,7 +309,7 @@ def _become(launch: Launch, root: int, fds: list[int], errors: int) -> NoReturn:
             libc.setns(root, libc.CLONE_NEWNS, "enter the container's file system")
             libc.unshare(libc.CLONE_NEWUTS | libc.CLONE_NEWIPC)
             libc.unshare(libc.CLONE_NEWNS)
-            rootfs.fresh_proc(privileged=launch.root.privileged)
+            rootfs.fresh_proc(privileged=launch.root.privileged, allow_host=launch.root.allow_host)
             if launch.hostname:
                 socket.sethostname(launch.hostname)
         try:

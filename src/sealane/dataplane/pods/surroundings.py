@@ -65,6 +65,7 @@ class Surroundings:
 
     policing: nothing in a pod starts before it has admitted the pod. None: there are no policies.
     strict_probes: exec probes and hooks of stand-ins run on the files of this machine instead of succeeding.
+    allow_host: privileged containers are so on the host.
     """
 
     client: Client
@@ -79,6 +80,7 @@ class Surroundings:
     show: tuple[str, ...] = ()
     policing: Policing | None = None
     strict_probes: bool = False
+    allow_host: bool = False
 
     def references(
         self, pod: Object, ips: tuple[str, ...], node: Node, tokens: Mapping[Wanted, Token] | None = None
