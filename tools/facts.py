@@ -1,13 +1,13 @@
 """Boils published schemas down to facts.json and crds/definitions.json of src/sealane/kube. Run at a new release.
 
-    python tools/facts.py CRDS…
+    python tools/facts.py [CRDS…]
 
 CRDS are folders of CustomResourceDefinitions: config/crd/experimental of kubernetes-sigs/gateway-api (last: v1.7.0) and
 of kubernetes-sigs/network-policy-api (last: v0.3.0), and config/crd of its v0.1.1 for AdminNetworkPolicy. Of a
 definition stays what a program needs: names, versions, columns, the structure and limits of its schema; no text, no
-CEL rules (kube/kinds/FAMILY/checks has ours). The schemas of the built-in kinds come from the `kubernetes-validate`
-package (pip install it; last: 1.37, the newest). What neither says (enums of the built-in kinds) is in
-tools/enums.json, from the API reference.
+CEL rules (kube/kinds/FAMILY/checks has ours). Without CRDS, what is known of their kinds stays as it is. The schemas of
+the built-in kinds come from the `kubernetes-validate` package (pip install it; last: 1.37, the newest). What neither
+says (enums of the built-in kinds) is in tools/enums.json, from the API reference.
 
 The table: {"kinds": {"VERSION KIND": type}, "types": {type: {field: fact}}}. A fact is a type expression or a pair of
 one and its extras. Type expressions: string, integer, number, boolean, bytes, time, quantity, int-or-string, any, the
@@ -258,18 +258,36 @@ def boiled(definition: dict[str, Any]) -> dict[str, Any]:
     return {"scope": spec["scope"], "names": spec["names"], **labels, "annotations": kept, "versions": versions}
 
 
+def lines(table: dict[str, Any]) -> str:
+    rows = (f"{json.dumps(key)}:{json.dumps(table[key], separators=(',', ':'))}" for key in sorted(table))
+    return "{\n" + ",\n".join(rows) + "\n}"
+
+
+def kept() -> tuple[dict[str, str], dict[str, dict[str, Fact]]]:
+    """What the table says already of kinds of CustomResourceDefinitions."""
+    table = json.loads(OUT.read_text())
+    groups = {name.partition(".")[2] for name in json.loads(CRDS.read_text())}
+    kinds = {key: name for key, name in table["kinds"].items() if key.partition("/")[0] in groups}
+    types = {name.partition(".")[0] for name in groups}
+    builtin = {name.rpartition(".")[0] for key, name in table["kinds"].items() if key not in kinds}
+    return kinds, {
+        name: fields
+        for name, fields in table["types"].items()
+        if name.partition(".")[0] in types and ".".join(name.split(".")[:2]) not in builtin
+    }
+
+
 def main() -> None:
     kinds, types = builtin()
-    more_kinds, more_types, definitions = custom([Path(folder) for folder in sys.argv[1:]])
+    if sys.argv[1:]:
+        more_kinds, more_types, definitions = custom([Path(folder) for folder in sys.argv[1:]])
+        CRDS.write_text(lines(definitions) + "\n")
+    else:
+        more_kinds, more_types = kept()
     kinds |= more_kinds
     types |= more_types
 
-    def lines(table: dict[str, Any]) -> str:
-        rows = (f"{json.dumps(key)}:{json.dumps(table[key], separators=(',', ':'))}" for key in sorted(table))
-        return "{\n" + ",\n".join(rows) + "\n}"
-
     OUT.write_text(f'{{"kinds":{lines(kinds)},\n"types":{lines(types)}}}\n')
-    CRDS.write_text(lines(definitions) + "\n")
     print(f"{OUT.name}: {len(types)} types, {OUT.stat().st_size // 1000} kB")
     shapes.write()
 
