@@ -1,9 +1,10 @@
 """Boils the Go types of Kubernetes down to apiserver/encodings/protobuf.json. Run at a new Kubernetes release.
 
-    python tools/protobuf.py API APIMACHINERY
+    python tools/protobuf.py API APIMACHINERY AGGREGATOR
 
-API and APIMACHINERY are checkouts of kubernetes/api and kubernetes/apimachinery at a tag (last: 1.37). The Go types say
-what the .proto files do not: which fields are pointers, so that a zero is meant, and which are inlined in JSON.
+These are checkouts of kubernetes/api, kubernetes/apimachinery and kubernetes/kube-aggregator at a tag (last: 1.37). The
+Go types say what the .proto files do not: which fields are pointers, so that a zero is meant, and which are inlined in
+JSON.
 
 The table: {"kinds": {"VERSION KIND": type}, "types": {type: {field number: [JSON name, type, flags]}}}. Types: string,
 bool, int, double, bytes, time, micro-time, quantity, int-or-string, raw, duration, fields, the name of another type,
@@ -60,6 +61,7 @@ KINDS = (
         "MutatingWebhookConfiguration ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding "
         "ValidatingWebhookConfiguration",
     ),
+    ("apiregistration/v1", "apiregistration.k8s.io/v1", "APIService"),
     ("meta/v1", "meta.k8s.io/v1", "DeleteOptions"),
 )
 REFERRED = ("scheduling/v1alpha3",)
@@ -82,7 +84,9 @@ PLAIN = {
     "float64": "double",
     "[]byte": "bytes",
 }
-_IMPORT = re.compile(r'^\t(?:(\w+) )?"k8s\.io/(?:api/|apimachinery/pkg/(?:apis/|api/|util/)?)([\w/]+)"', re.M)
+_IMPORT = re.compile(
+    r'^(?:\t|import )(?:(\w+) )?"k8s\.io/(?:api/|apimachinery/pkg/(?:apis/|api/|util/)?)([\w/]+)"', re.M
+)
 _STRUCT = re.compile(r"^type (\w+) struct \{\n(.*?)^\}", re.M | re.S)
 _ALIAS = re.compile(r"^type (\w+) ([\w.\[\]*]+)$", re.M)
 _FIELD = re.compile(r'^\t(?:(\w+) )?([\w.\[\]*]+) `[^`]*?json:"([^"]*)"[^`]*?protobuf:"\w+,(\d+),[^"]*"', re.M)
@@ -96,10 +100,11 @@ class Package:
         self.aliases = dict(_ALIAS.findall(text))
 
 
-def load(api: Path, machinery: Path) -> dict[str, Package]:
+def load(api: Path, machinery: Path, aggregator: Path) -> dict[str, Package]:
     folders = {name: api / name for name, _, _ in KINDS if name != "meta/v1"}
     folders |= {name: api / name for name in REFERRED}
     folders["meta/v1"] = machinery / "pkg/apis/meta/v1"
+    folders["apiregistration/v1"] = aggregator / "pkg/apis/apiregistration/v1"
     return {
         name: Package(name, "\n".join(path.read_text() for path in sorted(folder.glob("types*.go"))))
         for name, folder in folders.items()
@@ -127,7 +132,7 @@ def resolve(packages: dict[str, Package], package: Package, go: str) -> str:
 
 
 def main() -> None:
-    packages = load(Path(sys.argv[1]), Path(sys.argv[2]))
+    packages = load(*map(Path, sys.argv[1:4]))
     kinds: dict[str, str] = {}
     types: dict[str, dict[str, list[str]]] = {}
     queue: list[str] = []

@@ -36,6 +36,7 @@ async def run(folder: Folder, options: Options, sockets: list[socket.socket], ch
     from sealane.apiserver.access.tokens import AccountTokens
     from sealane.apiserver.followers import retention
     from sealane.apiserver.followers.certificates import Authority
+    from sealane.apiserver.followers.registrations import Registrations
     from sealane.apiserver.http.serving import serve
     from sealane.apiserver.local import LocalClient
     from sealane.apiserver.pods.logs import agent_logs
@@ -84,6 +85,7 @@ async def run(folder: Folder, options: Options, sockets: list[socket.socket], ch
 
         api.webhooks.on_passed_over = passed_over
         furnish(api)
+        Registrations(api)
         await bootstrap(client, options.nodes, dns_replicas=min(2, options.nodes))
         serving = asyncio.create_task(
             serve(api, sockets, pki.server_context(credentials), frozenset({credentials.token}))

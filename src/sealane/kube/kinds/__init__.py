@@ -194,6 +194,7 @@ VOLUMEATTACHMENT = Kind(_STORAGE, "v1", "VolumeAttachment", "volumeattachments",
 VOLUMEATTRIBUTESCLASS = Kind(
     _STORAGE, "v1", "VolumeAttributesClass", "volumeattributesclasses", False, ("vac",), subresources=()
 )
+APISERVICE = Kind("apiregistration.k8s.io", "v1", "APIService", "apiservices", False, (), ("api-extensions",))
 _DEVICES = "resource.k8s.io"
 RESOURCECLAIM = Kind(_DEVICES, "v1", "ResourceClaim", "resourceclaims")
 RESOURCECLAIMTEMPLATE = Kind(_DEVICES, "v1", "ResourceClaimTemplate", "resourceclaimtemplates", subresources=())
@@ -260,6 +261,7 @@ FAMILIES: Mapping[str, tuple[Kind, ...]] = {
     "devices": (RESOURCECLAIM, RESOURCECLAIMTEMPLATE, DEVICECLASS, RESOURCESLICE),
     "flowcontrol": (PRIORITYLEVEL, FLOWSCHEMA),
     "extensions": (CRD,),
+    "registration": (APISERVICE,),
     "admission": (MUTATINGWEBHOOKS, VALIDATINGWEBHOOKS, ADMISSIONPOLICY, ADMISSIONPOLICYBINDING),
 }
 """Every kind by its family, the folder that says what it is; of several versions of one, the stored comes first."""

@@ -1,0 +1,1 @@
+"""APIService: which group and version is served by whom."""
