@@ -177,14 +177,6 @@ LIMITRANGE = Kind("", "v1", "LimitRange", "limitranges", True, ("limits",), subr
 RUNTIMECLASS = Kind("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", False, subresources=())
 PRIORITYCLASS = Kind("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False, ("pc",), subresources=())
 STORAGECLASS = Kind("storage.k8s.io", "v1", "StorageClass", "storageclasses", False, ("sc",), subresources=())
-BACKENDTLSPOLICY = Kind(
-    _GATEWAY, "v1", "BackendTLSPolicy", "backendtlspolicies", True, ("btlspolicy",), ("gateway-api",)
-)
-GRPCROUTE = Kind(_GATEWAY, "v1", "GRPCRoute", "grpcroutes", True, (), ("gateway-api",))
-LISTENERSET = Kind(_GATEWAY, "v1", "ListenerSet", "listenersets", True, ("lset",), ("gateway-api",))
-TCPROUTE = Kind(_GATEWAY, "v1", "TCPRoute", "tcproutes", True, (), ("gateway-api",))
-TLSROUTE = Kind(_GATEWAY, "v1", "TLSRoute", "tlsroutes", True, (), ("gateway-api",))
-UDPROUTE = Kind(_GATEWAY, "v1", "UDPRoute", "udproutes", True, (), ("gateway-api",))
 PODTEMPLATE = Kind("", "v1", "PodTemplate", "podtemplates", subresources=())
 _STORAGE = "storage.k8s.io"
 CSIDRIVER = Kind(_STORAGE, "v1", "CSIDriver", "csidrivers", False, subresources=())
