@@ -282,6 +282,19 @@ class Load:
                 self.failed.append((time.monotonic(), answer))
         client.close()
 
+    async def leaves(self, pod: str) -> None:
+        """Returns when many requests in a row were answered by others than `pod`. Raises AssertionError if never."""
+        for _ in range(100):
+            before, by_pod = self._answered(), len(self.served.get(pod, ()))
+            while self._answered() < before + 20 * len(self._workers):
+                await asyncio.sleep(0.005)
+            if len(self.served.get(pod, ())) == by_pod:
+                return
+        raise AssertionError(f"{pod} still served")
+
+    def _answered(self) -> int:
+        return sum(map(len, self.served.values())) + len(self.failed)
+
     async def stop(self) -> None:
         self._stopping = True
         await asyncio.gather(*self._workers)

@@ -197,7 +197,11 @@ async def what_needs_its_image_is_done_or_answered(world: World) -> None:
     assert [one["restartCount"] for one in app.status["containerStatuses"]] == [0, 0]
     for port, name in ((3000, "app"), (81, "tool")):
         assert (await world.ask("node-2", f"http://{app.status['podIP']}:{port}/"))["container"] == name
-    job = {"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": "0", "controller": True}
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": image}]}}
+    owner = await world.client.create(
+        kinds.JOB, {"metadata": {"name": "j", "namespace": "shop"}, "spec": {"template": template}}
+    )
+    job = {"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": owner.uid, "controller": True}
     for name, container in (
         ("program", {"name": "c", "image": image, "args": ["migrate"]}),
         ("script", shell("exec /app/migrate")),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 
 import pytest
 
@@ -99,10 +98,8 @@ def test_negative_answers(cluster: Cluster) -> None:
     assert "ANSWER: 0, AUTHORITY: 1" in no_data
 
 
-def test_without_upstream_other_names_are_refused_at_once(cluster: Cluster) -> None:
-    started = time.monotonic()
+def test_without_upstream_other_names_are_refused(cluster: Cluster) -> None:
     assert "status: REFUSED" in cluster.exec("db-0", "dig", "+tries=1", "example.com").check().out
-    assert time.monotonic() - started < 3
 
 
 def test_a_new_service_has_its_name_at_once(cluster: Cluster) -> None:

@@ -20,7 +20,7 @@ PODS = """
 apiVersion: v1
 kind: Pod
 metadata: {{name: runs}}
-spec: {{containers: [{{name: c, image: mine, workingDir: "{folder}", command: ["{folder}/program"]}}]}}
+spec: {{containers: [{{name: c, image: sealane/host, workingDir: "{folder}", command: ["{folder}/program"]}}]}}
 ---
 apiVersion: v1
 kind: Pod

@@ -283,7 +283,7 @@ def test_terminating_endpoints(lab: Lab) -> None:
     check(lab, "leaving", Try("client-2", "cluster", frozenset({"web-2"}), seen="own"))
     lab.patch("leaving", {"spec": {"selector": {"app": "leaving", "two": None}}})
     check(lab, "leaving", Try("client-2", "cluster", frozenset({"leaving-1"}), seen="own"))
-    lab.kubectl("delete", "pod", "leaving-1", "--grace-period=0", "--force")
+    lab.kubectl("delete", "pod", "leaving-1", "--grace-period=0", "--force", "--ignore-not-found")
     check(lab, "leaving", Try("client-2", "cluster", "refused"))
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -74,7 +75,8 @@ def begin(cluster: Cluster, *arguments: str, stdin: str = "") -> subprocess.Pope
 
 def end(process: subprocess.Popen[str]) -> Done:
     out, err = process.communicate(timeout=60)
-    assert "Traceback" not in err or "in main" not in err  # before `main`, it is Python that was interrupted
+    # Before our `main`, it is Python that was interrupted (it has a main of its own, in site.py).
+    assert not re.search(r"sealane/\S*\", line \d+, in main", err), err
     return Done(("sealane",), process.returncode, out, err)
 
 
