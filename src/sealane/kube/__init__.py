@@ -1,4 +1,4 @@
-"""What a Kubernetes object is.
+"""Kubernetes objects: their kinds, fields and rules.
 
 Kinds and their schemas (`shapes/` has them for the type checker), objects and their provenance, selectors, patches,
 manifests with file:line, and the client protocol (list, watch, create, update, patch, delete) with its implementation

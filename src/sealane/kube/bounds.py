@@ -1,4 +1,4 @@
-"""How deep and how large values that others send may be.
+"""Bounds on the depth and size of values that clients send.
 
 Go's encoding/json stops at 10,000 levels; here every walk over values is a recursion, so they end earlier.
 """

@@ -79,7 +79,7 @@ def wildcard_subdomain(text: str) -> Iterator[str]:
 
 
 def path_segment(text: str) -> Iterator[str]:
-    """What can stand in a URL path: names of RBAC objects."""
+    """A name that can stand in a URL path: names of RBAC objects."""
     if text in (".", ".."):
         yield f"may not be '{text}'"
     yield from (f"may not contain '{each}'" for each in "/%" if each in text)

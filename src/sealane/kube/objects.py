@@ -26,7 +26,7 @@ Raw = dict[str, Any]
 
 
 class Key(NamedTuple):
-    """Which object: API group ("" for core), kind, namespace ("" for cluster scope), name."""
+    """The identity of an object: API group ("" for core), kind, namespace ("" for cluster scope), name."""
 
     group: str
     kind: str
@@ -39,7 +39,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an object came from.
+    """The origin of an object.
 
     file: path as the user wrote it, or "" for objects from an API server.
     line: 1-based line of the document's first key.
@@ -64,7 +64,7 @@ class Origin:
 def without_nulls(value: Any) -> Any:
     """JSON without the fields that are null: the API reads `rules: null` as if `rules` were not written.
 
-    What has none, as nearly everything, is given back as it is.
+    A value without nulls, as nearly all are, is given back as it is.
     """
     return _stripped(value) if _has_nulls(value) else value
 

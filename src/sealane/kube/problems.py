@@ -1,4 +1,4 @@
-"""What can be wrong with an object, in Kubernetes' own words and field paths.
+"""Problems of an object, in Kubernetes' own words and field paths.
 
 Source of the wording: k8s.io/apimachinery/pkg/util/validation/field.
 """
@@ -45,7 +45,7 @@ class Problem:
     """One thing that is wrong.
 
     path: the field, () for the whole object. message: without the path, e.g. "Invalid value: 70000: must be …".
-    expected, got: for whoever wants to render it otherwise. nearest: the right name of what looks like a slip, or "".
+    expected, got: for callers that render it otherwise. nearest: the right name of what looks like a slip, or "".
     """
 
     path: FieldPath
@@ -82,7 +82,7 @@ def path_text(path: FieldPath) -> str:
 
 
 class Part:
-    """A value and where it stands. Reading is forgiving: what is absent or of another type reads as empty.
+    """A value and where it stands. Reading is forgiving: absent parts and parts of another type read as empty.
 
     So rules say only what they are about, and leave wrong types to the check of types.
     """

@@ -35,7 +35,7 @@ class Match(Protocol):
 
 
 class Pattern(Protocol):
-    """What the engines of RE2 and of Python have in common."""
+    """The interface that the engines of RE2 and of Python have in common."""
 
     @property
     def pattern(self) -> str: ...

@@ -1,7 +1,7 @@
 """Kubernetes' authorizer library: `authorizer.group("").resource("pods").namespace("a").check("get").allowed()`.
 
-What is asked is a map that each function adds to; `check` has it answered by whoever evaluates (see `answering`).
-Source: https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-authorizer-library
+A question is a map that each function adds to; `check` has it answered by the caller of the evaluation (see
+`answering`). Source: https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-authorizer-library
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which functions Kubernetes adds to CEL: their names, signatures and what computes them.
+"""The functions that Kubernetes adds to CEL: their names, signatures and what computes them.
 
 Types are those of the runtime; "map" stands for every value of `values`, "optional" results are lists (see `formats`).
 """

@@ -34,7 +34,7 @@ class Program:
     _compiled: Any
 
     def value(self, variables: Mapping[str, Any]) -> Any:
-        """What the expression gives, as JSON-like values. Raises CelError."""
+        """The value of the expression, as JSON-like values. Raises CelError."""
         try:
             found = self._compiled.eval(data=variables)
         except _REFUSED as error:

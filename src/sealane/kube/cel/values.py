@@ -1,4 +1,4 @@
-"""What Kubernetes' CEL libraries work on: quantities, addresses, networks, URLs, semantic versions.
+"""The values of Kubernetes' CEL libraries: quantities, addresses, networks, URLs, semantic versions.
 
 The runtime knows no types of ours, so each value is a map that says what it is; equal values are equal maps.
 Sources: https://kubernetes.io/docs/reference/using-api/cel/ and k8s.io/apiserver/pkg/cel/library

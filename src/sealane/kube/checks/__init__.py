@@ -1,1 +1,1 @@
-"""What checks of all families share: fields, metadata, words of refusals."""
+"""Checks that all families share: fields, metadata, words of refusals."""

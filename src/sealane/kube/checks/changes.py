@@ -1,4 +1,4 @@
-"""What rules about changes share: a new state against the old one."""
+"""The common part of rules about changes: a new state against the old one."""
 
 from __future__ import annotations
 

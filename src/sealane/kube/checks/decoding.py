@@ -1,4 +1,4 @@
-"""What the API says of an object whose values are of other types than its fields.
+"""The API's errors for an object whose values have other types than its fields.
 
 Source: encoding/json (UnmarshalTypeError), as sigs.k8s.io/json words it
 """

@@ -1,4 +1,4 @@
-"""Fields: each is known, of its type, within its limits; what is required is there."""
+"""Fields: each is known, of its type, within its limits; required fields are there."""
 
 from __future__ import annotations
 

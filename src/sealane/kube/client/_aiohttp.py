@@ -1,6 +1,7 @@
 """aiohttp, imported without the 40 ms in which it reads the system's certificates.
 
-It makes default TLS contexts when it is imported, for callers that give it none. `HttpClient` always gives its own.
+aiohttp makes default TLS contexts when it is imported, for callers that give it none. `HttpClient` always gives its
+own.
 """
 
 from __future__ import annotations

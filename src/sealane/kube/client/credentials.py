@@ -1,4 +1,4 @@
-"""Credential plugins: programs that a kubeconfig names, which say how to prove who asks.
+"""Credential plugins: programs that a kubeconfig names, which print a user's token or certificate.
 
 Source: https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins and
 https://kubernetes.io/docs/reference/config-api/client-authentication.v1/
@@ -99,7 +99,7 @@ async def run(plugin: Plugin) -> Credential:
 
 
 def read(plugin: Plugin, out: bytes) -> Credential:
-    """What a plugin wrote, an ExecCredential. Raises CredentialError."""
+    """The credentials that a plugin wrote, an ExecCredential. Raises CredentialError."""
     try:
         found = json.loads(out)
         status: Mapping[str, Any] = found["status"]

@@ -1,4 +1,4 @@
-"""kubeconfig files: where a cluster is and how to prove who asks.
+"""kubeconfig files: the address of a cluster and the credentials of its user.
 
 Source: https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/
 """
@@ -29,7 +29,7 @@ class KubeconfigError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """user.exec of a kubeconfig. cluster: what the plugin is told of it, None when it is told nothing.
+    """user.exec of a kubeconfig. cluster: the cluster's data for the plugin, None when it gets none.
 
     interactive: "Never", "IfAvailable" or "Always" may it use the terminal.
     """

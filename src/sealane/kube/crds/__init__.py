@@ -50,7 +50,7 @@ class Version(msgspec.Struct, frozen=True):
 
 
 class Definition(msgspec.Struct, frozen=True):
-    """What a CustomResourceDefinition says, but for its schemas."""
+    """A CustomResourceDefinition without its schemas."""
 
     scope: str
     names: Raw

@@ -1,6 +1,6 @@
-"""Kinds: what the API calls a type of object, and where it is served.
+"""Kinds: the API's name for a type of object, and the path where it is served.
 
-What a kind is besides its names is said by its family: a folder here, with the same few files in each (`rows`, the
+The rules of a kind are in its family: a folder here, with the same few files in each (`rows`, the
 definitions; `checks`, `defaults`, `changes`, `columns`). The engines (`validation`, `defaulting`, the API server) read
 `table`, which imports a family when it is first needed.
 """

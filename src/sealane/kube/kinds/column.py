@@ -1,4 +1,4 @@
-"""A column of `kubectl get`: what the tables of all kinds are made of.
+"""A column of `kubectl get`: the parts of the tables of all kinds.
 
 Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go
 """

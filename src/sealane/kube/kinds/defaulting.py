@@ -1,4 +1,4 @@
-"""Defaulting: what the API fills in before it checks and stores an object.
+"""Defaulting: the values that the API fills in before it checks and stores an object.
 
 Source: the field descriptions of the API reference, and SetDefaults_* of k8s.io/kubernetes/pkg/apis. Kinds of the
 Gateway API say their defaults in their schema.
@@ -13,7 +13,7 @@ from sealane.kube.objects import Raw, without_nulls
 def defaulted(raw: Raw) -> Raw:
     """`raw` with every default its kind has, and without nulls. Does not change `raw`; a second time changes nothing.
 
-    What a cluster allocates (addresses, node ports, uid, times) is not defaulting.
+    Values that a cluster allocates (addresses, node ports, uid, times) are no defaults.
     """
     raw = without_nulls(raw)
     rule = definition(raw.get("apiVersion", "").rpartition("/")[0], raw.get("kind", "")).defaults

@@ -48,10 +48,10 @@ def fields(*names: str, absent: str = "") -> Mapping[str, Field]:
 
 
 class Usage(Struct, frozen=True):
-    """What the objects of a kind use of a ResourceQuota, besides count/PLURAL.GROUP.
+    """The amounts of a ResourceQuota that the objects of a kind use, besides count/PLURAL.GROUP.
 
-    name: what a quota calls their number. amounts: what one object uses, in thousandths by the name that a quota has
-    for it; None: that number only. owns(name): whether it is objects of this kind that use `name`.
+    name: what a quota calls their number. amounts: the amounts that one object uses, in thousandths by the name that a
+    quota has for it; None: that number only. owns(name): whether it is objects of this kind that use `name`.
     """
 
     name: str

@@ -45,7 +45,7 @@ class ManifestProblem:
 class Manifests:
     """objects: the sound ones, in the order of files; those of a namespaced kind have a namespace.
 
-    problems: all of them, by file and line. warnings: what was out of date and how it was taken. served: the kinds that
+    problems: all of them, by file and line. warnings: outdated manifests and how they were read. served: the kinds that
     objects may have, with those of the CRDs loaded.
     """
 

@@ -1,4 +1,4 @@
-"""Which kind a manifest means: served here, defined by a CustomResourceDefinition, replaced by another, or unknown."""
+"""The kind of a manifest: served here, defined by a CustomResourceDefinition, replaced by another, or unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patches: what PATCH means, as pure functions of the current JSON and the patch."""
+"""Patches: the meaning of PATCH, as pure functions of the current JSON and the patch."""
 
 from __future__ import annotations
 

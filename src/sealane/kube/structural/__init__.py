@@ -1,4 +1,4 @@
-"""Structural schemas: what a CustomResourceDefinition says about its objects, and what follows from it. No I/O.
+"""Structural schemas: the rules of a CustomResourceDefinition for its objects, and their consequences. No I/O.
 
 `node.Node` reads one openAPIV3Schema once; `prune`, `defaults` and `validate` walk objects along it; `definition` says
 whether a CustomResourceDefinition can be taken. Causes are triples of

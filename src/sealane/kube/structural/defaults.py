@@ -1,4 +1,4 @@
-"""Defaulting: what the schema fills in, and nulls where it allows none.
+"""Defaulting: values that the schema fills in, also for nulls where it allows none.
 
 Source: k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting
 """

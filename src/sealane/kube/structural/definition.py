@@ -38,7 +38,7 @@ _MOST_SELECTABLE = 8
 
 
 def definition_causes(crd: Raw, old: Raw | None = None) -> list[Cause]:
-    """What is wrong with a definition; `old` is what it replaces. Names that it leaves out are already filled in."""
+    """The errors of a definition; `old` is what it replaces. Names that it leaves out are already filled in."""
     spec: Raw = crd.get("spec") or {}
     causes = list(_identity(crd, spec))
     causes += _versions(spec)
@@ -139,7 +139,7 @@ def _deprecation(version: Raw, path: str) -> Iterator[Cause]:
 
 
 def schema_causes(schema: Raw, path: str, has_status: bool = False) -> list[Cause]:
-    """What is wrong with the schema of a version. has_status: its status is a subresource."""
+    """The errors of a version's schema. has_status: its status is a subresource."""
     if not isinstance(schema, dict):
         return [invalid(path, schema, "must be an object")]
     causes: list[Cause] = []

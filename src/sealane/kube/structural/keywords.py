@@ -1,4 +1,4 @@
-"""Which keywords a schema may use, and how they go together.
+"""The keywords that a schema may use, and how they go together.
 
 Source: k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation
 """

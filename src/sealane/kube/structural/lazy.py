@@ -1,4 +1,4 @@
-"""Schemas that nobody has asked anything yet. It imports little: a cluster without custom kinds needs no more."""
+"""Schemas that are read on first use. This module imports little: a cluster without custom kinds needs no more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pruning: what the schema does not know does not stay.
+"""Pruning: fields that the schema does not know are removed.
 
 Source: k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning
 """

@@ -31,7 +31,7 @@ _INFERRED = {int: "int64", float: "double"}
 
 
 def validation_causes(node: Node, raw: Raw) -> list[Cause]:
-    """What is wrong with a new object."""
+    """The errors of a new object."""
     causes = list(checked(node, raw))
     if node.has_embedded:
         causes += embedded_causes(node, raw)
@@ -41,7 +41,7 @@ def validation_causes(node: Node, raw: Raw) -> list[Cause]:
 
 
 def update_causes(node: Node, raw: Raw, old: Raw, warnings: list[str]) -> list[Cause]:
-    """What is wrong with an object that replaces `old`. warnings: broken rules about what did not change."""
+    """The errors of an object that replaces `old`. warnings: broken rules about what did not change."""
     causes = list(checked(node, raw, "", old))
     if node.has_embedded:
         causes += embedded_causes(node, raw)
@@ -51,7 +51,7 @@ def update_causes(node: Node, raw: Raw, old: Raw, warnings: list[str]) -> list[C
 
 
 def status_causes(node: Node, raw: Raw, old: Raw, warnings: list[str]) -> list[Cause]:
-    """What is wrong with an object of which only the status was written."""
+    """The errors of an object of which only the status was written."""
     status = node.properties.get("status")
     if status is None:
         return []

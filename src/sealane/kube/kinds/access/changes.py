@@ -1,4 +1,4 @@
-"""What may change of bindings and CertificateSigningRequests."""
+"""The fields of bindings and CertificateSigningRequests that may change."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def _go(reference: Raw) -> str:
 
 
 def check_decision(request: Part, old: Raw) -> Iterator[Problem]:
-    """Who approves or denies a request does not take back what was decided."""
+    """Approving or denying a request takes back no earlier decision."""
     yield from _check_kept(request, old, (*_DECISIONS, "Failed"))
 
 
 def check_signed(request: Part, old: Raw) -> Iterator[Problem]:
-    """Who writes the status of a request decides nothing: that is for the subresource approval, and its permission.
+    """A write of a request's status decides nothing: that is for the subresource approval, and its permission.
 
     Source: ValidateCertificateSigningRequestStatusUpdate of k8s.io/kubernetes/pkg/apis/certificates/validation.
     """

@@ -1,4 +1,4 @@
-"""What `kubectl get` says of bindings and CertificateSigningRequests.
+"""Columns of `kubectl get` for bindings and CertificateSigningRequests.
 
 Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go
 """

@@ -1,4 +1,4 @@
-"""What `kubectl get` shows of webhook configurations."""
+"""Columns of `kubectl get` for webhook configurations."""
 
 from __future__ import annotations
 

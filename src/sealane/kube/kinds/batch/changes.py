@@ -1,4 +1,4 @@
-"""What may change of a Job.
+"""The fields of a Job that may change.
 
 Source: ValidateJobSpecUpdate of k8s.io/kubernetes/pkg/apis/batch/validation
 """
@@ -15,7 +15,7 @@ _STAYS = ("selector", "completionMode", "podFailurePolicy", "backoffLimitPerInde
 
 
 def check_job_change(job: Part, old: Raw) -> Iterator[Problem]:
-    """What schedules the pods of a Job may change until they first run; completions of an Indexed Job together with
+    """Scheduling fields of a Job may change until its pods first run; completions of an Indexed Job together with
     parallelism.
     """
     spec, was = job["spec"], old.get("spec") or {}

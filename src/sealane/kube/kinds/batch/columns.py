@@ -1,4 +1,4 @@
-"""What `kubectl get` shows of Jobs and CronJobs.
+"""Columns of `kubectl get` for Jobs and CronJobs.
 
 Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go (printJob, printCronJob).
 """

@@ -36,7 +36,7 @@ _YEARS = 5
 
 
 class BadSchedule(ValueError):
-    """It is no schedule; the message says why."""
+    """The text is no schedule; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What `kubectl get` shows of nodes, namespaces and leases.
+"""Columns of `kubectl get` for nodes, namespaces and leases.
 
 Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go
 """

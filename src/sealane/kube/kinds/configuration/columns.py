@@ -1,4 +1,4 @@
-"""What `kubectl get` shows of ConfigMaps and Secrets."""
+"""Columns of `kubectl get` for ConfigMaps and Secrets."""
 
 from __future__ import annotations
 

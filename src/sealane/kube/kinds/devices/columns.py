@@ -1,4 +1,4 @@
-"""What `kubectl get` shows of claims of devices and of what drivers offer.
+"""Columns of `kubectl get` for claims of devices and for the devices that drivers offer.
 
 Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go
 """

@@ -1,4 +1,4 @@
-"""What `kubectl get events` shows.
+"""Columns of `kubectl get events`.
 
 Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go
 """

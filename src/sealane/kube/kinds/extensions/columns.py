@@ -1,4 +1,4 @@
-"""What `kubectl get crds` shows."""
+"""Columns of `kubectl get crds`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The definition of CustomResourceDefinition. What is wrong with one is said by kube/structural."""
+"""The definition of CustomResourceDefinition. The errors of a CustomResourceDefinition come from kube/structural."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `kubectl get` shows of priority levels and flow schemas.
+"""Columns of `kubectl get` for priority levels and flow schemas.
 
 Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go
 """

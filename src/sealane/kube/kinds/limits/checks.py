@@ -90,7 +90,7 @@ def check_resource_quota(obj: Part) -> Iterator[Problem]:
 
 
 def check_quantity(part: Part) -> Iterator[Problem]:
-    """That an amount is not negative."""
+    """Checks that an amount is not negative."""
     if str(part.value).startswith("-"):
         yield part.invalid("must be greater than or equal to 0")
 

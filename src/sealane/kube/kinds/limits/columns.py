@@ -1,4 +1,4 @@
-"""What `kubectl get` shows of HorizontalPodAutoscalers and PodDisruptionBudgets.
+"""Columns of `kubectl get` for HorizontalPodAutoscalers and PodDisruptionBudgets.
 
 Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go (formatHPAMetrics).
 """
@@ -15,7 +15,7 @@ def scaled_reference(raw: Raw) -> str:
 
 
 def scaling_targets(raw: Raw) -> str:
-    """What is aimed at; nothing here measures where it stands, so that is unknown."""
+    """The targets of a HorizontalPodAutoscaler; nothing here measures them, so the current values are unknown."""
     shown = []
     for metric in (raw.get("spec") or {}).get("metrics") or ():
         source = metric.get(f"{metric.get('type', '')[:1].lower()}{metric.get('type', '')[1:]}") or {}

@@ -1,4 +1,4 @@
-"""What `kubectl get` shows of Ingresses, their classes and NetworkPolicies.
+"""Columns of `kubectl get` for Ingresses, their classes and NetworkPolicies.
 
 Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go
 """

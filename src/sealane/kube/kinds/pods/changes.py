@@ -1,4 +1,4 @@
-"""What may change of a pod, and how long it takes to go.
+"""The fields of a pod that may change, and the grace period of its deletion.
 
 Sources: https://kubernetes.io/docs/concepts/workloads/pods/#pod-update-and-replacement and
 https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination

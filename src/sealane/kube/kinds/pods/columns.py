@@ -1,4 +1,4 @@
-"""What `kubectl get pods` says of a pod: ready containers, one word for its state, restarts; and what it says of
+"""Columns of `kubectl get pods`: ready containers, one word for its state, restarts; and what it says of
 a pod template.
 
 Source: printPod in k8s.io/kubernetes/pkg/printers/internalversion/printers.go

@@ -1,4 +1,4 @@
-"""What pods use of quotas and limits.
+"""How much pods use of quotas and limits.
 
 Source: https://kubernetes.io/docs/concepts/policy/resource-quotas/ and k8s.io/kubernetes/pkg/quota/v1/evaluator/core
 """
@@ -27,7 +27,7 @@ def usage(pod: Raw) -> dict[str, int]:
 
 
 def pod_amounts(spec: Raw, part: str) -> dict[str, str]:
-    """What a pod as a whole asks for: its containers together, or the largest init container where that is more.
+    """The requests of a pod as a whole: its containers together, or the largest init container where that is more.
 
     Sidecars (init containers that go on) count with the containers. KEP-753.
     """

@@ -1,4 +1,4 @@
-"""What may change of a Service, and what goes with a change of its type.
+"""The fields of a Service that may change, and those that go with a change of its type.
 
 Sources: validateLoadBalancerClassField and validateServiceExternalTrafficFieldsUpdate of
 k8s.io/kubernetes/pkg/apis/core/validation, dropTypeDependentFields of pkg/registry/core/service

@@ -1,4 +1,4 @@
-"""What `kubectl get` shows of Services, their endpoints and addresses.
+"""Columns of `kubectl get` for Services, their endpoints and addresses.
 
 Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go
 """

@@ -1,4 +1,4 @@
-"""What Services use of quotas.
+"""How much Services use of quotas.
 
 Source: https://kubernetes.io/docs/concepts/policy/resource-quotas/#quota-on-object-count
 """

@@ -1,4 +1,4 @@
-"""PersistentVolumeClaim, PersistentVolume, StorageClass; what CSI drivers say of themselves and of their volumes.
+"""PersistentVolumeClaim, PersistentVolume, StorageClass; the objects of CSI drivers and their volumes.
 
 Source: ValidatePersistentVolumeClaimSpec, ValidatePersistentVolume, … of k8s.io/kubernetes/pkg/apis
 """

@@ -1,4 +1,4 @@
-"""What `kubectl get` shows of volumes, claims and CSI drivers.
+"""Columns of `kubectl get` for volumes, claims and CSI drivers.
 
 Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go
 """

@@ -1,4 +1,4 @@
-"""What claims use of quotas.
+"""How much claims use of quotas.
 
 Source: https://kubernetes.io/docs/concepts/policy/resource-quotas/#quota-for-storage
 """

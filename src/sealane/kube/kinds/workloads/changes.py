@@ -1,4 +1,4 @@
-"""What may change of a StatefulSet."""
+"""The fields of a StatefulSet that may change."""
 
 from __future__ import annotations
 

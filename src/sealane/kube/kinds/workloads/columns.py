@@ -1,4 +1,4 @@
-"""What `kubectl get` shows of workloads.
+"""Columns of `kubectl get` for workloads.
 
 Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go
 """
