@@ -159,7 +159,7 @@ class Collection(Generic[K, V]):
         """Calls `receive` with each batch's net changes, after all collections have settled.
 
         replay: first call it with what is there now, as additions. Returns the function that ends the subscription.
-        An error in `receive` goes to the graph's on_error, key None, and keeps nobody else from being called.
+        An error in `receive` goes to the graph's on_error, key None, and keeps no other subscriber from being called.
         """
         if replay:
             # In the midst of a batch others have yet to hear of it: start from what they know, then hear it with them.
@@ -181,7 +181,7 @@ class Collection(Generic[K, V]):
         return len(self._subscribers)
 
     def select(self, filter_: Filter | None) -> list[V]:
-        """What `fetch` returns for `filter_`, sorted by key, without registering a dependency."""
+        """The values that `fetch` returns for `filter_`, sorted by key, without registering a dependency."""
         if filter_ is None:
             return [self._values[key] for key in sorted(self._values)]  # type: ignore[type-var]
         return self._lookup.find(filter_)
@@ -318,7 +318,7 @@ class Derived(Collection[KO, VO], Generic[K, V, KO, VO]):
         yield from self._outputs.items()
 
     def read(self, key: K) -> Iterable[tuple[Collection[Any, Any], Filter | None]]:
-        """What the function has fetched for the input `key`, in the order in which it did."""
+        """The fetches of the function for the input `key`, in their order."""
         return self._read.get(key, {}).keys()
 
     def _invalidate(self, key: Any) -> None:

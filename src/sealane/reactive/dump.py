@@ -1,4 +1,4 @@
-"""What a graph holds and why, as JSON: its collections, what each is made of, and what one of its values was made from.
+"""The contents of a graph, as JSON: its collections, the inputs of each, and the inputs of one of its values.
 
 For doctor and console. A dump reads; it changes nothing and keeps nothing.
 """
@@ -37,7 +37,7 @@ def outputs(graph: Graph, name: str) -> list[Json]:
 
 
 def dependencies(graph: Graph, name: str, key: str) -> list[Json]:
-    """What the output `key` of a derived collection was made from: [{"collection", "which"}], its input first.
+    """The inputs of the output `key` of a derived collection: [{"collection", "which"}], its input first.
 
     key: as `outputs` writes it. Empty where there is no such output, and for sources.
     """

@@ -1,4 +1,4 @@
-"""Filters of `fetch`: which values they mean, how these are found, and whom the change of a value concerns.
+"""Filters of `fetch`: the values that they select, how these are found, and the outputs that a changed value concerns.
 
 A selector is filed under one label pair that everything it selects must carry, its *anchor*. So a pod with five labels
 is compared with the selectors of at most six anchors, not with all.

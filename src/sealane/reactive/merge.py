@@ -1,4 +1,4 @@
-"""How one side's wishes for an object differ from what is there, as a JSON merge patch (RFC 7386)."""
+"""The difference between one writer's wishes for an object and the object, as a JSON merge patch (RFC 7386)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def difference(actual: Any, wanted: Any, before: Any = None, *, whole: bool = Fa
     """The merge patch that makes `actual` cover `wanted`, or None when it does.
 
     before: what was wanted last time; fields that were in it and are not wanted any more are taken out.
-    whole: fields that are not wanted are taken out whoever put them there.
+    whole: fields that are not wanted are taken out, whoever their writer.
     """
     if not isinstance(wanted, Mapping) or not isinstance(actual, Mapping):
         if whole and (actual or wanted):

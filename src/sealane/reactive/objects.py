@@ -26,7 +26,7 @@ class Objects(Mapping[Kind, Source[Key, Object]]):
         return _Given(graph or Graph(), objects)
 
     def all(self) -> list[Object]:
-        """Every object there is, of kinds that nobody has asked for only where they are at hand; by key."""
+        """Every object there is, of kinds that no caller has asked for only where they are at hand; by key."""
         return sorted((item for source in self.values() for item in source.values()), key=lambda item: item.key)
 
     def __getitem__(self, kind: Kind) -> Source[Key, Object]:

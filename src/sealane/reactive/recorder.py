@@ -1,8 +1,8 @@
 """The recorder: Events about objects, for `kubectl describe` and `kubectl get events`.
 
-The one way every room says what happened to an object. It repeats nothing: the same words about the same object raise
-a count, many similar ones are combined, and one who says too much about an object is held back, all by the numbers of
-client-go's event correlator (https://pkg.go.dev/k8s.io/client-go/tools/record#EventCorrelator).
+The one way every room says what happened to an object. The recorder repeats nothing: the same words about the same
+object raise a count, many similar ones are combined, and a source with too many Events about one object is held back,
+all by the numbers of client-go's event correlator (https://pkg.go.dev/k8s.io/client-go/tools/record#EventCorrelator).
 """
 
 from __future__ import annotations
@@ -60,14 +60,14 @@ class _Similar:
 
 @dataclass(slots=True)
 class _Allowance:
-    """What may still be written about an object (a token bucket)."""
+    """The Events that may still be written about an object (a token bucket)."""
 
     tokens: float
     last: float
 
 
 class Recorder:
-    """Writes Events in the background, at most `parallel` at a time. component: who speaks (`source.component`)."""
+    """Writes Events in the background, at most `parallel` at a time. component: its `source.component`."""
 
     def __init__(
         self, client: Client, component: str, *, parallel: int = 8, clock: Callable[[], float] = time.time

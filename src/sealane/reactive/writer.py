@@ -1,7 +1,8 @@
 """The writer: makes the API agree with a collection of wanted objects.
 
 The one way controllers write objects that follow from others (EndpointSlices, status, load-balancer addresses, the
-Deployments of Gateways). It compares wanted with actual objects key by key, and writes the difference, if there is one.
+Deployments of Gateways). The writer compares wanted with actual objects key by key, and writes the difference, if there
+is one.
 """
 
 from __future__ import annotations
@@ -38,10 +39,11 @@ class Writer:
         is left alone until it goes.
     whole: whether fields inside `fields` that are not wanted are removed (as for status), or left as defaults set by
         the server or as somebody else's (then only those go that were wanted before).
-    on_error: told of each refused write, beside the log. It is tried again with back-off, or when either side changes.
+    on_error: told of each refused write, beside the log. A failed write is tried again with back-off, or when either
+    side changes.
 
-    One write at a time for each key, at most `parallel` in all. What the API answered counts as actual until the
-    informer has caught up, so a slow watch causes no second write.
+    One write at a time for each key, at most `parallel` in all. An object that the API answered counts as actual until
+    the informer has caught up, so a slow watch causes no second write.
     """
 
     def __init__(
