@@ -1,4 +1,4 @@
-"""The address plan: which ranges a cluster uses and who holds which address.
+"""The address plan: the ranges of a cluster and the holder of each address.
 
 Every cluster lives in namespaces of its own, so every cluster can use the same plan. IPv4 comes first, as in
 `Service.spec.ipFamilies` of a dual-stack cluster with an IPv4 primary family.
@@ -37,7 +37,7 @@ MAX_NODES = 200
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """What node number `index` (1-based) holds.
+    """The addresses and ranges of node number `index` (1-based).
 
     addresses: its underlay addresses. pod_cidrs: its pods' ranges, whose first host is the node's own in that range.
     """

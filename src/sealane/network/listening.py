@@ -1,4 +1,4 @@
-"""Where a pod's containers listen, as far as anyone says it: `ports_of`. Pure.
+"""The ports of a pod's containers, as far as manifests say them: `ports_of`. Pure.
 
 A container's `ports` are information only (the API reference, Container.ports): a program listens where it wants to,
 and the rest of the manifest shows where that is: its probes and hooks, the Services that select the pod, its arguments

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Network:
-    """What `objects` mean to the network. All parts follow the objects, in one graph."""
+    """The meaning of `objects` to the network. All parts follow the objects, in one graph."""
 
     def __init__(self, objects: Objects) -> None:
         self.objects = objects
@@ -57,7 +57,7 @@ class Network:
 
     @cached_property
     def policies(self) -> Policies:
-        """Who may talk to whom."""
+        """The policies: which pods may talk to which."""
         from sealane.network.policies import derive_policies
 
         objects = self.objects
@@ -66,7 +66,7 @@ class Network:
 
     @cached_property
     def routes(self) -> Routing:
-        """What proxies do with requests, and the statuses that say so."""
+        """The routing of proxies, and the statuses that report it."""
         from sealane.network.routes.routing import routing
         from sealane.network.routes.sources import Sources
 

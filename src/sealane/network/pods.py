@@ -1,4 +1,4 @@
-"""What the network sees of a pod: its addresses, its ports, and whether it is still there.
+"""A pod as the network sees it: its addresses, its ports, and whether it is still there.
 
 Source: the Pod v1 API reference (`PodStatus.podIPs`, `PodSpec.initContainers`: sidecars are those with the restart
 policy Always).

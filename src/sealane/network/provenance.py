@@ -1,4 +1,4 @@
-"""Which field of which object a model value was made from, so that every answer can point at a line of YAML."""
+"""The field and object from which a model value was made, so that every answer can point at a line of YAML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One line of an explanation: what is so, and which field of which object made it so."""
+"""One line of an explanation: a fact, and the field of the object from which it follows."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which images are run and which are answered, and how a pod's status says it. Pure.
+"""Images that are run, images that are answered by stand-ins, and how a pod's status says it. Pure.
 
-Images are not pulled, so a program can be run only where its image holds what this machine holds as well. Whoever has
-to know that nothing but an echo answers in a place, such as the caller of a webhook, asks here.
+Images are not pulled, so a program can be run only where its image holds what this machine holds as well. Callers that
+must know an echo from a real server, such as the caller of a webhook, ask here.
 """
 
 from __future__ import annotations

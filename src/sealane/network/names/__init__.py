@@ -1,7 +1,7 @@
-"""Names: which DNS names a cluster has, what each answers, and which of them a pod asks for.
+"""Names: the DNS names of a cluster, the answer of each, and the names that a pod asks for.
 
 `records` turns Services, EndpointSlices and Namespaces into records; `zone` answers a question from them; `resolver`
-says what a pod's resolv.conf holds and which names it makes of one; `resolution` joins them: what a name means to a
+says what a pod's resolv.conf holds and which names it makes of one; `resolution` joins them: the meaning of a name to a
 pod. Source of the rules: the Kubernetes DNS specification 1.1.0,
 https://github.com/kubernetes/dns/blob/master/docs/specification.md
 """

@@ -49,7 +49,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class ZoneData:
-    """What one object adds to the zone. empty: names that exist without a record (RFC 8020)."""
+    """The records that one object adds to the zone. empty: names that exist without a record (RFC 8020)."""
 
     records: tuple[Record, ...] = ()
     empty: tuple[str, ...] = ()

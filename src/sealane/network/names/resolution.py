@@ -1,4 +1,4 @@
-"""What a name means to a pod: the queries its stub resolver makes of it in turn, and what each is answered.
+"""The meaning of a name to a pod: the queries its stub resolver makes of it in turn, and what each is answered.
 
 Source: resolv.conf(5) and getaddrinfo of the GNU C library: each name of the search path is asked for until one has
 records; "no such name" and "no data" both go on to the next.
@@ -36,7 +36,7 @@ class Asked:
 
     @property
     def data(self) -> tuple[str, ...]:
-        """What the records say, without the aliases on the way."""
+        """The data of the records, without the aliases on the way."""
         return tuple(record.data for record in self.records if record.type != "CNAME")
 
 
@@ -56,12 +56,12 @@ class Resolution:
 
     @property
     def queries(self) -> int:
-        """What the lookup costs."""
+        """The number of queries of the lookup."""
         return len(self.asked) * len(self.types)
 
 
 def pod_resolution(pod: Pod, name: str, zone: Zone, types: Sequence[str] = ("A", "AAAA")) -> Resolution:
-    """What a program of `pod` gets for `name` from the cluster's DNS, which answers from `zone`."""
+    """The answer that a program of `pod` gets for `name` from the cluster's DNS, which answers from `zone`."""
     return resolution(name, pod_resolver(pod), zone, types)
 
 

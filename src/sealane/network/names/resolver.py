@@ -1,4 +1,4 @@
-"""What a pod's resolv.conf holds, and which questions it makes of a name.
+"""A pod's resolv.conf, and the questions that its resolver makes of a name.
 
 Source: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/ and resolv.conf(5).
 """
@@ -66,7 +66,7 @@ def pod_resolver(
     dns: Iterable[str] = (str(DNS_SERVICE[0]),),
     domain: str = CLUSTER_DOMAIN,
 ) -> Resolver:
-    """What kubelet writes for `pod` by its dnsPolicy and dnsConfig; `node` is the node's own resolv.conf."""
+    """The file that kubelet writes for `pod` by its dnsPolicy and dnsConfig; `node` is the node's own resolv.conf."""
     spec = pod.spec
     policy = spec.get("dnsPolicy") or "ClusterFirst"
     if policy == "ClusterFirst" and spec.get("hostNetwork"):

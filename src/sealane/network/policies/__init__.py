@@ -1,4 +1,4 @@
-"""Policies: who may talk to whom. Every policy kind compiles to the one model here, read by nft/ and explain/.
+"""Policies: which pods may talk to which. Every policy kind compiles to the one model here, read by nft/ and explain/.
 
 `networkpolicy` reads the objects, `resolve` finds whom the selectors mean at this moment, `evaluate` answers for two
 parties, tier by tier.

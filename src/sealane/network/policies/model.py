@@ -62,7 +62,7 @@ class PolicyPort:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is said of traffic from (ingress) or to (egress) any of `peers` on any of `ports`. None of either: all."""
+    """A rule on traffic from (ingress) or to (egress) any of `peers` on any of `ports`. None of either: all."""
 
     peers: tuple[Peer, ...]
     ports: tuple[PolicyPort, ...]
@@ -74,8 +74,8 @@ class Rule:
 class Policy:
     """One policy object. ingress, egress: its rules, or None where it has no say in that direction.
 
-    tier, priority: when it is asked; of the policies of a tier the one with the least priority first. otherwise: what
-    it says of traffic that no rule of its tier matches: Deny for NetworkPolicies, which isolate.
+    tier, priority: when it is asked; of the policies of a tier the one with the least priority first. otherwise: its
+    verdict on traffic that no rule of its tier matches: Deny for NetworkPolicies, which isolate.
     """
 
     key: Key

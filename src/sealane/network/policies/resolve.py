@@ -1,6 +1,6 @@
 """Whom the selectors of policies mean at this moment.
 
-What policies need to know of each pod; which policies isolate each pod; the addresses of each peer that any policy
+the fields of each pod that policies read; which policies isolate each pod; the addresses of each peer that any policy
 names; and each policy with those. A pod's change touches the peers it is or was part of, and nothing else.
 """
 
@@ -64,8 +64,9 @@ class ResolvedRule:
     """A rule with the addresses its peers have now.
 
     members: for each peer of `rule`, the addresses of its pods; empty for a block.
-    named: where named ports lead: for each port of `rule`, the destinations that have a port of that name; empty for
-        the others. They are the policy's own pods (ingress) or the peers' pods (egress).
+    named: the targets of named ports: for each port of `rule`, the destinations that have a port of that name; empty
+    for
+        the others. The targets are the policy's own pods (ingress) or the peers' pods (egress).
     """
 
     rule: Rule

@@ -30,7 +30,7 @@ class BackendKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BackendEndpoints:
-    """What a proxy needs to know of a backend.
+    """The facts of a backend that a proxy needs.
 
     addresses: (IP, port) of its ready endpoints, sorted; when none is ready, of those that serve while they terminate.
     app_protocol: of the Service's port (KEP-3726: "kubernetes.io/h2c", "kubernetes.io/ws", …) or "".

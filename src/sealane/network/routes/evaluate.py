@@ -1,4 +1,4 @@
-"""What a proxy does with one request, and why: the routing model evaluated."""
+"""A proxy's treatment of one request, and the reasons: the routing model evaluated."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class RouteDecision:
-    """What happens to a request.
+    """The decision on a request.
 
     status: 0 when it goes to a backend; else what the proxy answers (404, 500, a redirect's code, …).
-    backends: where it can go; a Backend with a `problem` is a share of 500s. location: of a redirect.
+    backends: its possible targets; a Backend with a `problem` is a share of 500s. location: of a redirect.
     request: as the backend sees it, after rewrites and header changes. reasons: in the order in which things happen.
     """
 
@@ -54,7 +54,7 @@ class Hosts(Protocol):
 
 
 def evaluate(model: Hosts, request: Request) -> RouteDecision:
-    """What the proxy does with `request`, and why."""
+    """The proxy's decision on `request`, and its reasons."""
     reasons: list[Reason] = []
     found = _virtual_host(model, request, reasons)
     if found is None:

@@ -1,4 +1,4 @@
-"""What a proxy's Service and endpoints say, for the statuses of what the proxy serves."""
+"""The addresses of a proxy's Service and endpoints, for the statuses of its Gateways and Ingresses."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ from sealane.reactive.objects import Objects
 class Routing:
     """The routing model of a cluster, kept current.
 
-    hosts: what `evaluate.evaluate` reads. ports: where proxies listen. backends: those that a rule names.
+    hosts: the input of `evaluate.evaluate`. ports: the listeners of proxies. backends: those that a rule names.
     attached: number of routes at each listener. statuses: the status that each object should have, by kind.
     """
 

@@ -1,4 +1,4 @@
-"""What the routing model is computed from."""
+"""Sources of the routing model: the collections that it is computed from."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Sources:
 
     @classmethod
     def of(cls, objects: Followed) -> Sources:
-        """Those of a cluster, or of manifests."""
+        """The sources of a cluster, or of manifests."""
         return cls(
             objects[kinds.GATEWAYCLASS],
             objects[kinds.GATEWAY],

@@ -1,4 +1,4 @@
-"""Services: which addresses and ports stand for a Service, which endpoints stand behind them, and who may choose which.
+"""Services: the addresses and ports of a Service, the endpoints behind them, and the clients that may use each.
 
 `compile` is the one place that reads Service and EndpointSlice fields for the data plane and for explanations; `select`
 is the one place that says which endpoints a packet can be given to. Both nft/ and explain/ read the values of `model`.

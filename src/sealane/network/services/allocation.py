@@ -1,6 +1,6 @@
-"""Addresses and ports of Services: what is filled in and refused in spec.clusterIP(s), ipFamilies and nodePort.
+"""Addresses and ports of Services: values filled in and refused in spec.clusterIP(s), ipFamilies and nodePort.
 
-The API server asks it at each write; for manifests that no server has seen, `explain` does.
+The API server calls these rules at each write; `explain` calls them for manifests that no server has seen.
 
 Sources: https://kubernetes.io/docs/concepts/services-networking/dual-stack/,
 https://kubernetes.io/docs/concepts/services-networking/cluster-ip-allocation/ (the static band, KEP-3070) and
@@ -39,7 +39,7 @@ class Exhausted(Exception):
 
 @dataclass
 class Allocated:
-    """Which Service holds which address and node port, and where the search for the next free one begins."""
+    """The holder of each address and node port, and the place where the search for the next free one begins."""
 
     addresses: dict[str, Owner] = field(default_factory=dict)
     ports: dict[int, Owner] = field(default_factory=dict)

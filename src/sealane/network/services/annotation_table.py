@@ -1,4 +1,4 @@
-"""Which annotations clouds read on Services, and what each means on one machine. Data; the rules are in `annotations`.
+"""Annotations that clouds read on Services, and what each means on one machine. Data; the rules are in `annotations`.
 
 Names and meanings: https://kubernetes.io/docs/reference/labels-annotations-taints/, and the references of the AWS Load
 Balancer Controller, cloud-provider-aws, cloud-provider-azure, GKE and ExternalDNS for annotations of Services.
@@ -21,7 +21,7 @@ EXTERNAL_DNS = "external-dns.alpha.kubernetes.io/"
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """What a cloud does with it, and what happens here."""
+    """An annotation: its effect in a cloud, and its effect here."""
 
     cloud: str
     asks: str

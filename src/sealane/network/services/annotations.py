@@ -1,6 +1,6 @@
-"""Annotations that clouds read on Services: which are honoured on one machine, and what the rest means here.
+"""Annotations that clouds read on Services: those that one machine honours, and the others.
 
-Nothing is silently ignored: what is recognised and not honoured is said in an Event.
+No annotation is silently ignored: an Event names each that is recognised and not honoured.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def public_names(service: Service) -> tuple[str, ...]:
 
 
 def node_addresses(nodes: Iterable[Node], families: Collection[str]) -> list[str]:
-    """What ExternalDNS publishes for a Service of type NodePort. families: its own, "IPv4" and "IPv6"."""
+    """The addresses that ExternalDNS publishes for a Service of type NodePort. families: its own, "IPv4" and "IPv6"."""
     return [
         entry["address"]
         for node in sorted(nodes, key=lambda node: node.name)

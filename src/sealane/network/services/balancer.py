@@ -1,4 +1,4 @@
-"""To which nodes a load balancer sends: what a cloud's does with the health checks of a Service.
+"""The nodes to which a load balancer sends, by the health checks of a Service as in a cloud.
 
 Source: https://kubernetes.io/docs/tasks/access-application-cluster/create-external-load-balancer/#preserving-the-client-source-ip
 (externalTrafficPolicy Local: nodes without an endpoint fail the check on healthCheckNodePort).

@@ -1,4 +1,4 @@
-"""What the EndpointSlices and Endpoints of all Services should be: derived from Services, pods and nodes."""
+"""The EndpointSlices and Endpoints of all Services, derived from Services, pods and nodes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def derive_endpoints(
     slices: Collection[Key, EndpointSlice],
     endpoints: Collection[Key, Endpoints],
 ) -> EndpointModel:
-    """What the EndpointSlices and Endpoints of all Services should be. slices, endpoints: as they are."""
+    """The wanted EndpointSlices and Endpoints of all Services. slices, endpoints: as they are."""
 
     def endpoint(_key: Key, pod: Pod, _fetch: Fetch) -> PodEndpoint | None:
         return pod_endpoint(pod)

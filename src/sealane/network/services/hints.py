@@ -1,4 +1,4 @@
-"""Hints: which zones and nodes an endpoint is meant for, so that traffic stays near.
+"""Hints: the zones and nodes that an endpoint is meant for, so that traffic stays near.
 
 Sources: `trafficDistribution` (KEP-4444, KEP-3015); the annotation service.kubernetes.io/topology-mode (KEP-2433 and
 https://kubernetes.io/docs/concepts/services-networking/topology-aware-routing/#constraints), which goes first when a
@@ -30,7 +30,7 @@ _DISTRIBUTIONS: Mapping[str, Nearness] = {"PreferClose": "zone", "PreferSameZone
 
 
 def nearness(service: Service) -> Nearness:
-    """What a Service asks for; "" for traffic to any endpoint."""
+    """The nearness that a Service asks for; "" for traffic to any endpoint."""
     annotations = service.metadata.get("annotations") or {}
     if annotations.get(MODE, annotations.get(OLD_MODE)) in ("Auto", "auto"):
         return "auto"
@@ -106,7 +106,7 @@ def _share(endpoints: list[Endpoint], capacity: Mapping[str, float]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class NodeShare:
-    """What hints read of a node. zone: "" without one. cpus: those for pods; 0 for a node of the control plane."""
+    """A node as hints read it. zone: "" without one. cpus: those for pods; 0 for a node of the control plane."""
 
     zone: str
     cpus: float

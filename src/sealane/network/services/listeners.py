@@ -1,6 +1,6 @@
-"""What a load balancer does with a connection before it reaches a node: nothing, for most Services.
+"""How a load balancer changes a connection before a node gets it: nothing, for most Services.
 
-Those that ask for TLS, another protocol to the pods or a PROXY header have a load balancer that takes connections
+Services that ask for TLS, another protocol to the pods or a PROXY header have a load balancer that takes connections
 itself and opens others to node ports: `ipMode: Proxy` in their status (KEP-1860). The annotations are AWS's.
 """
 
@@ -28,8 +28,8 @@ Backend = Literal["tcp", "ssl", "http", "https"]
 class Listener:
     """One port of a load balancer that takes connections itself.
 
-    secret: the name of the Secret that has its certificate; "" where no TLS ends. backend: what is spoken to pods.
-    proxy: the version of the PROXY header, 0 for none. node_port: where connections go on to.
+    secret: the name of the Secret that has its certificate; "" where no TLS ends. backend: the protocol spoken to pods.
+    proxy: the version of the PROXY header, 0 for none. node_port: the target of connections.
     """
 
     port: int

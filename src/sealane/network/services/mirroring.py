@@ -1,4 +1,4 @@
-"""EndpointSlices for Endpoints that someone wrote by hand, so that whoever reads slices needs nothing else.
+"""EndpointSlices for Endpoints that were written by hand, so that readers of slices need nothing else.
 
 Source: https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/#endpointslice-mirroring (KEP-752):
 mirrored unless labelled endpointslice.kubernetes.io/skip-mirror, used for a leader election, of a Service that is not

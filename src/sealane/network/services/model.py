@@ -78,7 +78,7 @@ class ServiceModel:
     """A Service with all that answers for it.
 
     affinity_seconds: how long a client stays with its endpoint; None without session affinity.
-    source_ranges: who may use the load-balancer addresses (CIDRs); empty means everyone.
+    source_ranges: the clients that may use the load-balancer addresses (CIDRs); empty means everyone.
     proxied: load-balancer addresses that the nodes leave to the load balancer itself (ipMode Proxy).
     shadowed: frontends that an older Service already claims, with that Service; they are not in `ports`.
     """

@@ -20,8 +20,7 @@ PRIMARY = "primary"
 
 
 def node_port_addresses(config: ConfigMap | None) -> tuple[str, ...]:
-    """CIDRs, or only "primary": the node's own addresses; empty: all its addresses. What cannot be read counts as
-    empty."""
+    """CIDRs, or only "primary": the node's own addresses; empty: all its addresses. Unreadable text counts as empty."""
     import yaml  # seldom needed, and not small
 
     text = ((config.raw.get("data") or {}) if config is not None else {}).get("config.conf")

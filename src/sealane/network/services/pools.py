@@ -1,7 +1,8 @@
-"""Load-balancer addresses: which of the pool each Service of type LoadBalancer gets.
+"""Load-balancer addresses: the address of the pool that each Service of type LoadBalancer gets.
 
-What a cloud's controller or MetalLB does: https://kubernetes.io/docs/concepts/services-networking/service/#loadbalancer
-An address that a Service has is kept, also over restarts, because the status holds it.
+The same as a cloud's controller or MetalLB:
+https://kubernetes.io/docs/concepts/services-networking/service/#loadbalancer An address that a Service has is kept,
+also over restarts, because the status holds it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Pool:
-    """Which Service holds which address. Addresses that end in .0 or are the last of the range are not given out."""
+    """The Service that holds each address. Addresses that end in .0 or are the last of the range are not given out."""
 
     def __init__(
         self, ranges: Sequence[IPNetwork] = LOAD_BALANCERS, internal: Sequence[IPNetwork] = INTERNAL_LOAD_BALANCERS
@@ -50,7 +51,7 @@ class Pool:
             self._held[key] = wanted
 
     def free(self, version: int, *, internal: bool = False) -> IPAddress | None:
-        """An address that nobody holds; None when there is none. One that was let go comes last."""
+        """A free address; None when there is none. One that was let go comes last."""
         for network in self._ranges[internal]:
             if network.version != version:
                 continue
@@ -80,7 +81,7 @@ class Assignment:
 
 
 def assign(service: Service, pool: Pool) -> Assignment:
-    """What a Service of type LoadBalancer gets of the pool, which holds it from now on."""
+    """The addresses of the pool that a Service of type LoadBalancer gets; the pool holds them from now on."""
     versions = [6 if family == "IPv6" else 4 for family in address_types(service)]
     has = [each for each in assigned(service) if pool.holder(each) in (None, service.key)]
     asked = _requested(service)

@@ -1,4 +1,4 @@
-"""Who is chosen: which endpoints a packet for a frontend can be given to.
+"""The choice of endpoints: those that may get a packet for a frontend.
 
 Sources: https://kubernetes.io/docs/reference/networking/virtual-ips/, KEP-1669 (terminating endpoints), KEP-2086
 (internalTrafficPolicy), KEP-2433 and KEP-3015 (hints).
@@ -85,7 +85,7 @@ def local_backends(port: ServicePort, family: Family, node: str) -> tuple[tuple[
 def select_backends(
     service: ServiceModel, port: ServicePort, frontend: Frontend, place: Place, traffic: TrafficFrom = "pod"
 ) -> Selection:
-    """What `place` does with a new connection to `frontend`, as kube-proxy would.
+    """The endpoints that `place` gives a new connection to `frontend`, as kube-proxy would.
 
     traffic: who sent it: a pod, a node itself, or someone outside. Source ranges are asked with `source_allowed`.
     """
@@ -129,7 +129,7 @@ def frontend_index(service: ServiceModel) -> list[tuple[str, str, int]]:
 def find_frontend(
     services: Collection[Key, ServiceModel], address: str, protocol: str, port: int, family: int = 0
 ) -> tuple[ServiceModel, ServicePort, Frontend] | None:
-    """Who answers on an address and port. address "": the NodePort of that number, of `family` where that is given."""
+    """The frontend at an address and port. address "": the NodePort of that number, of `family` where that is given."""
     wanted = (canonical(address) if address else "", protocol, port)
     for service in services.select(ByIndex(frontend_index, wanted)):
         for service_port in service.ports:

@@ -1,4 +1,4 @@
-"""Which pods stand behind a Service: its EndpointSlices, and the older Endpoints object.
+"""The pods behind a Service: its EndpointSlices, and the older Endpoints object.
 
 Sources: the EndpointSlice v1 and Endpoints v1 API references; KEP-752 (slices: one address family and one set of ports
 each, at most 100 endpoints, little churn), KEP-1672 (ready, serving, terminating), KEP-2438 (dual stack).
@@ -92,7 +92,7 @@ def pod_endpoint(pod: Pod) -> PodEndpoint | None:
 
 
 def pod_selector(service: Service) -> LabelSelector | None:
-    """What selects the pods of a Service; None when its endpoints are made by others or it has none."""
+    """The selector of a Service's pods; None when its endpoints are made by others or it has none."""
     selector = service.spec.get("selector")
     if not selector or service.spec.get("type") == "ExternalName":
         return None
@@ -142,8 +142,8 @@ def endpoint_slices(
     """The slices of a Service by name. pods: those it selects. zone_of: a node's zone, or "". capacity: CPUs of each
     zone, asked only for a Service that shares its endpoints out among zones.
 
-    existing: its slices as they are. An endpoint stays in the slice that holds it, and a slice whose ports nobody has
-    any more is used again. Names of new slices follow from the Service and the contents: same input, same names.
+    existing: its slices as they are. An endpoint stays in the slice that holds it, and a slice whose ports no endpoint
+    has any more is used again. Names of new slices follow from the Service and the contents: same input, same names.
     """
     slices: dict[str, Raw] = {}
     resolved = [(pod, _ports(service, pod)) for pod in pods]

@@ -1,4 +1,4 @@
-"""What a rule does to a request on its way, a feature each: its value, and what it means.
+"""The changes that a rule makes to a request on its way: a feature each, with its value and its meaning.
 
-The same name in `dataplane/envoy/filters` is how Envoy does it.
+The module of the same name in `dataplane/envoy/filters` is the feature in Envoy's configuration.
 """

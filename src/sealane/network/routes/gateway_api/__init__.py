@@ -1,1 +1,1 @@
-"""The Gateway API as a front end of the routing model. It knows no other front end."""
+"""The Gateway API as a front end of the routing model. This room imports no other front end."""

@@ -1,4 +1,4 @@
-"""GatewayClass and Gateway: which listeners there are, what may attach to them, which are in conflict.
+"""GatewayClass and Gateway: their listeners, the routes that may attach, and the conflicts between listeners.
 
 Source: https://gateway-api.sigs.k8s.io/reference/spec/ (v1), `Gateway`, `Listener`, `AllowedRoutes`.
 """
@@ -45,7 +45,7 @@ class GatewayListener:
 
     listener: its part of the routing model, None while `problem` keeps it from serving.
     problem: "" or UnsupportedProtocol, ProtocolConflict, HostnameConflict.
-    kinds: what may attach. bad_kinds: allowedRoutes names kinds we cannot serve here.
+    kinds: the routes that may attach. bad_kinds: allowedRoutes names kinds we cannot serve here.
     namespaces: which namespaces' routes may attach; a selector is matched with the namespace's labels.
     """
 

@@ -1,1 +1,1 @@
-"""Ingress as a front end of the routing model. It knows no other front end."""
+"""Ingress as a front end of the routing model. This room imports no other front end."""

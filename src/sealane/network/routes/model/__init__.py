@@ -1,6 +1,6 @@
-"""The routing model: what a proxy does, whichever resource said so.
+"""The routing model: the behaviour of a proxy, whichever resource asked for it.
 
 Ingress, Gateway API and mesh resources compile to it; Envoy configuration is made from it; `evaluate` answers from it.
-`l4` says where proxies listen, `matches` which requests are meant, `http` what happens to them; what a rule does to a
-request on its way is a value of `filters`.
+`l4` has the listeners of proxies, `matches` the requests that a rule is for, `http` the rules; the changes that a rule
+makes to a request are values of `filters`.
 """

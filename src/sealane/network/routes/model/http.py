@@ -22,7 +22,7 @@ from sealane.network.routes.model.matches import Match
 
 
 class HostKey(NamedTuple):
-    """Where a virtual host lives: the proxy (a Gateway's key, or INGRESS_PROXY), its port, the hostname.
+    """The place of a virtual host: the proxy (a Gateway's key, or INGRESS_PROXY), its port, the hostname.
 
     hostname: exact, "*.suffix", or "" for any.
     """
@@ -108,7 +108,7 @@ Action = Forward | Redirect | Respond
 class Rule:
     """One match and what follows from it.
 
-    age: (creationTimestamp, namespace, name) of the route, then index of rule and match: what decides between equals.
+    age: (creationTimestamp, namespace, name) of the route, then index of rule and match: the order among equals.
     """
 
     match: Match

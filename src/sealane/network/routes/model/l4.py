@@ -1,4 +1,4 @@
-"""Where proxies listen: ports, whatever is spoken there."""
+"""Listeners of proxies: ports, whatever protocol is spoken there."""
 
 from __future__ import annotations
 

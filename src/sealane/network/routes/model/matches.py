@@ -1,4 +1,4 @@
-"""Which requests a rule is for."""
+"""Matches: the requests that a rule is for."""
 
 from __future__ import annotations
 
