@@ -1,4 +1,4 @@
-"""What a controller wants done: the plain values that pure planning functions return and a `Reconciler` carries out."""
+"""The actions of a controller: the plain values that pure planning functions return and a `Reconciler` carries out."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def by_controller(each: Object) -> tuple[str, ...]:
 
 
 def orphans_of(namespace: str) -> str:
-    """Where an index by controller keeps what nobody controls."""
+    """The entry under which an index by controller keeps objects without one."""
     return f"orphans of {namespace}"
 
 
@@ -105,7 +105,7 @@ def claim(
     orphans: Iterable[Object],
     matches: Callable[[Mapping[str, str]], bool],
 ) -> tuple[list[Object], list[Action]]:
-    """What `owner` controls after adoption of orphans that its selector matches and release of what it no longer does.
+    """The objects of `owner`, with orphans that its selector matches adopted and those that it no longer does released.
 
     https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/#how-a-replicaset-works
     """

@@ -57,7 +57,8 @@ RECORDERS = (
 class Controllers:
     """Workload controllers, scheduler, EndpointSlices and load balancers of one cluster.
 
-    They ask for the objects that they follow when they are made, and work from `start` on. Needs a running event loop.
+    Controllers ask for the objects that they follow when they are made, and work from `start` on. Needs a running event
+    loop.
     """
 
     def __init__(self, client: Client, network: Network) -> None:

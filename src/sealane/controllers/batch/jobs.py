@@ -62,7 +62,7 @@ def finished(job: Object) -> Mapping[str, Any] | None:
 
 
 def untracked(pod: Object) -> Patch:
-    """Lets a pod go: it is counted, or nobody counts it."""
+    """Lets a pod go: it is counted, or no Job counts it."""
     left = [each for each in pod.metadata.get("finalizers") or () if each != JOB_TRACKING]
     return Patch(POD, pod.namespace, pod.name, {"metadata": {"finalizers": left or None}})
 

@@ -1,4 +1,4 @@
-"""What the policies of a Job say about a pod that failed, and about indexes that succeeded. Pure.
+"""The policies of a Job: their verdicts on failed pods and on indexes that succeeded. Pure.
 
 Sources: https://kubernetes.io/docs/concepts/workloads/controllers/job/#pod-failure-policy and #success-policy
 (KEP-3329, KEP-3998) and k8s.io/kubernetes/pkg/controller/job (pod_failure_policy.go, success_policy.go).
@@ -18,7 +18,7 @@ Action = Literal["FailJob", "FailIndex", "Ignore", "Count"]
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """action: what becomes of the failure. message: why the Job fails, for FailJob."""
+    """action: how the failure counts. message: why the Job fails, for FailJob."""
 
     action: Action
     message: str = ""

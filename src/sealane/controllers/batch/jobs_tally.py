@@ -1,4 +1,4 @@
-"""What has become of a Job's pods: each end counted once, also when the pod is deleted. Pure.
+"""The tally of a Job's pods: each end counted once, also when the pod is deleted. Pure.
 
 A pod of a Job carries a finalizer. When it has ended, its uid is first written to status.uncountedTerminatedPods, then
 the finalizer goes, and then, when the pod is seen without it, the uid becomes a number in status.succeeded or

@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 
 
 class Gateways:
-    """The controllers of Gateways, routes and Ingresses. They ask for the objects that they follow when they are made,
-    and work from `start` on.
+    """The controllers of Gateways, routes and Ingresses. Each asks for the objects that it follows when it is made,
+    and works from `start` on.
 
     routing: the routing model, for the data plane. listening: filled by the data plane, see `Gates`.
     """

@@ -1,5 +1,5 @@
-"""What programs in images would write into the API and others of their set wait for: Secrets and bundles of CAs.
+"""API writes of programs in images, for which other programs wait: Secrets and bundles of CAs.
 
-Images are answered, so nobody would write them. `making` knows what well-known programs write (a row each); `wiring`
+Images are answered, so no program writes them. `making` knows what well-known programs write (a row each); `wiring`
 writes it, as soon as a pod of such a program is there.
 """

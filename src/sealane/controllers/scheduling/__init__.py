@@ -1,1 +1,1 @@
-"""The scheduler: which node a pod gets, and why none fits."""
+"""The scheduler: the node of each pod, and why none fits."""

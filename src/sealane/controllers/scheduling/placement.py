@@ -1,4 +1,4 @@
-"""Which nodes a pod may run on: a pure reading of pod and node, used by the scheduler and by DaemonSets.
+"""The nodes that a pod may run on: a pure reading of pod and node, used by the scheduler and by DaemonSets.
 
 https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/ and …/taint-and-toleration/
 """

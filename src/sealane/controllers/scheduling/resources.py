@@ -1,4 +1,4 @@
-"""What pods ask for and what nodes have: pure arithmetic of requests, in thousandths of each resource.
+"""The requests of pods and the resources of nodes: pure arithmetic of requests, in thousandths of each resource.
 
 Sources: https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/,
 https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#resource-sharing-within-containers (KEP-753), and
@@ -22,7 +22,7 @@ NOTHING: Amounts = {}
 
 
 def requests_of(spec: Mapping[str, Any]) -> Amounts:
-    """What a pod of this spec asks for. A pod that asks for nothing costs nothing here."""
+    """The resources that a pod of this spec asks for. A pod that asks for nothing costs nothing here."""
     whole = (spec.get("resources") or {}).get("requests")
     mains, inits = spec.get("containers") or (), spec.get("initContainers") or ()
     if not whole and not spec.get("overhead") and not any(_asks(each) for each in (*mains, *inits)):

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Load:
-    """What runs on each node: how many pods in all and of each owner, what they ask for, the node's ports they take."""
+    """The load of each node: how many pods in all and of each owner, what they ask for, the node's ports they take."""
 
     def __init__(self) -> None:
         self.total: Counter[str] = Counter()
@@ -126,7 +126,7 @@ def _explained(obstacles: Counter[str], total: int, hopeless: int) -> str:
 
 
 def room(node: Object) -> resources.Amounts:
-    """What a node has for pods."""
+    """The room of a node for pods."""
     return _allocatable(frozenset((node.status.get("allocatable") or {}).items()))
 
 

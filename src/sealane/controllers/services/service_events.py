@@ -36,7 +36,7 @@ class External(NamedTuple):
 
 
 def remarks(service: Object) -> tuple[Remark, ...]:
-    """What a Service says that deserves an Event, by itself."""
+    """Remarks on a Service's own fields that deserve an Event."""
     found = []
     if ignored := unhonoured(service):
         found.append(Remark("AnnotationIgnored", "; ".join(ignored)))

@@ -1,4 +1,4 @@
-"""How far a Deployment is: its status and conditions, which `kubectl rollout status` reads.
+"""The progress of a Deployment: its status and conditions, which `kubectl rollout status` reads.
 
 https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#deployment-status
 """

@@ -67,7 +67,7 @@ _FALSE = frozenset({"hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "
 
 
 def revision_data(template: Mapping[str, Any]) -> Raw:
-    """What a ControllerRevision keeps: the strategic merge patch that brings the template back, as kubectl does."""
+    """The data of a ControllerRevision: the strategic merge patch that brings the template back, as kubectl does."""
     return {"spec": {"template": {**template, "$patch": "replace"}}}
 
 

@@ -114,7 +114,7 @@ def loadbalancer_controller(client: Client, sources: Sources, recorder: Recorder
     pool = Pool()
 
     def changed(changes: Sequence[Change[Key, Object]]) -> None:
-        """Whoever has an address keeps it, the older first; whoever goes lets go."""
+        """A Service that has an address keeps it, the older first; one that goes releases it."""
         new = [change.new for change in changes if change.old is None and change.new is not None]
         for service in sorted(new, key=lambda each: (each.metadata.get("creationTimestamp") or "", each.key)):
             if is_ours(service):
@@ -128,7 +128,7 @@ def loadbalancer_controller(client: Client, sources: Sources, recorder: Recorder
 
 
 def pods_of(pods: Collection[Key, PodFacts], owner: Object) -> tuple[list[PodFacts], list[PodFacts]]:
-    """The pods that `owner` controls, and those of its namespace that nobody does."""
+    """The pods that `owner` controls, and those of its namespace without a controller."""
     owned = pods.select(ByIndex(pods_by_controller, owner.uid))
     return owned, pods.select(ByIndex(pods_by_controller, orphans_of(owner.namespace)))
 
