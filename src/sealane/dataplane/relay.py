@@ -1,4 +1,4 @@
-"""Two connections coupled: what arrives on one leaves on the other, until both have ended.
+"""Two connections coupled: bytes that arrive on one leave on the other, until both have ended.
 
 The one relay there is: mirrors on loopback, the SOCKS proxy and the load balancer that takes connections itself. An end
 of one direction is passed on and the other goes on (half-close, RFC 9293, section 3.6); a connection that breaks breaks
@@ -21,7 +21,7 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Place(Protocol):
-    """Where a connection starts from, such as the thread in a network namespace."""
+    """The place from which a connection starts, such as the thread in a network namespace."""
 
     async def run(self, function: Callable[..., socket.socket], *arguments: int) -> socket.socket: ...
 

@@ -116,7 +116,7 @@ class HealthChecks:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection of whoever checks: each request is answered, whatever it asks for."""
+    """One connection of a health checker: each request is answered, whatever it asks for."""
 
     def __init__(self, checks: HealthChecks, service: Key, node: str) -> None:
         self._checks = checks

@@ -1,7 +1,7 @@
-"""The load balancer that takes connections itself: TLS ends here, and what goes on to a node may say who came.
+"""The load balancer that takes connections itself: TLS ends here, and connections to nodes may get PROXY headers.
 
-It holds the addresses of Services whose status says `ipMode: Proxy` (KEP-1860), in *outside*, and connects from there
-to node ports, as a cloud's load balancer does. `network.services.listeners` says what each port asks for. PROXY
+The proxy holds the addresses of Services whose status says `ipMode: Proxy` (KEP-1860), in *outside*, and connects from
+there to node ports, as a cloud's load balancer does. `network.services.listeners` says what each port asks for. PROXY
 headers: https://www.haproxy.org/download/1.8/doc/proxy-protocol.txt. X-Forwarded-For, -Proto and -Port: as AWS's
 https://docs.aws.amazon.com/elasticloadbalancing/latest/classic/x-forwarded-headers.html.
 """
@@ -43,7 +43,7 @@ Peer = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Balancer:
-    """What one Service asks for. ranges: who may connect (CIDRs); empty for everyone. check: the healthCheckNodePort
+    """The wishes of one Service. ranges: who may connect (CIDRs); empty for everyone. check: the healthCheckNodePort
     that nodes are asked by before they get a connection; 0 when any will do."""
 
     service: Key
@@ -54,7 +54,7 @@ class Balancer:
 
 
 def proxy_header(version: int, source: Peer, destination: Peer) -> bytes:
-    """What goes before the first byte. version: 1 (text), 2 (binary) or 0 (nothing)."""
+    """The PROXY header, which goes before the first byte. version: 1 (text), 2 (binary) or 0 (nothing)."""
     if not version:
         return b""
     own, other = ip_address(source[0]), ip_address(destination[0])
@@ -108,7 +108,7 @@ class BalancerProxy:
         return self._thread
 
     async def update(self, balancers: Collection[Balancer]) -> None:
-        """From now on exactly these, with the certificates of now. What cannot be opened waits for the next update."""
+        """From now on exactly these, with the certificates of now. A socket that fails waits for the next update."""
         wanted: dict[tuple[str, Listener], tuple[Balancer, ssl.SSLContext | None]] = {}
         for one in balancers:
             for listener in one.listeners:

@@ -47,7 +47,7 @@ Edit = Callable[[str], str]
 
 @dataclass(slots=True)
 class _Used:
-    """What is in use for one place. seen: the files that were read last, whether good or not, the Corefile edited.
+    """The state of one place. seen: the files that were read last, whether good or not, the Corefile edited.
 
     fallback: the Corefile of a place that has none.
     """
@@ -92,7 +92,7 @@ class Configured:
                 del self._used[place]
 
     def edited(self) -> None:
-        """What edits do may be different now."""
+        """The effects of edits may be different now."""
         for place, used in self._used.items():
             if used.edit is not str:
                 self._read(place, used)

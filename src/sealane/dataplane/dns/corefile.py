@@ -1,8 +1,8 @@
-"""The syntax of a Corefile: which words, blocks and braces it has, not what they mean.
+"""The syntax of a Corefile: its words, blocks and braces, not their meaning.
 
 Server blocks with their zones and ports hold directives, one a line, which may hold further ones in braces. Source:
-https://coredns.io/manual/configuration/ and https://coredns.io/plugins/import/. What each directive means, `plugins`
-knows.
+https://coredns.io/manual/configuration/ and https://coredns.io/plugins/import/. The meaning of each directive is in
+`plugins`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ENVIRONMENT = re.compile(r"\{\$([^}\s]+)\}|\{%([^}%\s]+)%\}")
 
 
 class CorefileError(ValueError):
-    """What is wrong, and where: "Corefile:7: unknown plugin 'kubernets': did you mean 'kubernetes'?"."""
+    """An error in a Corefile and its place: "Corefile:7: unknown plugin 'kubernets': did you mean 'kubernetes'?"."""
 
     def __init__(self, message: str, file: str, line: int) -> None:
         super().__init__(f"{file}:{line}: {message}")

@@ -34,7 +34,7 @@ Tell = Callable[[str, str, str], None]
 class Instance:
     """name: under which it is known. handed: sockets for port 53 of all addresses, made before a Corefile was known.
 
-    open_: makes all others. outside: where servers upstream are. unready: plugins that are not ready yet, by name.
+    open_: makes all others. outside: the place of servers upstream. unready: plugins that are not ready yet, by name.
     linger: is told for how many seconds it wants to go on once its pod ends (`health` with `lameduck`).
     """
 

@@ -1,4 +1,4 @@
-"""What a server says in its container's log, as CoreDNS says it: lines of the plugins `log` and `errors`.
+"""A server's lines in its container's log, in the form of CoreDNS: lines of the plugins `log` and `errors`.
 
 In the format of container runtimes, a time before each line:
 https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md

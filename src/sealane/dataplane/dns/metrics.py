@@ -1,7 +1,7 @@
-"""What a server counts, under the names and labels that CoreDNS gives it (https://coredns.io/plugins/metrics/).
+"""The metrics of a server, under the names and labels of CoreDNS (https://coredns.io/plugins/metrics/).
 
-Answers that were prepared are counted by their kind, one list entry each, and become labels and buckets only when
-somebody reads `/metrics`: counting costs the fast path next to nothing.
+Answers that were prepared are counted by their kind, one list entry each, and become labels and buckets only when a
+client reads `/metrics`: counting costs the fast path next to nothing.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ _STARTED = time.time()
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What is counted of one prepared answer. request, response: sizes in bytes."""
+    """The kind under which a prepared answer is counted. request, response: sizes in bytes."""
 
     zone: str
     type: str

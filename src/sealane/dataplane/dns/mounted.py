@@ -1,4 +1,4 @@
-"""Which ConfigMaps a pod's Corefile is made of, and what stands in the files that they are mounted as. Pure."""
+"""The ConfigMaps of a pod's Corefile, and the contents of the files that they are mounted as. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a Corefile is. path: in the container. environment: what `{$NAME}` stands for.
+    """The place of a Corefile. path: in the container. environment: the values of `{$NAME}`.
 
     variant: what else tells those apart who make different things of the same Corefile.
     """

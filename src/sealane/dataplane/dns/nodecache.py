@@ -1,7 +1,7 @@
 """NodeLocal DNSCache: the image `k8s-dns-node-cache`, a CoreDNS for the pods of one node. Pure.
 
-It listens on a link-local address of the node, and as a rule on that of the kube-dns Service too, so that pods of the
-node ask it without knowing; what it does not remember it asks of the Service named by `-upstreamsvc`.
+The cache listens on a link-local address of the node, and as a rule on that of the kube-dns Service too, so that pods
+of the node ask it without knowing; questions without a remembered answer go to the Service named by `-upstreamsvc`.
 Source: https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns/ and the flags of the node-cache program
 (https://github.com/kubernetes/dns/tree/master/cmd/node-cache).
 """
@@ -64,7 +64,7 @@ class NodeCache:
 
 
 def node_cache(pod: Object, container: str) -> NodeCache | None:
-    """What a container of that image is told by its flags; None for another image."""
+    """The configuration of a container of that image by its flags; None for another image."""
     raw = next((one for one in pod.spec.get("containers") or () if one["name"] == container), None)
     if raw is None or short_name(raw) != IMAGE:
         return None

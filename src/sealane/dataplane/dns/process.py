@@ -151,7 +151,7 @@ class _Programming:
 
 
 class _Serving:
-    """Which containers are served. held: by the id under which they were handed over."""
+    """The containers that are served. held: by the id under which they were handed over."""
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ TLS = "tls://"
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What a server block needs of its surroundings.
+    """The surroundings that a server block needs.
 
     servers: what a file in `forward` stands for, by its path. dial: how an address is asked. namespace_of: of the pod
     that has an address, "" for none. searches: the search path of the server itself. public: names that are answered
@@ -44,7 +44,7 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What answers for the names of `zone` ("" is the root).
+    """The answers for the names of `zone` ("" is the root).
 
     table: the cluster's names, None without. kubernetes: which of them; None for all, others being asked upstream.
     upstreams: the first whose condition takes a name is asked; None takes all.
@@ -80,7 +80,7 @@ class Route:
         return query.type not in wire.TRANSFERS and self.step(query) is None
 
     def lookup(self, query: wire.Query) -> Answer:
-        """What the cluster's names answer; "not ours" is for servers upstream."""
+        """The answer of the cluster's names; "not ours" is for servers upstream."""
         if self.table is None:
             return NOT_OURS
         if self.kubernetes is None:
@@ -117,7 +117,7 @@ class Route:
         return await asked[-1][1].ask(query)
 
     def transferable(self, query: wire.Query) -> bool | None:
-        """Whether the client may have the zone it asks for as a whole; None when nobody may."""
+        """Whether the client may have the zone it asks for as a whole; None when no client may."""
         rule = max(
             (one for one in self.transfers if covered(one.zones, query.name)),
             key=lambda one: max(len(zone) for zone in one.zones),

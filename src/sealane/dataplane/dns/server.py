@@ -40,7 +40,7 @@ SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>; Python has no name for it
 class Server:
     """One answering server. `serve` takes sockets at any time; all runs in one event loop and nothing in it blocks.
 
-    label: how metrics call it. metrics, journal: get what is counted and said.
+    label: its name in metrics. metrics, journal: get what is counted and said.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Server:
 
     @property
     def routes(self) -> Sequence[Route]:
-        """Those with the longest zones first."""
+        """The routes, longest zones first."""
         return self._routes
 
     def serve(self, sockets: Iterable[socket.socket]) -> None:

@@ -1,4 +1,4 @@
-"""Where a container's sockets are made, and how servers upstream are reached from it."""
+"""The surroundings of a server: where its container's sockets are made, and how it reaches servers upstream."""
 
 from __future__ import annotations
 

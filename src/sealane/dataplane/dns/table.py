@@ -1,7 +1,8 @@
 """The zone's answers, ready to send.
 
 A packet that has been answered before is answered again by one look into a dict: from all its bytes but the ID to all
-bytes of the answer but the ID. Whatever a change of the zone touches is forgotten and made anew when next asked for.
+bytes of the answer but the ID. An answer that a change of the zone touches is forgotten, and made anew when a client
+next asks for it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ Prepared = tuple[Callable[[], bytes], int]
 
 class Table:
     """packets: prepared answers. The first of each value is called for the answer's bytes after the ID, and rotates the
-    records with each call; the second says what kind of answer it is, for those who count (`metrics.kind`).
+    records with each call; the second is the kind of the answer, for metrics (`metrics.kind`).
 
     Reading `packets` is the caller's fast path; `prepare` fills it. ttl: of all records, in seconds.
     zones: those that are answered for, the reverse ones too; a negative answer names the one that the question is in.

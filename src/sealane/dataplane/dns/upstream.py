@@ -43,14 +43,14 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How servers are asked. tcp: whether by TCP only; prefer_udp: by UDP also for those who asked by TCP.
+    """The way to ask servers. tcp: whether by TCP only; prefer_udp: by UDP also for clients that asked by TCP.
 
     max_fails: checks that have to fail until a server counts as down, 0 for never. check_seconds: between checks,
     which are questions for the name servers of `check_domain`. max_concurrent: questions at a time, 0 for any number.
     failfast: whether questions fail at once while all servers are down, in place of being tried with any.
-    failover: response codes with which the next server is asked. server_name: what the certificates of servers asked
-    by TLS (RFC 7858) have to be for, "" for their address; authority: who vouches for them, in PEM, "" for those whom
-    the host trusts.
+    failover: response codes with which the next server is asked. server_name: the name in the certificates of servers
+    asked by TLS (RFC 7858), "" for their address; authority: their authorities in PEM, "" for those that the host
+    trusts.
     """
 
     policy: Literal["random", "round_robin", "sequential"] = "random"

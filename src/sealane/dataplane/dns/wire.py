@@ -78,7 +78,7 @@ class Malformed(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who asks. size: of the packet, in bytes."""
+    """The client that asks. size: of the packet, in bytes."""
 
     address: str = ""
     port: int = 0
@@ -90,10 +90,10 @@ class Client:
 class Query:
     """One question. name: lower case, labels joined by dots; question: its bytes as they came, type and class included.
 
-    udp_size: what the asker announced by EDNS0, None without EDNS0. plain: nothing in the packet but header, question
-    and an OPT record without options, so equal packets (but for the ID) get equal answers.
-    refusal: what to answer to a question that can be read and yet not be answered, else NOERROR.
-    options: of EDNS0, to be sent on: code and data. trail: gets the name of the plugin that answered.
+    udp_size: the size that the client announced by EDNS0, None without EDNS0. plain: nothing in the packet but header,
+    question and an OPT record without options, so equal packets (but for the ID) get equal answers. refusal: what to
+    answer to a question that can be read and yet not be answered, else NOERROR. options: of EDNS0, to be sent on: code
+    and data. trail: gets the name of the plugin that answered.
     """
 
     id: bytes
@@ -121,7 +121,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Sections:
-    """What an answer says, each record already encoded for one question."""
+    """The sections of an answer, each record already encoded for one question."""
 
     rcode: int = NOERROR
     answer: tuple[bytes, ...] = ()
@@ -230,7 +230,7 @@ def rrset_records(rrset: dns.rrset.RRset) -> list[bytes]:
 
 
 def sections(message: bytes) -> Sections:
-    """What a message says, its records without pointers. Raises Malformed."""
+    """The sections of a message, its records without pointers. Raises Malformed."""
     return message_sections(read_message(message))
 
 

@@ -1,4 +1,4 @@
-"""How to start Envoy: its bootstrap configuration and its command line.
+"""Envoy's start: its bootstrap configuration and its command line.
 
 Everything but the way to the control plane comes by xDS. Envoy makes no outward connection of its own, has no admin
 port, writes nothing, and shares no memory with another Envoy.

@@ -30,9 +30,9 @@ CHUNK = 1000
 
 @dataclass(slots=True)
 class _Type:
-    """What this Envoy wants and has of one resource type.
+    """The resources of one type that this Envoy wants and has.
 
-    names: what it subscribed to, None for everything. sent: version of each resource that it has or that is under way.
+    names: its subscriptions, None for everything. sent: version of each resource that it has or that is under way.
     dirty: names to compare with the collection. unacked: names in each response that it has not answered yet.
     halves: parts of a refused response, to be sent apart. owed: it waits for a first response, even an empty one.
     """
@@ -138,7 +138,7 @@ class DeltaStream:
             self._warming.difference_update(names)
 
     def responses(self) -> Iterator[Response]:
-        """What can be sent now."""
+        """The responses that can be sent now."""
         yield from self._flush(CLUSTER, removals=False)
         yield from self._flush(ENDPOINTS)
         if self._warming:

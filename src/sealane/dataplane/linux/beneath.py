@@ -1,8 +1,8 @@
-"""Paths below a directory, walked by descriptors: who swaps a directory for a symbolic link meanwhile gains nothing.
+"""Paths below a directory, walked by descriptors: swapping a directory for a symbolic link gains nothing.
 
 Each step is opened with O_NOFOLLOW. A symbolic link is read and its text is walked in the same way, so it cannot lead
-out, and those of /proc (magic links, proc(5)) are text like any other. What openat2(2) does with RESOLVE_BENEATH and
-RESOLVE_IN_ROOT, on every kernel, and it makes directories on the way.
+out, and those of /proc (magic links, proc(5)) are text like any other. The same as openat2(2) with RESOLVE_BENEATH and
+RESOLVE_IN_ROOT, on every kernel; missing directories are made on the way.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a container's root may do: the capabilities that container runtimes leave by default.
+"""The rights of a container's root: the capabilities that container runtimes leave by default.
 
 Numbers from linux/capability.h; the default list is that of the OCI runtimes (Docker, containerd).
 """

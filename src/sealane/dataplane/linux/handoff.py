@@ -50,7 +50,7 @@ class Handed:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What the giver says about `id` is now this."""
+    """The giver's facts about `id` have changed to these."""
 
     id: str
     facts: Mapping[str, Any]
@@ -65,7 +65,7 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """All that existed at connection has been handed over: `ids`. What was served before and is not there has gone."""
+    """All that existed at connection has been handed over: `ids`. Sockets served before and missing have gone."""
 
     ids: frozenset[str]
 
@@ -113,7 +113,7 @@ class Giver:
     def add(
         self, role: str, id_: str, sockets: Sequence[socket.socket], facts: Mapping[str, Any] | None = None
     ) -> None:
-        """Gives `sockets` to whoever serves `role`, now and after each of its restarts, and owns them: `remove` closes.
+        """Gives `sockets` to the server of `role`, now and after each of its restarts, and owns them: `remove` closes.
 
         Raises ValueError for more than MAX_SOCKETS sockets.
         """
@@ -151,7 +151,7 @@ class Giver:
             held.close()
 
     def linger(self, role: str, id_: str) -> float:
-        """Seconds that whoever serves `id_` wants to go on once its pod ends."""
+        """Seconds that the server of `id_` wants to go on once its pod ends."""
         return self._lingers.get((role, id_), 0.0)
 
     def close(self) -> None:
@@ -241,7 +241,7 @@ def _adding(handed: Handed) -> dict[str, Any]:
 
 
 class Wishes:
-    """What the taking end says about what it serves, also to a giver that comes later."""
+    """The taking end's wishes for the sockets that it serves, also for a giver that comes later."""
 
     def __init__(self) -> None:
         self._lingers: dict[str, float] = {}

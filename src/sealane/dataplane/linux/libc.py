@@ -122,7 +122,7 @@ def remount_below(target: str, flags: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Mounted:
-    """A line of /proc/self/mountinfo, proc(5). device: major:minor. root: what of it is seen at `point`.
+    """A line of /proc/self/mountinfo, proc(5). device: major:minor. root: the part of it that is seen at `point`.
 
     kind: tmpfs, proc, …
     """
@@ -135,7 +135,7 @@ class Mounted:
 
 
 def mounts() -> list[Mounted]:
-    """What is mounted in this mount namespace, in the order in which it was."""
+    """The mounts of this mount namespace, in their order."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
         fields = [line.split(" ") for line in lines]
     return [

@@ -1,4 +1,4 @@
-"""Who is at the other end of a Unix socket of ours."""
+"""The peer at the other end of one of our Unix sockets."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def _user_namespace_advice(code: int) -> str:
 
 
 def missing_parts() -> list[str]:
-    """What this machine lacks to run a cluster, one sentence each; empty when nothing. Leaves no trace."""
+    """The parts that this machine lacks to run a cluster, one sentence each; empty when nothing. Leaves no trace."""
     found: list[str] = []
 
     def check() -> None:

@@ -41,7 +41,7 @@ class Probe:
 
 
 def probe(probes: Sequence[Probe], report: Callable[[int], None] | None = None) -> list[Outcome]:
-    """What became of each probe, in their order.
+    """The result of each probe, in their order.
 
     "answered": connected (TCP), or anything came back (UDP); "refused": by a reset or ICMP port unreachable; "silent":
     nothing within the timeout; "unreachable": no route, or the namespace has gone.

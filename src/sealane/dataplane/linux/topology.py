@@ -6,7 +6,7 @@
 
 Both ends of a pod's veth know each other's hardware address from the start (permanent neighbours): the first packet
 needs no ARP, and a thousand pods do not fill the kernel's neighbour table. All functions may be called again after a
-crash: what is there is kept.
+crash: existing parts are kept.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def _node_messages(link: int, node: NodePlan, nodes: Sequence[NodePlan]) -> list
 
 @dataclass(frozen=True, slots=True)
 class PodLink:
-    """What `create_pod` makes. ips: IPv4 first, one of each family at most."""
+    """The link that `create_pod` makes. ips: IPv4 first, one of each family at most."""
 
     uid: str
     ips: tuple[IPAddress, ...]

@@ -35,7 +35,7 @@ _PART = 2 << 20
 
 
 class TooLarge(Exception):
-    """What was to be one transaction does not fit into one. Nothing of it was done."""
+    """The commands of one transaction do not fit into one. Nothing of it was done."""
 
 
 def message(kind: int, body: bytes, *, create: bool = False) -> bytes:

@@ -52,8 +52,8 @@ class Affinity:
     def clients(self, family: Family, purpose: Purpose) -> str:
         """The map from client address to the mark of its endpoint.
 
-        Those who are given local endpoints only are remembered apart: what they were given under the policy Cluster may
-        be far away, where nothing would lead the answer back.
+        Clients that are given local endpoints only are remembered apart: what they were given under the policy Cluster
+        may be far away, where nothing would lead the answer back.
         """
         return f"clients{family}-{'local-' if purpose == 'local' else ''}{self.digest}"
 

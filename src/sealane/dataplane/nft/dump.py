@@ -1,4 +1,4 @@
-"""What the kernel holds, in the ledger's own words, so that the two can be compared."""
+"""The kernel's tables in the ledger's own words, so that the two can be compared."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _chains(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def differences(dump: Dump, *ledgers: Ledger) -> list[str]:
-    """What the kernel holds that it should not, and lacks, one sentence each. It keeps clients of affinity itself."""
+    """Elements that the kernel holds in error, or lacks, one sentence each. It keeps clients of affinity itself."""
     found: list[str] = []
     wanted: dict[str, str] = {}
     for ledger in ledgers:

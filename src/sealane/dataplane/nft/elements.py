@@ -147,7 +147,7 @@ def _columns(
 
 
 class _Words(dict[str, bytes]):
-    """What each word of one type becomes, made once: the same addresses and ports come again and again."""
+    """The encoding of each word of one type, made once: the same addresses and ports come again and again."""
 
     def __init__(self, part: Callable[[str], bytes]) -> None:
         self._part = part

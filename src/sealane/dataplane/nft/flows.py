@@ -24,7 +24,7 @@ Endpoint = tuple[str, int]
 
 
 class Target(NamedTuple):
-    """Where flows go: an address and UDP port of a Service; address "" for a NodePort."""
+    """The target of flows: an address and UDP port of a Service; address "" for a NodePort."""
 
     family: Family
     address: str
@@ -63,9 +63,9 @@ def outdated(before: Serving, after: Serving) -> set[Target]:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One entry of the kernel's table. given: the endpoint that answers it. handle: what names it in a deletion.
+    """One entry of the kernel's table. given: the endpoint that answers it. handle: its key in a deletion.
 
-    client: who asks, address and port; None where that is translated too.
+    client: address and port of the client; None where that is translated too.
     """
 
     family: Family

@@ -1,8 +1,8 @@
 """Two generations of each table: one is at work, the other is written while it sleeps.
 
-What is written from nothing goes into tables that are dormant (nft(8)), in as many transactions as it takes; one more,
-of a few bytes, wakes them and deletes those before. So the old rules stand until all of the new ones do, however many
-there are and however little the kernel takes at once.
+Rules that are written from nothing go into tables that are dormant (nft(8)), in as many transactions as it takes; one
+more, of a few bytes, wakes them and deletes those before. So the old rules stand until all of the new ones do, however
+many there are and however little the kernel takes at once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is written to the kernel of one node, and how: elements straight over netlink, the rest through libnftables.
+"""Writes to the kernel of one node: elements straight over netlink, the rest through libnftables.
 
 All of it in the thread that lives in the node's namespace.
 """

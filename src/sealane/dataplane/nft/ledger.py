@@ -1,4 +1,4 @@
-"""The ledger: what a node's tables should hold, on whose account, and what has changed since the last transaction.
+"""The ledger: the wanted contents of a node's tables, their owners, and the changes since the last transaction.
 
 An owner (a Service, a policy, a pod) puts the facts it needs; chains and sets that several owners need are counted.
 Changes come out as text in five phases, so that several ledgers can share a transaction: everything is declared before
@@ -25,7 +25,7 @@ class Declaration(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What one owner needs. Names carry their table: "sealane-services unserved" is a chain.
+    """The facts that one owner needs. Names carry their table: "sealane-services unserved" is a chain.
 
     elements: element, with its table and map, → its data; "" in sets: "sealane-services vips4 10.96.0.1 . tcp . 80".
         An element has one owner at a time.
@@ -57,7 +57,7 @@ NOTHING = Facts()
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """What to do, in this order. removed, added: elements, as in Facts. sets: declarations of sets they are in, where
+    """Phases of a write, in order. removed, added: elements, as in Facts. sets: declarations of sets they are in, where
     those are not fixed ones. The rest are commands."""
 
     declare: str = ""

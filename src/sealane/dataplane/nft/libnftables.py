@@ -107,7 +107,7 @@ class Nftables:
         return [entry for entry in found if "metainfo" not in entry]
 
     def terse(self, command: str) -> str:
-        """What a list command prints without the elements of sets and without counts."""
+        """The output of a list command without the elements of sets and without counts."""
         return self._run_with(_OUTPUT_STATELESS | _OUTPUT_TERSE, command)
 
     def _run_with(self, flags: int, command: str) -> str:

@@ -1,4 +1,4 @@
-"""A node: what its tables should hold beyond those of all nodes, and what waits to be written."""
+"""A node: the contents of its tables that other nodes lack, and the changes that wait to be written."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Node:
         self._work.set()
 
     async def wanted(self) -> None:
-        """Waits for something to write. What was taken before is written."""
+        """Waits for something to write. The changes taken before are written."""
         self._writing = False
         for future in self._current:
             if not future.done():
@@ -118,7 +118,7 @@ class Node:
         await self._work.wait()
 
     def take(self) -> tuple[bool, list[Step], set[Target]]:
-        """What to write now: whether from nothing, and if not, which steps and whose flows."""
+        """The changes to write now: whether from nothing, and if not, which steps and whose flows."""
         self._work.clear()
         self._writing = True
         self._current, self._next = self._next, []
@@ -135,7 +135,7 @@ class Node:
             await future
 
     def failed(self) -> None:
-        """What was being written was not; whoever waits for it waits for the next time."""
+        """The changes being written were not; callers that wait for them wait for the next time."""
         self._next += self._current
         self._current = []
         self.rewrite()
@@ -152,7 +152,7 @@ class Node:
             await self.thread.run(kernel.forget, flows, self._addresses, whole)
 
     async def dump(self) -> Dump:
-        """What the kernel holds now."""
+        """The present contents of the kernel."""
         return await self.thread.run(self._kernel.dump)
 
     async def close(self) -> None:
@@ -161,7 +161,7 @@ class Node:
 
 @dataclass(slots=True)
 class _Use:
-    """How many pods of a node are under a policy, and the peers it needs there."""
+    """The use of a policy on a node: how many pods are under it, and the peers it needs there."""
 
     pods: int
     peers: frozenset[PodPeer]

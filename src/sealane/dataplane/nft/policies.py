@@ -1,4 +1,4 @@
-"""What policies look like in nftables: verdict maps by pod address, a chain for each policy and direction, and a set
+"""Policies in nftables: verdict maps by pod address, a chain for each policy and direction, and a set
 for each peer that rules name.
 
 Only pods of the node have entries: egress is asked where a packet starts, ingress where it ends, both in the forward
@@ -33,7 +33,7 @@ DIRECTIONS: tuple[Direction, Direction] = ("ingress", "egress")
 
 
 def skeleton() -> str:
-    """The empty table with its verdict maps and base chains, dormant; replaces whatever the table held."""
+    """The empty table with its verdict maps and base chains, dormant; replaces all contents of the table."""
     lines = empty_table(TABLE)
     for family, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")):
         lines += [f"map {direction}{family} {{ type {kind} : verdict; }}" for direction in DIRECTIONS]

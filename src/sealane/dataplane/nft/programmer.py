@@ -110,7 +110,7 @@ class NftProgrammer:
             await node.written()
 
     async def dump(self, node: str) -> dump.Dump:
-        """What the node's kernel holds now. Raises KeyError for a node that is not here."""
+        """The present contents of the node's kernel. Raises KeyError for a node that is not here."""
         return await self._nodes[node].dump()
 
     async def differences(self, node: str) -> list[str]:

@@ -1,9 +1,10 @@
-"""What Services look like in nftables: a table of a fixed number of maps, and one chain for each number of endpoints.
+"""Services in nftables: a table of a fixed number of maps, and one chain for each number of endpoints.
 
 A frontend (address . protocol . port) leads through `vips` to a chain that draws a number below its count of endpoints;
 the `endpoints` map, keyed by frontend and number, gives the endpoint. So a change of one endpoint is a change of one or
 two elements, however many Services there are. NodePorts are the same without the address. Behaviour follows
-kube-proxy's nftables mode: what is refused, dropped and masqueraded, and who short-cuts the policy Local.
+kube-proxy's nftables mode: the packets that are refused, dropped and masqueraded, and the clients for which the policy
+Local does not hold.
 """
 
 from __future__ import annotations
@@ -169,7 +170,7 @@ def closed_facts(plan: NodePlan, allowed: tuple[str, ...]) -> Facts:
 
 
 def skeleton() -> str:
-    """The empty table with its fixed maps and base chains, dormant; replaces whatever the table held."""
+    """The empty table with its fixed maps and base chains, dormant; replaces all contents of the table."""
     lines = empty_table(TABLE)
     for family in FAMILIES:
         lines += _family_sets(family)

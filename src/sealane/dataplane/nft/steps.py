@@ -1,4 +1,4 @@
-"""A step: what one settled batch changes, ready to be written to any number of nodes."""
+"""A step: the changes of one settled batch, ready to be written to any number of nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which addresses of a node's pod ranges are taken. Each family counts on from the last one given, as host-local IPAM
+"""The addresses taken in a node's pod ranges. Each family counts on from the last one given, as host-local IPAM
 does, so an address rests before it is used again."""
 
 from __future__ import annotations

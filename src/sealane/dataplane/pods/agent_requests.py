@@ -1,4 +1,4 @@
-"""What is asked over the agent socket, as values, and how a request is read and answered. See `agent`."""
+"""Requests over the agent socket, as values, and how they are read and answered. See `agent`."""
 
 from __future__ import annotations
 

@@ -348,7 +348,7 @@ class Container:
         return self._around.pod_dir(self._pod.uid) / "termination" / f"{self.name}-{self._attempt}"
 
     def last_words(self, code: int) -> str:
-        """What its program left to say about its end.
+        """The message that its program left about its end.
 
         https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
         """

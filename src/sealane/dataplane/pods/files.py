@@ -38,7 +38,7 @@ class MissingReference(Exception):
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """What the files and variables of one pod are made from. ips: IPv4 first.
+    """The objects from which the files and variables of one pod are made. ips: IPv4 first.
 
     tokens: of the pod's ServiceAccount, by what is wanted; None where none are written.
     """
@@ -63,7 +63,7 @@ def fqdn(pod: Object) -> str:
 
 
 def kernel_name(pod: Object) -> str:
-    """What the pod's kernel says that its host is called: the FQDN with setHostnameAsFQDN, when there is one.
+    """The host's name in the pod's kernel: the FQDN with setHostnameAsFQDN, when there is one.
 
     Raises OSError for one that the kernel does not take, in kubelet's words.
     Source: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/#pod-sethostnameasfqdn-field

@@ -1,4 +1,4 @@
-"""One health check over gRPC, as bytes: what to send, and what an answer means. Pure.
+"""One health check over gRPC, as bytes: the bytes of a question, and the meaning of an answer. Pure.
 
 Source: https://github.com/grpc/grpc/blob/master/doc/health-checking.md (grpc.health.v1.Health/Check), over HTTP/2
 (RFC 9113) with a header block that needs no HPACK state (RFC 7541: indexed names, literals without indexing).

@@ -23,7 +23,7 @@ FORMAT_BYTES = 30
 
 
 class Query(msgspec.Struct):
-    """What of a log is wanted. tail: the last so many lines, -1 for all. since: seconds since the epoch, 0 for all.
+    """The wanted part of a log. tail: the last so many lines, -1 for all. since: seconds since the epoch, 0 for all.
 
     limit: bytes of the answer, 0 for no limit.
     """

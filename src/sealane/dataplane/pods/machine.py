@@ -1,4 +1,4 @@
-"""What this machine has, which every node says it has: nodes share it."""
+"""The capacity of this machine, which every node reports as its own: nodes share it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rates from readings of `usage`: what each container uses now, for the metrics API."""
+"""Rates from readings of `usage`: the present usage of each container, for the metrics API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a pod's spec matters to its life: its containers in order, their roles and probes. Pure."""
+"""The parts of a pod's spec that matter to its life: its containers in order, their roles and probes. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PROBES: tuple[ProbeKind, ...] = ("startup", "readiness", "liveness")
 
 
 def container_plans(pod: Object) -> list[ContainerPlan]:
-    """What of the spec matters to the pod's life."""
+    """The parts of the spec that matter to the pod's life."""
     policy: RestartPolicy = pod.spec.get("restartPolicy") or "Always"
     plans = []
     for role, key in (("init", "initContainers"), ("main", "containers")):

@@ -1,4 +1,4 @@
-"""What the state machine of a pod's life speaks about: states, events and actions. All values, no behaviour.
+"""Values of the state machine of a pod's life: states, events and actions. All values, no behaviour.
 
 `lifecycle.step` is the machine.
 
@@ -18,7 +18,7 @@ ProbeKind = Literal["startup", "readiness", "liveness"]
 
 @dataclass(frozen=True, slots=True)
 class ContainerPlan:
-    """What of a container matters to its life. probes: those that it has."""
+    """The parts of a container's spec that matter to its life. probes: those that it has."""
 
     name: str
     role: Role
@@ -38,7 +38,7 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What an agent before this one left of a container.
+    """A container as an earlier agent left it.
 
     restarts: how often the next run is one anew. goes_on: it has been running all the while, since `started`.
     """
@@ -191,7 +191,7 @@ class Probed:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """A container that is being stopped still answers, but nobody should be sent to it any more."""
+    """A container that is being stopped still answers, but no new client should be sent to it any more."""
 
     container: str
 

@@ -215,7 +215,7 @@ def _opened(log: Path) -> int:
 
 
 class Attachment:
-    """One who is attached. `ended` is set when the program has ended, or they have gone."""
+    """An attached client. `ended` is set when the program has ended, or they have gone."""
 
     def __init__(self, stdio: Stdio, fds: tuple[int, int, int], types: bool) -> None:
         self.types = types

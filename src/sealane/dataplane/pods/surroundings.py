@@ -1,4 +1,4 @@
-"""What the lives of all pods of this agent share."""
+"""The parts that the lives of all pods of this agent share."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _DNS = Key("", SERVICE.kind, "kube-system", "kube-dns")
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What the agent follows in the API."""
+    """The objects of the API that the agent follows."""
 
     pods: Collection[Key, Object]
     services: Collection[Key, Object]
@@ -44,7 +44,7 @@ class Sources:
 
 
 class Policing(Protocol):
-    """Who isolates pods as policies say. `admit` returns when that is done for a pod that gets these addresses.
+    """Isolates pods as policies say. `admit` returns when that is done for a pod that gets these addresses.
 
     `flows_to`: does a Service keep flows of UDP to one of them? `left` returns when no node sends such flows there.
     """

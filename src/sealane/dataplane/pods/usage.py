@@ -1,9 +1,9 @@
-"""What the programs of containers use of processor and memory, from the kernel's own figures.
+"""The processor time and memory that programs of containers use, from the kernel's own figures.
 
 The processes of a container are those of its PID namespace. Processor time is theirs and that of children they have
 waited for, memory their proportional share (PSS; the resident set where that cannot be read). A stand-in has no process
 of its own: it uses nothing that could be told from others.
-Source: proc(5); what the figures mean is https://github.com/kubernetes/metrics (v1beta1).
+Source: proc(5); the meaning of the figures is that of https://github.com/kubernetes/metrics (v1beta1).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Used:
 
 
 def used(pids: Mapping[str, int]) -> dict[str, Used]:
-    """What the containers use whose first processes these are. A process counts for the first container of its
+    """The usage of the containers whose first processes these are. A process counts for the first container of its
     namespace.
     """
     owners: dict[int, str] = {}

@@ -90,7 +90,7 @@ def refresh(container: Raw, refs: References, folder: Path) -> None:
 
 
 def missing(container: Raw, refs: References) -> list[MissingReference]:
-    """What `prepare` would miss; writes nothing."""
+    """The objects that `prepare` would miss; writes nothing."""
     mounted = {wanted["name"] for wanted in container.get("volumeMounts") or ()}
     found: list[MissingReference] = []
     for volume in refs.pod.spec.get("volumes") or ():

@@ -1,4 +1,4 @@
-"""What each plugin of a Corefile means: one module each, `read` from a directive to frozen values.
+"""The meaning of each plugin of a Corefile: one module each, `read` from a directive to frozen values.
 
-Those that answer before the names of the cluster are asked for are a `Step`. Source: https://coredns.io/plugins/.
+A plugin that answers before the names of the cluster are asked for is a `Step`. Source: https://coredns.io/plugins/.
 """

@@ -26,7 +26,7 @@ NamespaceOf = Callable[[str], str]
 class Autopath:
     """searches: those of a file; None: those of the client's namespace in `domain`, as `namespace_of` finds it.
 
-    outer: what follows them in the search path of a pod, from the server's own resolv.conf. exists: whether a question
+    outer: the rest of a pod's search path, from the server's own resolv.conf. exists: whether a question
     has an answer as it is.
     """
 

@@ -1,4 +1,4 @@
-"""`cache`: how long answers of others are remembered. Source: https://coredns.io/plugins/cache/.
+"""`cache`: how long answers from upstream are remembered. Source: https://coredns.io/plugins/cache/.
 
 The cluster's own names are always answered as they are now, which no cache could do better.
 """

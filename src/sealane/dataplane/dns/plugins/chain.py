@@ -122,7 +122,7 @@ class Configuration:
     """All of a Corefile. reload: whether a changed one is read.
 
     health, ready, metrics: where they are answered. lameduck: seconds that a server which ends goes on answering.
-    warnings: what has no effect here, each with file and line.
+    warnings: directives without effect here, each with file and line.
     """
 
     chains: tuple[Chain, ...]

@@ -21,7 +21,7 @@ class LoopDetected(Exception):
 
 @dataclass(slots=True)
 class Loop:
-    """name: what is asked for. seen: how often it came."""
+    """name: the name that is asked for. seen: how often it came."""
 
     zone: str
     name: str

@@ -47,7 +47,7 @@ class Rule:
     """field: of the question, which `match` is about; a type or class is matched by its number.
 
     more: whether further rules are applied. auto: the answer's records get the name that was asked for.
-    option: what "edns0" does. back: what is done to the answer.
+    option: what "edns0" does. back: the changes to the answer.
     """
 
     field: Literal["name", "type", "class", "edns0", "answer"]

@@ -1,4 +1,4 @@
-"""What a rule of `rewrite` does to an answer. Source: https://coredns.io/plugins/rewrite/."""
+"""The changes that a rule of `rewrite` makes to an answer. Source: https://coredns.io/plugins/rewrite/."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An alias leads elsewhere: what follows it is asked for anew. changed: the new target, None for the old one."""
+    """An alias leads elsewhere: its target is asked for anew. changed: the new target, None for the old one."""
 
     changed: Callable[[str], str | None]
 

@@ -1,4 +1,4 @@
-"""Plugins about the server itself: where it listens and says how it is (`bind`, `health`, `ready`, `prometheus`,
+"""Plugins about the server itself: its listeners, health and metrics (`bind`, `health`, `ready`, `prometheus`,
 `reload`, `loadbalance`). Source: their pages at https://coredns.io/plugins/.
 """
 
@@ -15,7 +15,7 @@ DNS_PORT = 53
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where HTTP is answered. address: "" for every one of the pod."""
+    """An address where HTTP is answered. address: "" for every one of the pod."""
 
     address: str
     port: int

@@ -1,4 +1,4 @@
-"""What plugins have in common: a step on a question's way, and the arguments that many of them take."""
+"""The common form of plugins: a step on a question's way, and the arguments that many of them take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`transfer`: who may have a zone as a whole (AXFR, RFC 5936). Source: https://coredns.io/plugins/transfer/."""
+"""`transfer`: the clients that may have a whole zone (AXFR, RFC 5936). Source: https://coredns.io/plugins/transfer/."""
 
 from __future__ import annotations
 

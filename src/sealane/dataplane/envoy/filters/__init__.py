@@ -1,1 +1,1 @@
-"""How Envoy does what `network/routes/filters` says, a feature each, under the same name."""
+"""Envoy's configuration for each feature of `network/routes/filters`, under the same name."""

@@ -1,4 +1,4 @@
-"""What a stand-in answers: request and facts in, response out. Pure.
+"""The answers of a stand-in: request and facts in, response out. Pure.
 
 echo: JSON that names the pod and says what it saw; `?delay=250ms` waits first, `?status=503` sets the status.
 conformance: the answer of the Gateway API conformance images echo-basic and echo-advanced
@@ -21,7 +21,7 @@ from sealane.dataplane.pods.standins.http import Request, Response
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What the agent says about one container's sockets. ips: IPv4 first. log: path of the container's log.
+    """The agent's facts about one container's sockets. ips: IPv4 first. log: path of the container's log.
 
     network: name of the network namespace.
     """
@@ -76,7 +76,7 @@ def reply(facts: Facts, socket: Socket, data: bytes, client: Client) -> bytes:
 
 
 def greeting(facts: Facts) -> bytes:
-    """What goes before the first bytes that are sent back over raw TCP, and before each datagram."""
+    """The text before the first bytes that are sent back over raw TCP, and before each datagram."""
     return f"{facts.namespace}/{facts.pod} on {facts.node} ({facts.ips[0] if facts.ips else '-'}): ".encode()
 
 

@@ -1,4 +1,4 @@
-"""What a stand-in answers over gRPC: request in, messages and status out. Pure.
+"""A stand-in's answers over gRPC: request in, messages and status out. Pure.
 
 grpc.health.v1.Health says SERVING; GrpcEcho of the Gateway API conformance image says what it saw
 (https://github.com/kubernetes-sigs/gateway-api/blob/main/conformance/echo-basic/grpcecho.proto); any other method says

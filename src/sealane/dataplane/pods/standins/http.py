@@ -106,7 +106,7 @@ class Reader:
         return Request(request.method, request.target, request.version, request.fields, length)
 
     def rest(self) -> bytes:
-        """What came after the request that was taken last."""
+        """The bytes after the request that was taken last."""
         return bytes(self._data)
 
     def wants_continue(self) -> bool:

@@ -38,7 +38,7 @@ class _Stream:
 
 @dataclass(slots=True)
 class _Outgoing:
-    """What waits for the client to make room. trailers end the stream; without, the data does."""
+    """Bytes that wait for the client to make room. trailers end the stream; without, the data does."""
 
     data: bytes
     trailers: tuple[tuple[str, str], ...] = ()
@@ -113,7 +113,7 @@ class Http2:
         self._h2.close_connection()
 
     def take(self) -> bytes:
-        """What is to be sent now."""
+        """The bytes to send now."""
         return self._h2.data_to_send()
 
 

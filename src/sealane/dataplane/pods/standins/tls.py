@@ -22,7 +22,7 @@ ALPN = ["h2", "http/1.1"]
 
 
 class Transport(Protocol):
-    """What a connection needs of the one below it."""
+    """The part of the lower connection that a connection needs."""
 
     def write(self, data: bytes) -> None: ...
 
