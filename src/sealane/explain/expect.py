@@ -1,4 +1,4 @@
-"""What a cluster would hold once it had taken these manifests: pods, addresses, endpoints, gateways' proxies.
+"""Objects that a cluster would hold once it had taken these manifests: pods, addresses, endpoints, gateways' proxies.
 
 So `trace` and `reach` can answer on files alone. Where a cluster would choose (a node, an address, a suffix), the
 choice here is the simplest one that is always the same.

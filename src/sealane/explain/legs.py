@@ -1,4 +1,4 @@
-"""The last part of a way: from whoever opens the connection to one address and port, past policies, to who listens."""
+"""The last part of a way: from the client of a connection to one address and port, past policies, to the listener."""
 
 from __future__ import annotations
 

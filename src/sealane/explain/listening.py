@@ -1,4 +1,4 @@
-"""Which ports of a pod something listens on, as far as anyone says."""
+"""The ports on which a pod listens, as far as manifests say it."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from sealane.network.services import find_frontend, select_backends
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """addresses: what the name stands for, IPv4 first; empty when it does not resolve. name: that which answered.
+    """addresses: the addresses of the name, IPv4 first; empty when it does not resolve. name: that which answered.
 
     foreign: True when only a server outside the cluster can know the name.
     """
@@ -28,7 +28,7 @@ class Resolved:
 
 
 def resolve(world: World, source: Place, name: str) -> Resolved:
-    """What `name` means to `source`. Only pods that use the cluster's DNS know cluster names."""
+    """The meaning of `name` to `source`. Only pods that use the cluster's DNS know cluster names."""
     if source.pod is None:
         return _without_cluster_dns(world, source, name, Step("name", "note", f"{name} is no name of the cluster"))
     resolver = pod_resolver(source.pod)

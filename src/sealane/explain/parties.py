@@ -62,7 +62,7 @@ class Url:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is to be reached. Exactly one of service, pod, address and name is set.
+    """The target of traffic. Exactly one of service, pod, address and name is set.
 
     port: number or name; None when none was given. protocol: "TCP", "UDP" or "SCTP".
     """

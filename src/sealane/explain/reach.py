@@ -1,4 +1,4 @@
-"""`reach`: who can reach whom, for every ordered pair of pods and every port that the second declares."""
+"""`reach`: whether one pod reaches another, for each ordered pair of pods and each port that the second declares."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def why(world: World, pair: Pair) -> tuple[str, str]:
 
 
 def identities(world: World, pods: Iterable[Object]) -> dict[Key, Identity]:
-    """What policies can see of each pod: namespace, labels, and which address blocks of rules it is in."""
+    """The facts of each pod that policies can see: namespace, labels, and which address blocks of rules it is in."""
     blocks = sorted(
         {
             peer

@@ -1,4 +1,4 @@
-"""Who can reach whom, summed up by workload: rows, and the forms in which `sealane reach` writes them."""
+"""The reachability of pods, summed up by workload: rows, and the forms in which `sealane reach` writes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From an address and port to those who can answer there; and why nobody does."""
+"""From an address and port to the endpoints that can answer there, or the reason why none does."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ _ENDED = {"drop": "dropped", "reject": "refused"}
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Where a connection to an address and port can end. No candidates: `steps` say why.
+    """The possible ends of a connection to an address and port. No candidates: `steps` say why.
 
-    via: who connects in the sender's place, where a load balancer takes the connection itself. answer: what is
-    answered by a node itself.
+    via: the load balancer that connects in the sender's place, where a load balancer takes the connection itself.
+    answer: what is answered by a node itself.
     """
 
     steps: tuple[Step, ...]
@@ -54,7 +54,7 @@ class Served:
 
 
 def serve(world: World, source: Place, address: str, port: int, protocol: str) -> Served:
-    """What becomes of a connection from `source` to this address and port."""
+    """The treatment of a connection from `source` to this address and port."""
     node = world.node_at(address)
     found = find_frontend(world.services, address, protocol, port)
     if found is None and node:

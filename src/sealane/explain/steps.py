@@ -1,4 +1,4 @@
-"""What `trace` answers with: steps, and the verdict they lead to."""
+"""The values of an answer of `trace`: steps, and the verdict they lead to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Step:
 
     mark: "pass" goes on, "stop" ends here, "note" decides nothing.
     at: "file:line", or the object and field, that decided.
-    outcome: of a step that stops: how that looks to the one who tries.
+    outcome: of a step that stops: how that looks to the sender.
     parts: what it consists of (queries asked, endpoints considered).
     """
 
@@ -43,7 +43,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where packets end. pod: "namespace/name", or "" for an address that is no pod's.
+    """The place where packets end. pod: "namespace/name", or "" for an address that is no pod's.
 
     seen: the source addresses that packets can have when they arrive.
     """
@@ -65,7 +65,7 @@ class Trace:
     """The way from one party to another. verdict "mixed": some of the endpoints that can be chosen are out of reach.
 
     endpoints: every one that a connection can end at, whether allowed or not. reason: of the verdict, in one line.
-    outcomes: all that can be seen by the one who tries, "answered" first.
+    outcomes: all results that the sender can see, "answered" first.
     """
 
     source: str

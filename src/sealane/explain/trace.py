@@ -37,7 +37,7 @@ def trace(world: World, source: str, target: str, namespace: str = "default", po
 
 @dataclass(slots=True)
 class _Way:
-    """What has been found so far."""
+    """The findings so far."""
 
     steps: list[Step] = field(default_factory=list)
     endpoints: dict[Endpoint, list[Endpoint]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""`verify`: what the model says against what packets do, on a running cluster.
+"""`verify`: the model's answers against real packets, on a running cluster.
 
 This module says what to try and judges what came back; the trying is a function it is given.
 """
@@ -39,7 +39,7 @@ class Attempt:
     source: "outside", or uid of the pod where it starts. what: both ends as a person names them. timeout: seconds.
     pair: the two pods, where it leads from one to another; its reason is found when it is needed.
     prediction: "mixed" when it can be given to endpoints that are in reach and to others that are not; "refused" when
-    nobody is there. tries: so many at once; of a mixed one with several tries, both outcomes must be seen.
+    nothing listens there. tries: so many at once; of a mixed one with several tries, both outcomes must be seen.
     """
 
     source: str
@@ -61,7 +61,7 @@ class Attempt:
         return "refused" if self.refused else "mixed" if self.mixed else "allowed" if self.allowed else "denied"
 
     def request(self) -> dict[str, Any]:
-        """What a prober needs to know."""
+        """The request for a prober."""
         return {
             "source": self.source,
             "protocol": self.protocol,
