@@ -219,7 +219,7 @@ class Api:
         options: Write,
         kind: Kind = kinds.POD,
     ) -> Raw:
-        """What webhooks make of a part of an object: a Binding, the options of a stream. Raises ApiError."""
+        """A part of an object after its webhooks: a Binding, the options of a stream. Raises ApiError."""
         if not self.webhooks.active:
             return part
         part = {**part, "metadata": {**(part.get("metadata") or {}), "name": name, "namespace": namespace}}

@@ -15,7 +15,7 @@ from sealane.kube.objects import Object, Raw
 
 
 class LocalClient:
-    """Objects it returns are the store's own: nobody changes their `raw`."""
+    """Objects it returns are the store's own: callers do not change their `raw`."""
 
     def __init__(self, api: Api) -> None:
         self._api = api

@@ -1,4 +1,4 @@
-"""What the API needs of whoever runs the pods, to carry streams into them."""
+"""The protocol between the API and the node agent, which carries streams into pods."""
 
 from __future__ import annotations
 

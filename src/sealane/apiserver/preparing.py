@@ -1,4 +1,4 @@
-"""What a write makes of the newest state, before it is queued: checked, admitted, with its managers recorded.
+"""The preparation of a write from the newest state, before it is queued: checked, admitted, with its managers recorded.
 
 Source: k8s.io/apiserver/pkg/registry/generic/registry (Store.Create, Store.Update) and pkg/registry/rest
 """
@@ -128,7 +128,7 @@ class Preparation:
         return self._admission.part(Attempt("UPDATE", served, wanted, before, "scale", options))
 
     def check_replacement(self, served: Served, namespace: str, name: str, raw: Raw, subresource: str) -> None:
-        """That `raw`, the body of a PUT, is for this place. Raises ApiError 400 or 422."""
+        """Checks that `raw`, the body of a PUT, is for this place. Raises ApiError 400 or 422."""
         kind = served.kind
         check_envelope(kind, raw)
         metadata = raw.get("metadata") or {}

@@ -1,4 +1,4 @@
-"""Reading a request: what its path is about, who asks, its body."""
+"""Reading a request: the resource of its path, its user, its body."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ class Request(web.BaseRequest):
 
 
 def user_of(request: web.BaseRequest) -> User:
-    """Who asks: nothing is done for nobody."""
+    """The user of the request: no request is served without a user."""
     assert isinstance(request, Request)
     assert request.user is not None
     return request.user
 
 
 def action_of(request: web.BaseRequest, user: User, target: Target | None) -> Action:
-    """What `user` wants, as roles name it: k8s.io/apiserver/pkg/endpoints/request (RequestInfo)."""
+    """The action that `user` asks for, as roles name it: k8s.io/apiserver/pkg/endpoints/request (RequestInfo)."""
     if target is None:
         return Action(user, request.method.lower(), path=request.path)
     name, namespace = target.name, target.namespace or ""
@@ -82,7 +82,7 @@ def action_of(request: web.BaseRequest, user: User, target: Target | None) -> Ac
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:
-    """What is said is yes, unless it says no: Convert_Slice_string_To_bool in k8s.io/apimachinery/pkg/runtime."""
+    """A given flag means yes unless it says no: Convert_Slice_string_To_bool in k8s.io/apimachinery/pkg/runtime."""
     text = query.get(name)
     return text is not None and text.lower() not in ("false", "0")
 

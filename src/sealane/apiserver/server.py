@@ -1,4 +1,4 @@
-"""An API with all its followers at work: what a cluster runs, and what is killed and started again as one."""
+"""An API with all its followers at work: the part of a cluster that is killed and started again as one."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from sealane.apiserver.access.user import CONTROL_PLANE, User
 class Write:
     """Options of a write. field_validation: "Strict", "Warn" or "Ignore". manager: who writes, for managedFields.
 
-    warnings: what `warn` adds to, to be told to the client; None when nobody listens. user: who writes.
+    warnings: what `warn` adds to, to be told to the client; None when no client listens. user: who writes.
     answers: of the webhooks that were asked about this write so far; None when none will be asked.
     """
 

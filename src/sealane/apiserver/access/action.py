@@ -1,4 +1,4 @@
-"""What a user wants to do, in the words in which roles speak of it.
+"""The action that a user asks for, in the words of roles.
 
 Source: k8s.io/apiserver/pkg/endpoints/request/requestinfo.go and pkg/authorization/authorizer (Attributes)
 """

@@ -1,4 +1,4 @@
-"""Who asks: client certificate, bearer token, nobody in particular, or somebody as somebody else.
+"""The user of a request: by client certificate or bearer token, anonymous, or impersonated by another user.
 
 Source: https://kubernetes.io/docs/reference/access-authn-authz/authentication/
 """
@@ -89,7 +89,7 @@ def certified(peer: Mapping[str, Any], transport: Any) -> User:
 
 
 def impersonated(user: User, headers: Headers, check: Callable[[Action], None]) -> User:
-    """Who `user` asks as. check: raises ApiError 403 for an impersonation that is not allowed.
+    """The user that `user` impersonates. check: raises ApiError 403 for an impersonation that is not allowed.
 
     Source: https://kubernetes.io/docs/reference/access-authn-authz/user-impersonation/
     """

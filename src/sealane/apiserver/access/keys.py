@@ -1,6 +1,6 @@
 """The key that signs ServiceAccount tokens: JSON Web Tokens with ES256 (RFC 7515, 7518 §3.4), and its public half.
 
-`cryptography` is imported when the first token is signed or read: a cluster in which nobody asks for one does without.
+`cryptography` is imported when the first token is signed or read: a cluster without tokens never imports it.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class SigningKey:
 
 
 def peeked(token: str) -> dict[str, Any] | None:
-    """The claims of a token that nobody has checked; None when it is not one at all."""
+    """The claims of a token, unchecked; None when it is not one at all."""
     parts = token.split(".")
     if len(parts) != 3:
         return None

@@ -1,4 +1,4 @@
-"""What others need to check ServiceAccount tokens without asking this API: OpenID Connect discovery.
+"""OpenID Connect discovery: a program checks ServiceAccount tokens by it without asking this API.
 
 Source: https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#service-account-issuer-discovery
 """

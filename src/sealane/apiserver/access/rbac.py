@@ -1,4 +1,4 @@
-"""Roles and bindings of the store, found by who asks: kept current with each commit.
+"""Roles and bindings of the store, found by user: kept current with each commit.
 
 Source: k8s.io/kubernetes/plugin/pkg/auth/authorizer/rbac
 """
@@ -36,7 +36,7 @@ SubjectKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What one subject has from one binding. namespace "": everywhere."""
+    """The rules that one subject has from one binding. namespace "": everywhere."""
 
     namespace: str
     role: RoleKey

@@ -32,7 +32,7 @@ class Refused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """What one signer asks of a request. needs: a usage that has to be there. nodes: it signs for nodes only."""
+    """The rules of one signer for a request. needs: a usage that has to be there. nodes: it signs for nodes only."""
 
     needs: str
     nodes: bool = False

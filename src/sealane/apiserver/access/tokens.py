@@ -49,7 +49,7 @@ _VERSION = "authentication.k8s.io/v1"
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """Who a token speaks for, and for which of the audiences that were asked about."""
+    """The user of a token, and the audiences, of those asked about, that the token is for."""
 
     user: User
     audiences: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Who asks. Source: k8s.io/apiserver/pkg/authentication/user (Info) and its well-known names."""
+"""The user of a request. Source: k8s.io/apiserver/pkg/authentication/user (Info) and its well-known names."""
 
 from __future__ import annotations
 

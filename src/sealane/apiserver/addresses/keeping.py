@@ -1,4 +1,4 @@
-"""Which addresses and ports the Services of one store hold, through every write of Services and IPAddresses."""
+"""The addresses and ports that the Services of one store hold, kept through each write of Services and IPAddresses."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a write passes before it is stored: plugins, policies, webhooks, in Kubernetes' order."""
+"""The steps of a write before it is stored: plugins, policies, webhooks, in Kubernetes' order."""

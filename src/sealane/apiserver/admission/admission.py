@@ -52,7 +52,7 @@ class Admission:
         return raw
 
     def update(self, served: Served, raw: Raw, old: Raw, subresource: str, options: Write) -> Raw:
-        """What replaces `old`, as it is stored. Raises ApiError 400, 403 or 422."""
+        """The object that replaces `old`, as it is stored. Raises ApiError 400, 403 or 422."""
         attempt = Attempt("UPDATE", served, raw, old, subresource, options)
         if not served.by_facts:
             raw = self._custom_update(attempt)
@@ -87,7 +87,7 @@ class Admission:
         return raw
 
     def part(self, attempt: Attempt) -> Raw:
-        """What becomes of a part of an object, such as its scale. Raises ApiError, Unanswered."""
+        """A part of an object, such as its scale, after admission. Raises ApiError, Unanswered."""
         return self._steps.part(attempt)
 
     def delete(self, served: Served, old: Raw, options: Write) -> None:

@@ -1,4 +1,4 @@
-"""What a client tries to write, as admission sees it, and the ordered steps that look at it.
+"""Attempts: the writes of clients as admission sees them, and the ordered steps that look at them.
 
 Source: k8s.io/apiserver/pkg/admission (Attributes, MutationInterface, ValidationInterface).
 """
@@ -59,7 +59,7 @@ class Question(Protocol):
 
     @property
     def key(self) -> object:
-        """What tells it from other questions."""
+        """The key that tells this question from others."""
 
     async def answer(self) -> object: ...
 

@@ -1,6 +1,6 @@
-"""What the server itself makes of objects of a few kinds, from all that it knows: the last part of admission.
+"""Completions: the server's own changes to objects of a few kinds, the last part of admission.
 
-What needs no more than the object stands in the definition of its kind.
+A completion reads the store. A rule that needs only the object stands in the `Definition` of its kind.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def completions(store: Store, resources: Resources, root_ca: str) -> Mapping[Res
         return {**crd, "status": definitions.established(crd, resources.names, old)}
 
     def furnished(new: Raw | None, old: Raw | None) -> None:
-        """What every namespace holds comes with it in one commit."""
+        """The objects that every namespace holds come with it in one commit."""
         if old is not None or new is None:
             return
         namespace = new["metadata"]["name"]
@@ -73,7 +73,7 @@ def completions(store: Store, resources: Resources, root_ca: str) -> Mapping[Res
 
 
 def namespace_objects(namespace: str, root_ca: str) -> list[tuple[Kind, Raw]]:
-    """What every namespace holds from its beginning.
+    """The objects that every namespace holds from its beginning.
 
     Sources: https://kubernetes.io/docs/concepts/security/service-accounts/#default-service-accounts and
     https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-token-volume

@@ -1,6 +1,6 @@
 """Bodies in Kubernetes' protobuf encoding, which kubectl's generators and other clients written in Go send.
 
-Only reading: what the server writes is JSON, which those clients accept (`protobuf_answers` is for those that do not).
+Only reading: the server answers in JSON, which those clients accept (`protobuf_answers` serves clients that do not).
 protobuf.json says which number is which field
 (tools/protobuf.py makes it).
 Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding-idl and

@@ -2,7 +2,7 @@
 
 As kube-apiserver does by default: --event-ttl=1h0m0s, counted from an Event's last write, and
 --etcd-compaction-interval=5m, each time up to where the time before ended
-(k8s.io/apiserver/pkg/storage/etcd3/compact.go). Whoever asks for what is no more gets 410 Expired.
+(k8s.io/apiserver/pkg/storage/etcd3/compact.go). A client that asks for an expired version gets 410 Expired.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What keeps roles as they should be: the default ones are there, aggregated ones have the rules of those they select.
+"""The upkeep of roles: the default ones are there, aggregated ones have the rules of those they select.
 
 Source: k8s.io/kubernetes/pkg/registry/rbac/rest (the post-start hook) and pkg/controller/clusterroleaggregation
 """
@@ -23,7 +23,7 @@ _WRITE = Write(manager="clusterrole-aggregation-controller")
 
 
 def furnish(api: Api) -> None:
-    """Queues the default roles and bindings that are missing for the next commit. What somebody has changed stays."""
+    """Queues the default roles and bindings that are missing for the next commit. Changes of users stay."""
     for kind, raw in defaults():
         served = api.resources.of(kind)
         address = Address(served.resource, "", raw["metadata"]["name"])

@@ -1,4 +1,4 @@
-"""What a follower has to look at, worked off in one task of the event loop that commits.
+"""The worklist of a follower: its due items, worked off in one task of the event loop that commits.
 
 An item may be added again while it is worked on, and is looked at again then. An item whose work the store fails
 stays due and is tried again after a while; nothing that was due is forgotten.

@@ -1,4 +1,4 @@
-"""What an answer looks like: the form and media type that the client accepts, compressed when that is worth it.
+"""The form of an answer: the form and media type that the client accepts, compressed when that is worth it.
 
 Sources: RFC 9110, sections 12.5.1 and 12.5.3; https://kubernetes.io/docs/reference/using-api/api-concepts/ and
 k8s.io/apiserver/pkg/endpoints/handlers/{negotiation,responsewriters}
@@ -108,7 +108,7 @@ def _clauses(accept: str) -> list[tuple[str, dict[str, str]]]:
 
 
 def warning_header(text: str) -> str:
-    """The value of a Warning header that tells `text` to whoever sits at the client (RFC 7234, 5.5)."""
+    """The value of a Warning header that tells `text` to the client's user (RFC 7234, 5.5)."""
     text = " ".join(text.split()).replace("\\", "\\\\").replace('"', '\\"')
     return f'299 - "{text}"'
 

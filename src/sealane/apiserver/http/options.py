@@ -96,7 +96,7 @@ def write_options(request: web.BaseRequest, kind: str = "UpdateOptions", *, appl
 
 
 async def check_duplicates(request: web.BaseRequest, kind: Kind, options: Write) -> None:
-    """What the body says twice: told for "Warn", refused with ApiError 400 for "Strict".
+    """Fields that the body has twice: told for "Warn", refused with ApiError 400 for "Strict".
 
     Finding it costs more than reading the body, so only where the client has asked for either.
     """

@@ -26,7 +26,7 @@ Media: TypeAlias = Literal["json", "yaml", "cbor", "protobuf"]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a client wants objects. include: how much of each object goes with a Table's row.
+    """The form in which a client wants objects. include: how much of each object goes with a Table's row.
 
     media: into what the JSON that this module makes is turned at last; watch events come out in it.
     """
@@ -108,7 +108,7 @@ def bookmark(form: Form, served: Served, version: int, initial_end: bool = False
 
 
 def watch_error(form: Form, status: Raw) -> bytes:
-    """What ends a watch that cannot go on, or could not begin."""
+    """The event that ends a watch that cannot go on, or could not begin."""
     return framed(form, encode({"type": "ERROR", "object": status}) + b"\n")
 
 

@@ -35,7 +35,7 @@ NAMESPACED = frozenset({"localsubjectaccessreviews"})
 
 @dataclass(frozen=True, slots=True)
 class Reviewers:
-    """Who knows the answers."""
+    """The parts of the server that know the answers."""
 
     authenticator: Authenticator
     authorizer: Authorizer

@@ -1,4 +1,4 @@
-"""The API over HTTP and TLS: what a request means, and its answer in bytes.
+"""The API over HTTP and TLS: the meaning of a request, and its answer in bytes.
 
 Source: https://kubernetes.io/docs/reference/using-api/api-concepts/
 """
@@ -71,7 +71,7 @@ async def serve(
     tokens: frozenset[str],
     patience: float = HEADER_SECONDS,
 ) -> None:
-    """Answers on `sockets`, which listen already, until cancelled. Who bears one of `tokens` is the cluster's admin.
+    """Answers on `sockets`, which listen already, until cancelled. A client with one of `tokens` is the admin.
 
     patience: seconds after which a connection has to have sent the head of a request.
     TLS on all of them but Unix sockets, whose files keep strangers out.

@@ -20,7 +20,7 @@ _PATIENCE_SECONDS = 5.0
 
 
 class _Outlet:
-    """Where one watch writes. Keeps the order; holds back what a slow client cannot take yet."""
+    """The connection to which one watch writes. Keeps the order; holds back what a slow client cannot take yet."""
 
     def __init__(self, transport: asyncio.Transport, watch: Watch, encoding: Encoding) -> None:
         self._transport = transport

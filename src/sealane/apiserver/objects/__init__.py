@@ -1,1 +1,1 @@
-"""What a write does to one object: metadata, ownership of fields, apply, deletion. No HTTP, no store."""
+"""The effects of a write on one object: metadata, ownership of fields, apply, deletion. No HTTP, no store."""

@@ -1,4 +1,4 @@
-"""Server-side apply: what an apply makes of an object. Pure.
+"""Server-side apply: how an apply changes an object. Pure.
 
 Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/, KEP-555, sigs.k8s.io/structured-merge-diff
 (merge.Updater) and k8s.io/apimachinery/pkg/util/managedfields/internal (conflict, lastapplied…)
@@ -41,7 +41,7 @@ _SERVERS = frozenset(
 def applied(
     live: Raw | None, config: Raw, manager: str, shape: Shape, *, force: bool, subresource: str = "", now: str
 ) -> Raw:
-    """What becomes of `live` (None: there is no object yet) when `manager` applies `config`.
+    """The object that an apply makes of `live` (None: there is no object yet) when `manager` applies `config`.
 
     config: apiVersion, kind, metadata with the object's name, and the fields that the manager wants.
     Raises ApiError 400, and 409 when others manage a field that would change, unless `force` takes it from them.

@@ -1,4 +1,4 @@
-"""What a deletion does to an object: gone at once, or marked and waited for.
+"""The effects of a deletion on an object: gone at once, or marked and waited for.
 
 Sources: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination,
 https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/ and

@@ -57,7 +57,7 @@ _key = msgspec.json.Encoder(order="sorted").encode
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How the value at one place is merged. type: "" where nothing is known (maps merge, lists are one field).
+    """The merge of the value at one place. type: "" where nothing is known (maps merge, lists are one field).
 
     custom: an object of a custom kind, whose metadata is as everywhere. structural: what its schema says (the
     openAPIV3Schema of a CustomResourceDefinition), in place of a type.
@@ -191,7 +191,7 @@ def _collect(shape: Shape, value: Any, path: Path, found: dict[Path, Any]) -> No
 def compared(shape: Shape, old: Any, new: Any) -> tuple[dict[Path, Any], set[Path]]:
     """The fields of `new` that `old` has not, or other, with what they hold; and those of `old` that `new` has not.
 
-    What is equal is not looked into, so the work is in proportion to the difference.
+    Equal parts are not looked into, so the work is in proportion to the difference.
     """
     written: dict[Path, Any] = {}
     gone: dict[Path, Any] = {}

@@ -1,4 +1,4 @@
-"""What the server itself says in an object's metadata, and the shape that metadata must have.
+"""The metadata that the server writes into objects, and the shape that metadata must have.
 
 Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/object-meta/
 """
@@ -54,7 +54,7 @@ class _Envelope(msgspec.Struct):
 
 
 def check_envelope(kind: Kind, raw: Any) -> None:
-    """That `raw` is a `kind` with metadata of the right types. Raises ApiError 400."""
+    """Checks that `raw` is a `kind` with metadata of the right types. Raises ApiError 400."""
     try:
         envelope = msgspec.convert(raw, _Envelope)
     except msgspec.ValidationError as error:

@@ -1,7 +1,7 @@
-"""metadata.managedFields: who manages which fields of an object, and how ordinary writes change that. Pure.
+"""metadata.managedFields: the managers of an object's fields, and how ordinary writes change them. Pure.
 
-An object is tracked from its creation over the network, or from its first apply on; what was there before that belongs
-to "before-first-apply". What the cluster's own controllers create is not tracked until somebody applies to it.
+An object is tracked from its creation over the network, or from its first apply on; earlier fields belong to
+"before-first-apply". Objects that the cluster's own controllers create are not tracked until a client applies to them.
 Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/ and
 k8s.io/apimachinery/pkg/util/managedfields/internal (capmanagers, managedfieldsupdater, skipnonapplied, stripmeta)
 """
@@ -55,7 +55,7 @@ class Entry:
 
     @property
     def who(self) -> tuple[str, str, str, str]:
-        """What entries are told apart by: an apply by its manager, whatever version it was written in."""
+        """The key that tells entries apart: an apply by its manager, whatever version it was written in."""
         version = "" if self.operation == "Apply" else self.api_version
         return (self.manager, self.operation, version, self.subresource)
 
@@ -124,7 +124,8 @@ def _manageable(fields: FieldSet, subresource: str) -> FieldSet:
 def created(raw: Raw, sent: Raw, manager: str, shape: Shape, now: str) -> Raw:
     """The new object `raw` with all that `sent` has of it recorded as the work of `manager`.
 
-    sent: what the client wrote, with the defaults of its kind: what admission and allocation add is nobody's.
+    sent: what the client wrote, with the defaults of its kind: fields that admission and allocation add have no
+    manager.
     """
     parts = {key: value for key, value in raw.items() if key not in _NOT_CREATED}
     metadata = raw["metadata"]

@@ -29,7 +29,7 @@ def born(served: Served, raw: Raw, metadata: Raw) -> Raw:
 
 
 def replacing(served: Served, old: Raw, new: Raw, subresource: str) -> Raw:
-    """What becomes of `old` when a client wants `new`: only what `subresource` is about changes.
+    """The object that replaces `old` when a client wants `new`: only what `subresource` is about changes.
 
     Raises ApiError 409 when `new` was made from another state, 422 when it names another object.
     """

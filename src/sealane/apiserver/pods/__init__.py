@@ -1,1 +1,1 @@
-"""What the API does with running pods: logs, metrics, eviction, proxy, streams."""
+"""Requests of the API to running pods: logs, metrics, eviction, proxy, streams."""

@@ -1,4 +1,4 @@
-"""What containers printed, from the node agent, as an API server asks a kubelet for it.
+"""Logs of containers, fetched from the node agent as an API server fetches them from a kubelet.
 
 The agent answers on a Unix socket: a line of JSON asks, a line of JSON says whether it can, then come the bytes.
 """

@@ -1,4 +1,4 @@
-"""metrics.k8s.io/v1beta1, which `kubectl top` and autoscalers read: what nodes and pods use, asked of the node agent.
+"""metrics.k8s.io/v1beta1, which `kubectl top` and autoscalers read: the usage of nodes and pods, by the node agent.
 
 Source: https://github.com/kubernetes/metrics/blob/master/pkg/apis/metrics/v1beta1/types.go
 """

@@ -45,7 +45,7 @@ _OURS = frozenset({"authorization", "expect"})
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a request goes. scheme: http or https. port None: that of the scheme."""
+    """The target of a request. scheme: http or https. port None: that of the scheme."""
 
     scheme: str
     address: str
@@ -67,7 +67,7 @@ def split(name: str) -> tuple[str, str, str] | None:
 
 
 def path_of(raw_path: str) -> str:
-    """What comes after …/proxy, encoded as the client did. Raises ApiError 404 when /proxy is no segment of its own."""
+    """The path after …/proxy, encoded as the client did. Raises ApiError 404 when /proxy is no segment of its own."""
     parts = raw_path.lstrip("/").split("/", _BEFORE_PATH)
     if len(parts) < _BEFORE_PATH or unquote(parts[_BEFORE_PATH - 1]) != "proxy":
         raise errors.no_path()
@@ -75,7 +75,7 @@ def path_of(raw_path: str) -> str:
 
 
 def options(target: Target, path: str) -> Raw:
-    """What webhooks are asked about."""
+    """The options about which webhooks are asked."""
     return {"apiVersion": "v1", "kind": OPTIONS[target.plural], **({"path": unquote(path)} if path else {})}
 
 

@@ -1,1 +1,1 @@
-"""Which resources are served, in which versions, built in or defined by CustomResourceDefinitions."""
+"""The served resources and their versions, built in or defined by CustomResourceDefinitions."""

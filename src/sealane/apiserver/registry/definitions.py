@@ -1,4 +1,4 @@
-"""CustomResourceDefinitions: which can be taken, and what the server itself writes into them.
+"""CustomResourceDefinitions: which are accepted, and what the server itself writes into them.
 
 Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/,
 apiextensions.k8s.io/v1 in the API reference and k8s.io/apiextensions-apiserver/pkg/controller (conditions)

@@ -1,4 +1,4 @@
-"""Which kinds are served: the built-in ones, and those that CustomResourceDefinitions add while the cluster runs."""
+"""The served kinds: the built-in ones, and those that CustomResourceDefinitions add while the cluster runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class ScalePaths:
-    """Where a custom kind keeps what its scale subresource shows; selector () when it shows none."""
+    """The paths of the fields that a custom kind's scale subresource shows; selector () when it shows none."""
 
     replicas: tuple[str, ...]
     status_replicas: tuple[str, ...]
@@ -77,7 +77,7 @@ class Served:
 
     @property
     def called(self) -> Resource:
-        """What clients call it; not `resource` where objects of another group's kind are shown."""
+        """The name that clients use; not `resource` where objects of another group's kind are shown."""
         return (self.kind.group, self.kind.plural)
 
     @property
@@ -91,7 +91,7 @@ class Served:
 
     @property
     def definition(self) -> Definition:
-        """What makes its kind different from others."""
+        """The `Definition` of its kind."""
         return definition(self.kind.group, self.kind.kind) if self.by_facts else CUSTOM
 
 

@@ -1,7 +1,7 @@
-"""What happened lately: enough to tell a watcher what it missed, and to list objects as they were.
+"""The latest events of the store: enough to tell a watcher what it missed, and to list objects as they were.
 
-It is kept in memory, bounded by events and by bytes. Whoever asks for more is told 410 Expired and lists anew, as after
-etcd's compaction: https://kubernetes.io/docs/reference/using-api/api-concepts/#410-gone-responses
+The history is kept in memory, bounded by events and by bytes. A client that asks for more is told 410 Expired and lists
+anew, as after etcd's compaction: https://kubernetes.io/docs/reference/using-api/api-concepts/#410-gone-responses
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def wanted_version(options: ListOptions) -> tuple[int, Place | None]:
 
 
 def page(store: Store, resource: Resource, selection: Selection, options: ListOptions) -> Page:
-    """What `options` ask for; the caller has waited until the store has that version.
+    """The page that `options` ask for; the caller has waited until the store has that version.
 
     Raises ApiError 400, and 410 when what was then is not known any more.
     """

@@ -1,4 +1,4 @@
-"""Which objects of a collection a list or a watch is about: namespace, label selector, field selector.
+"""The objects of a collection that a list or a watch selects: namespace, label selector, field selector.
 
 Fields that can be selected on: https://kubernetes.io/docs/concepts/overview/working-with-objects/field-selectors/
 """

@@ -2,7 +2,7 @@
 
 A write is prepared on the event loop against the newest state (`head`), so precondition and write are one step. All
 writes that wait are then committed together by one thread, and are on disk after that; only then they are acknowledged,
-visible to `get` and `items`, and told to subscribers. What was acknowledged is there whatever happens to the process.
+visible to `get` and `items`, and told to subscribers. An acknowledged write survives whatever happens to the process.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Store:
 
     @classmethod
     def on(cls, backend: Backend) -> Store:
-        """What `backend` holds. Raises StorageError."""
+        """The store over the objects of `backend`. Raises StorageError."""
         try:
             version, rows = backend.load()
             store = cls(backend, version)
@@ -109,7 +109,7 @@ class Store:
         return found
 
     def resources(self) -> Iterable[Resource]:
-        """Those that hold, or once held, an object."""
+        """The resources that hold, or once held, an object."""
         return tuple(self._objects)
 
     def by_uid(self, uid: str) -> Address | None:

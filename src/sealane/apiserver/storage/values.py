@@ -1,4 +1,4 @@
-"""What the store holds and tells: one state of an object, one committed write."""
+"""Values of the store: one state of an object, one committed write."""
 
 from __future__ import annotations
 

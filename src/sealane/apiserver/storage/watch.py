@@ -21,7 +21,7 @@ BEHIND = 20_000  # events that may wait for one watcher before it is told to lis
 
 
 class Seen(NamedTuple):
-    """An event as a watcher of a selection sees it: what leaves the selection is DELETED, what enters it is ADDED."""
+    """An event as a watcher of a selection sees it: an object that leaves it is DELETED, one that enters is ADDED."""
 
     type: EventType | Literal["BOOKMARK"]
     stored: Stored
@@ -40,7 +40,7 @@ def line(seen: Seen) -> bytes:
 
 
 class Batch:
-    """What one commit changed of one resource. Each selection is computed, and each encoding encoded, once."""
+    """The changes of one commit to one resource. Each selection is computed, and each encoding encoded, once."""
 
     __slots__ = ("_chunks", "_encoded", "_seen", "events", "version")
 
@@ -179,7 +179,7 @@ class Hub:
     """All watchers of a store.
 
     Telling hundreds of watchers takes longer than a commit. So that writers are not held up, telling never takes more
-    than half of the time: what is committed while it pauses is told together.
+    than half of the time: commits during a pause are told together.
     """
 
     def __init__(self, store: Store) -> None:
@@ -221,7 +221,7 @@ class Hub:
         self._pause_ends = asyncio.get_running_loop().time() + (ended - began)
 
     def watch(self, resource: Resource, selection: Selection, version: int) -> Watch:
-        """What happens after `version`. Raises ApiError 410 when that is too long ago."""
+        """The events after `version`. Raises ApiError 410 when that is too long ago."""
         history = self._store.history
         if not history.covers(version):
             raise expired(f"too old resource version: {version} ({history.oldest})")

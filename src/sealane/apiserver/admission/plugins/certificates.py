@@ -1,4 +1,4 @@
-"""CertificateSigningRequests: who asks is written by the server; who approves and signs needs to be allowed to.
+"""CertificateSigningRequests: the server writes their user; approving and signing need permission.
 
 Sources: https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/ and
 k8s.io/kubernetes/plugin/pkg/admission/certificates/{approval,signing,subjectrestriction}

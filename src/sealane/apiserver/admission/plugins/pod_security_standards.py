@@ -1,4 +1,4 @@
-"""The pod security standards: what a pod does that `baseline` or `restricted` does not allow. Pure.
+"""The pod security standards: the breaches of `baseline` and `restricted` in a pod. Pure.
 
 Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/ and k8s.io/pod-security-admission/policy
 """

@@ -1,4 +1,4 @@
-"""What objects use of a namespace's quotas. Pure.
+"""Quota usage: how much of a namespace's quotas its objects use. Pure.
 
 Source: https://kubernetes.io/docs/concepts/policy/resource-quotas/ and k8s.io/kubernetes/pkg/quota/v1/evaluator/core
 """

@@ -1,4 +1,4 @@
-"""Nobody gives what they do not have: roles and bindings are written by who holds every rule in them.
+"""Users grant only rights of their own: a user who writes a role or binding holds every rule in it.
 
 Sources: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping,
 k8s.io/kubernetes/pkg/registry/rbac/{role,clusterrole,rolebinding,clusterrolebinding}/policybased

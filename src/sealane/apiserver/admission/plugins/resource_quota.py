@@ -105,7 +105,7 @@ def _check(newest: Newest, quota: Raw, attempt: Attempt, new: Raw) -> None:
 
 
 def used_of(newest: Newest, quota: Raw) -> dict[str, int]:
-    """What of the quota's `hard` is used, in thousandths."""
+    """The used part of the quota's `hard`, in thousandths."""
     from sealane.apiserver.admission.plugins import quota_usage
 
     spec, namespace = quota.get("spec") or {}, str(quota["metadata"]["namespace"])

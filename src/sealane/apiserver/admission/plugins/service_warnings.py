@@ -1,4 +1,4 @@
-"""What a Service says that has no effect, told to the client. Source: pkg/api/service/warnings.go of Kubernetes."""
+"""Warnings to the client about a Service's fields without effect. Source: pkg/api/service/warnings.go of Kubernetes."""
 
 from __future__ import annotations
 

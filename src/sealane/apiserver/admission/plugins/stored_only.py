@@ -1,4 +1,4 @@
-"""Kinds that are stored and on which nothing acts yet: whoever writes one is told not to rely on it."""
+"""Kinds that are stored and on which nothing acts yet: a warning tells the client not to rely on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a policy says of an attempt. Pure.
+"""The evaluation of a policy on an attempt. Pure.
 
 Sources: k8s.io/apiserver/pkg/admission/plugin/policy/validating (validator.go), pkg/admission/plugin/cel
 """

@@ -9,6 +9,6 @@
 Source: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
 
 Deciding about a write is one synchronous step, made from the newest state (see `api`). A webhook's answer takes time,
-so a step that needs one it does not have yet raises `Unanswered`; who runs the step waits for the answer and runs it
-again. What is stored is therefore always what the webhooks were asked about, also when the object changed meanwhile.
+so a step that needs one it does not have yet raises `Unanswered`; its caller waits for the answer and runs the step
+again. The stored object is therefore always the one that the webhooks saw, also when it changed meanwhile.
 """

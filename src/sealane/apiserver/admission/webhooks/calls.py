@@ -49,7 +49,7 @@ class Caller:
         self._sessions.clear()
 
     async def ask(self, hook: Hook, review: Raw) -> Any:
-        """What the webhook answers to an AdmissionReview, as JSON. Raises CallFailed."""
+        """The webhook's answer to an AdmissionReview, as JSON. Raises CallFailed."""
         body, timeout = msgspec.json.encode(review), f"?timeout={hook.seconds}s"
         if not isinstance(hook.target, Service):
             return await self._post(hook, hook.target + timeout, hook.target + timeout, body)

@@ -1,4 +1,4 @@
-"""Which webhooks are configured, and which of them an attempt concerns. Pure.
+"""The configured webhooks, and those that an attempt concerns. Pure.
 
 Source: admissionregistration.k8s.io/v1 in the API reference; k8s.io/apiserver/pkg/admission/plugin/webhook/predicates
 """

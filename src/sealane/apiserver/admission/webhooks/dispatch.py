@@ -1,4 +1,4 @@
-"""Which webhooks are asked in which order, and what becomes of their answers.
+"""The order in which webhooks are asked, and the effects of their answers.
 
 Source: k8s.io/apiserver/pkg/admission/plugin/webhook/{mutating,validating}/dispatcher.go
 """

@@ -64,7 +64,7 @@ class Webhooks:
         self._dispatch.read()
 
     async def decided(self, options: Write, decide: Callable[[Write], T]) -> T:
-        """What `decide` gives, decided anew each time that webhooks have answered what it asked. Raises ApiError.
+        """The result of `decide`, which runs anew each time that webhooks have answered its questions. Raises ApiError.
 
         Nothing comes between the last time and the return.
         """

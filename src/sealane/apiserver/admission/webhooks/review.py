@@ -102,7 +102,7 @@ def _sent(attempt: Attempt, raw: Raw | None) -> Raw | None:
 
 
 def answer(hook: Hook, uid: str, raw: Any) -> Answer:
-    """What a webhook says. Raises CallFailed for an AdmissionReview that is none."""
+    """The answer of a webhook. Raises CallFailed for an AdmissionReview that is none."""
     version = version_of(hook)
     if not isinstance(raw, dict):
         raise _invalid("webhook response was absent")
@@ -148,7 +148,7 @@ def _invalid(why: str) -> CallFailed:
 
 
 def denied(hook: Hook, status: Raw) -> ApiError:
-    """What the client hears when a webhook says no."""
+    """The error for the client when a webhook says no."""
     said = f'admission webhook "{hook.name}" denied the request'
     code, reason = status.get("code"), str(status.get("reason") or "")
     if status.get("message"):
@@ -167,6 +167,6 @@ def no_dry_run(hook: Hook) -> ApiError:
 
 
 def failed(hook: Hook, why: str) -> ApiError:
-    """What the client hears when a webhook that has to be asked cannot be."""
+    """The error for the client when a webhook that has to be asked cannot be."""
     said = f'failed calling webhook "{hook.name}": {why}'
     return ApiError(500, "InternalError", f"Internal error occurred: {said}", {"causes": [{"message": said}]})

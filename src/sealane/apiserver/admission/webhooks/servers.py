@@ -1,7 +1,7 @@
-"""Who serves a webhook: whether a stand-in would answer, which cannot judge.
+"""The server of a webhook: whether it is a stand-in, which cannot judge.
 
-Images are answered, so the server of somebody's webhook may be an echo (`network.standins`). It would make every object
-of its kind be refused; the webhook is passed over instead, and a Warning says so.
+Images are answered, so the server of a webhook may be an echo (`network.standins`). An echo would refuse every object
+of the kind; the webhook is passed over instead, and a Warning says so.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `kubectl explain` says of types and fields: our own words where they matter, else what the facts say."""
+"""Descriptions of types and fields for `kubectl explain`: our own words where they matter, else what the facts say."""
 
 from __future__ import annotations
 

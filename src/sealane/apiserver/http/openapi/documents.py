@@ -1,4 +1,4 @@
-"""Which documents there are, and what is in them.
+"""The documents of OpenAPI, and their contents.
 
 Source: https://kubernetes.io/docs/concepts/overview/kubernetes-api/#openapi-v3 (KEP-2896)
 """

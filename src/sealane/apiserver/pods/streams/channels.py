@@ -59,7 +59,7 @@ def split(subprotocol: str, message: bytes) -> tuple[int, bytes]:
 
 
 def received(subprotocol: str, message: bytes) -> Input | EndOfInput | Resize | None:
-    """What a client's message says; None when it says nothing to a program (as kubelets ignore it)."""
+    """The contents of a client's message; None when it says nothing to a program (as kubelets ignore it)."""
     channel, data = split(subprotocol, message)
     if channel == STDIN and data:
         return Input(data)

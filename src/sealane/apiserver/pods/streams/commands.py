@@ -89,7 +89,7 @@ class _Client:
         return is_ready
 
     async def events(self) -> AsyncIterator[Event]:
-        """What the client says to the program, until it goes."""
+        """The client's input to the program, until the client goes."""
         for event in self._early:
             yield event
         while (data := await self._transport.receive()) is not None:

@@ -37,7 +37,7 @@ Event = Ready | Send | Input | EndOfInput | Resize
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which streams the client asked for."""
+    """The streams that the client asked for."""
 
     stdin: bool
     stdout: bool
@@ -56,7 +56,7 @@ class Wanted:
 
 
 def status_text(version: str, status: Raw) -> bytes:
-    """What the error stream says at the end: nothing good before v4, where it is JSON."""
+    """The last message of the error stream: nothing good before v4, where it is JSON."""
     if version.startswith(("v4.", "v5.")):
         return msgspec.json.encode(status)
     return b"" if status["status"] == "Success" else str(status["message"]).encode()

@@ -87,7 +87,7 @@ Event = Opened | Data | Reset | Ping | GoAway
 
 
 class Connection:
-    """One end of a connection. Bytes go in through `receive`; what the other methods return goes out, in their order
+    """One end of a connection. Bytes go in through `receive`; bytes that other methods return go out, in their order
     (header blocks share one compressor).
     """
 

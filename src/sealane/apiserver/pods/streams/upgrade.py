@@ -58,7 +58,7 @@ class Bytes:
         self._reader = reader
 
     async def receive(self) -> bytes | None:
-        """What has come; None when there will be nothing."""
+        """The bytes that have come; None when there will be nothing."""
         return await self._reader.read(_LIMIT) or None
 
     async def send(self, data: bytes) -> None:
@@ -66,7 +66,7 @@ class Bytes:
         await self.response.write(data)
 
     async def close(self, code: int = 1000) -> None:
-        """Lets the client end first: bytes of its that nobody has read would make the kernel drop ours."""
+        """Lets the client end first: its unread bytes would make the kernel drop ours."""
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 while await self.receive():
@@ -122,7 +122,7 @@ async def switched(request: web.BaseRequest, headers: Mapping[str, str], protoco
 
 
 class Feed:
-    """Where aiohttp brings what comes after the headers."""
+    """The protocol to which aiohttp brings the bytes after the headers."""
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
         self._reader = reader

@@ -1,4 +1,4 @@
-"""Where the store's objects outlive the process: SQLite, or etcd.
+"""The places where the store's objects outlive the process: SQLite, or etcd.
 
 The store keeps every object in memory and is the only writer; a backend loads all of it once, then makes one batch of
 changes after the other durable. Nothing above the store knows which backend there is.
@@ -32,7 +32,7 @@ class StorageError(OSError):
 
 
 class StoreDamaged(StorageError):
-    """What is stored cannot be read; the message says what to do."""
+    """The stored objects cannot be read; the message says what to do."""
 
 
 class Backend(Protocol):

@@ -58,7 +58,7 @@ class EtcdBackend:
             raise StorageError(f"--store {url}: {error}") from None
 
     def load(self) -> tuple[int, Iterator[tuple[Address, bytes]]]:
-        """Takes over: whoever wrote here before cannot from now on."""
+        """Takes over: an earlier writer cannot write from now on."""
         version, self._revision, _ = self._version()
         self._write([], version)
         return version, self._rows(self._revision)

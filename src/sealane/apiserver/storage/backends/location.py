@@ -1,4 +1,4 @@
-"""Where an etcd is, as `--store` says it."""
+"""The location of an etcd, as given to `--store`."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _ROWS = "SELECT grp, plural, namespace, name, data FROM objects ORDER BY grp, pl
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is known of one. facts: what `save` was given."""
+    """The facts about one snapshot. facts: what `save` was given."""
 
     objects: int
     version: int
