@@ -1,8 +1,8 @@
 """Applying manifests: create, or bring what is there to what the file says.
 
-A three-way merge as `kubectl apply` does it: what the last applied manifest held and the new one does not is removed,
-what others wrote is kept. The last applied manifest is kept in kubectl's own annotation, so that both tools can be used
-on one object in turn.
+A three-way merge as `kubectl apply` does it: fields of the last applied manifest that the new one lacks are removed,
+fields of other writers are kept. The last applied manifest is kept in kubectl's own annotation, so that both tools can
+be used on one object in turn.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _within(wanted: Any, current: Any) -> bool:
 
 
 def origins(objects: Iterable[Object]) -> dict[str, Any]:
-    """What `trace` needs to name file and line of an applied object: str(key) → {file, line, lines}."""
+    """The origins from which `trace` names file and line of an applied object: str(key) → {file, line, lines}."""
     found: dict[str, Any] = {}
     for each in objects:
         if each.origin is not None and each.origin.file:

@@ -1,4 +1,4 @@
-"""What every cluster holds before the first manifest: namespaces, the `kubernetes` and `kube-dns` Services, classes.
+"""Objects that every cluster begins with: namespaces, the `kubernetes` and `kube-dns` Services, classes.
 
 Names and labels are those of a kubeadm cluster, because manifests in the wild select on them (for example
 `kubernetes.io/metadata.name: kube-system` with `k8s-app: kube-dns` in egress policies).

@@ -49,7 +49,7 @@ class Mirror:
 
 
 def wanted(services: Iterable[Object], nodes: Sequence[str] = ()) -> set[Mirror]:
-    """What should be mirrored: each address and TCP port of each LoadBalancer Service that has one (IPv4), each TCP
+    """The wanted mirrors: each address and TCP port of each LoadBalancer Service that has one (IPv4), each TCP
     NodePort of each NodePort Service at each of `nodes` (their addresses)."""
     found = set()
     for service in services:
@@ -142,7 +142,7 @@ class Mirrors:
 
 
 def read(path: Path) -> list[Mirror]:
-    """What is mirrored now; nothing while the cluster starts."""
+    """The present mirrors; nothing while the cluster starts."""
     try:
         return [Mirror(**each) for each in json.loads(path.read_text())]
     except (FileNotFoundError, ValueError):

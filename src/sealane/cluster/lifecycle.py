@@ -147,7 +147,7 @@ def stop(folder: Folder, *, keep: bool = False) -> bool:
 
 
 def clear(folder: Folder) -> None:
-    """Ends whatever a crashed supervisor may have left. Processes are told apart by pid *and* start time."""
+    """Ends the processes that a crashed supervisor may have left. Processes are told apart by pid *and* start time."""
     record = folder.read()
     if record is None:
         return

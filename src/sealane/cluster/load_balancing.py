@@ -1,4 +1,4 @@
-"""Which load balancers take connections themselves, with which certificates, kept as Services and Secrets say."""
+"""The load balancers that take connections themselves, and their certificates, kept as Services and Secrets say."""
 
 from __future__ import annotations
 

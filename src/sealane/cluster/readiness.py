@@ -33,7 +33,7 @@ class Waiting:
 
 
 def waiting(objects: Iterable[Object]) -> list[Waiting]:
-    """What is not ready, in the terms of `kubectl rollout status` and of each kind's conditions."""
+    """The objects that are not ready, in the terms of `kubectl rollout status` and of each kind's conditions."""
     every = list(objects)
     classes = {each.name: each for each in every if each.kind == kinds.GATEWAYCLASS.kind}
     found = []

@@ -137,7 +137,7 @@ class Proxy:
         raise Refusal(code, why)
 
     async def addresses(self, host: str) -> list[str]:
-        """What a name or address stands for in the cluster."""
+        """The addresses in the cluster for which a name or address stands."""
         try:
             return [str(ip_address(host))]
         except ValueError:
@@ -180,7 +180,7 @@ class Proxy:
 
 
 class _Relay(asyncio.DatagramProtocol):
-    """Datagrams of one client, which is whoever sends the first; those that come back go to it.
+    """The datagrams of one client, the sender of the first; those that come back go to it.
 
     private: its socket must be one of our own user.
     """
@@ -211,7 +211,7 @@ class _Relay(asyncio.DatagramProtocol):
             task.add_done_callback(self._tasks.discard)
 
     def answer(self, data: bytes, source: Any) -> None:
-        """What a server sent back."""
+        """The datagrams that a server sent back."""
         if not self._near.is_closing():
             self._near.sendto(bytes(3) + _written(*source[:2]) + data, self._client)
 

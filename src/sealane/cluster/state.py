@@ -35,7 +35,7 @@ class StateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `up` was told. Kept, so that the next `up` of the same name starts the same cluster.
+    """The options of `up`. Kept, so that the next `up` of the same name starts the same cluster.
 
     dns_upstream: "host" (the host's resolv.conf), "none", or "ADDRESS[:PORT]". store: "" (SQLite in the folder) or
     "etcd://…". strict_probes: exec probes of stand-ins run on the files of this machine instead of succeeding.
@@ -185,7 +185,7 @@ class Folder:
 
     @property
     def is_ours(self) -> bool:
-        """Whether nobody else may have written what is in it."""
+        """Whether only its owner can have written its contents."""
         try:
             self.check()
         except StateError:
@@ -222,7 +222,7 @@ class Folder:
         self.check()
 
     def check(self) -> None:
-        """Raises StateError when somebody else may have written what is in the folder; it need not be there."""
+        """Raises StateError when another user may have written files in the folder; it need not be there."""
         try:
             found = self.path.lstat()
         except (FileNotFoundError, NotADirectoryError):

@@ -2,9 +2,9 @@
 
     python -m sealane.cluster FOLDER
 
-It takes no part in the network. It is single-threaded, so it can fork at any time; what all children import, it imports
-once before the first fork, so they share those pages. Children die with it (PR_SET_PDEATHSIG), and with them every
-namespace: after a `kill -9` of everything, only the state folder is left.
+The supervisor takes no part in the network. It is single-threaded, so it can fork at any time; what all children
+import, it imports once before the first fork, so they share those pages. Children die with it (PR_SET_PDEATHSIG), and
+with them every namespace: after a `kill -9` of everything, only the state folder is left.
 
 Control socket (`supervisor.sock`, newline-delimited JSON): {"op": "wait"} answers when every process is ready,
 {"op": "down"} stops everything and answers just before the supervisor ends. After {"op": "own"} the cluster lives as

@@ -23,7 +23,7 @@ class CommandError(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a command ended."""
+    """The end of a command."""
 
     argv: tuple[str, ...]
     code: int

@@ -1,4 +1,4 @@
-"""What the host reaches: mirrors on loopback, a SOCKS proxy, load balancers that are proxies."""
+"""The process of host access: mirrors on loopback, a SOCKS proxy, load balancers that are proxies."""
 
 from __future__ import annotations
 

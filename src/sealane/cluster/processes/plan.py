@@ -1,4 +1,4 @@
-"""Which processes a cluster has: one module beside this one is one process, run in a forked child of the supervisor."""
+"""The processes of a cluster: one module beside this one is one process, run in a forked child of the supervisor."""
 
 from __future__ import annotations
 
