@@ -1,4 +1,4 @@
-"""What `up` says of pods in which something else runs than their manifests ask for."""
+"""The notes of `up` on pods that run something other than their manifests ask for."""
 
 from __future__ import annotations
 

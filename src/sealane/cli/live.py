@@ -50,7 +50,7 @@ def client(context: str) -> HttpClient:
 
 
 async def read(speaks: HttpClient, wanted: Sequence[Kind]) -> tuple[list[Object], dict[Kind, str]]:
-    """What the cluster has of these kinds, and which of them it does not let us see. Raises Exit.
+    """The cluster's objects of these kinds, and the kinds that it does not let us see. Raises Exit.
 
     A kind that it does not know, as Gateways without their CustomResourceDefinitions, is there not once.
     """

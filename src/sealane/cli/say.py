@@ -1,4 +1,4 @@
-"""How the command line speaks: errors on stderr in one line, tables on stdout, exit codes."""
+"""The voice of the command line: errors on stderr in one line, tables on stdout, exit codes."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ async def _objects(folder: Folder) -> dict[str, Any]:
 def reachable(
     folder: Folder, services: tuple[Object, ...], routes: tuple[Object, ...], ingresses: tuple[Object, ...]
 ) -> list[dict[str, Any]]:
-    """What can be reached from outside: one entry for each mirrored port, with the hostnames that it routes."""
+    """Addresses reachable from outside: one entry for each mirrored port, with the hostnames that it routes."""
     from sealane.cluster import host_access
 
     by_key = {(service.namespace, service.name): service for service in services}
@@ -153,7 +153,7 @@ def _hostnames(gateway: str, namespace: str, routes: tuple[Object, ...]) -> set[
 
 
 def print_reachable(folder: Folder, out: Console) -> None:
-    """What `up` prints: where everything can be reached."""
+    """The lines that `up` prints: where everything can be reached."""
     found = describe(folder)
     _print_reachable(found, out)
 
