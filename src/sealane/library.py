@@ -1,4 +1,4 @@
-"""The door for programs: what `sealane` exports. See docs/library.md."""
+"""The door for programs: the names that `sealane` exports. See docs/library.md."""
 
 from __future__ import annotations
 
