@@ -35,7 +35,7 @@ def render(trace: Trace) -> RenderableType:
 
 
 def render_report(report: Report) -> RenderableType:
-    """The report of `verify`: one line when all agrees, else one for each disagreement, with the model.s reason."""
+    """The report of `verify`: one line when all agrees, else one for each disagreement, with the model's reason."""
     tried = f"{report.attempts} connections tried, {report.allowed} predicted to be answered"
     if not report.disagreements:
         return Text.assemble(("0 disagreements", "bold green"), f": {tried}")

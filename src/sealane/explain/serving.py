@@ -43,7 +43,7 @@ _ENDED = {"drop": "dropped", "reject": "refused"}
 class Served:
     """The possible ends of a connection to an address and port. No candidates: `steps` say why.
 
-    via: the load balancer that connects in the sender's place, where a load balancer takes the connection itself.
+    via: the load balancer that connects in the sender's place, where one takes the connection itself.
     answer: what is answered by a node itself.
     """
 

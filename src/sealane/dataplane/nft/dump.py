@@ -47,7 +47,7 @@ def _chains(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def differences(dump: Dump, *ledgers: Ledger) -> list[str]:
-    """Elements that the kernel holds in error, or lacks, one sentence each. It keeps clients of affinity itself."""
+    """Elements that the kernel holds in error, or lacks, one sentence each; it keeps clients of affinity itself."""
     found: list[str] = []
     wanted: dict[str, str] = {}
     for ledger in ledgers:

@@ -65,8 +65,7 @@ class ResolvedRule:
 
     members: for each peer of `rule`, the addresses of its pods; empty for a block.
     named: the targets of named ports: for each port of `rule`, the destinations that have a port of that name; empty
-    for
-        the others. The targets are the policy's own pods (ingress) or the peers' pods (egress).
+        for the others. The targets are the policy's own pods (ingress) or the peers' pods (egress).
     """
 
     rule: Rule

@@ -1,8 +1,8 @@
 """Load-balancer addresses: the address of the pool that each Service of type LoadBalancer gets.
 
 The same as a cloud's controller or MetalLB:
-https://kubernetes.io/docs/concepts/services-networking/service/#loadbalancer An address that a Service has is kept,
-also over restarts, because the status holds it.
+https://kubernetes.io/docs/concepts/services-networking/service/#loadbalancer
+An address that a Service has is kept, also over restarts, because the status holds it.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def check_new_event(obj: Part) -> Iterator[Problem]:
 
 
 def check_event_change(obj: Part, old: Raw) -> Iterator[Problem]:
-    """The errors of a write through events.k8s.io/v1 over `old`: only its series goes on."""
+    """The errors of a write through events.k8s.io/v1 over `old`: only its series may change."""
     event, before = _core(obj), as_core(old)
     yield from _check_any(event, obj["reportingController"])
     if event["series"].value != before.get("series"):

@@ -1,4 +1,4 @@
-"""The statuses that routing writes: the statuses of GatewayClasses, Gateways and HTTPRoutes.
+"""The statuses that routing writes: those of GatewayClasses, Gateways and HTTPRoutes.
 
 Source: https://gateway-api.sigs.k8s.io/reference/spec/ (v1), `GatewayStatus`, `ListenerStatus`, `RouteParentStatus` and
 the condition types and reasons there.
