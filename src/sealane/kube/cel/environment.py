@@ -105,7 +105,7 @@ def _said(text: str) -> str:
 
 
 def _in_one_line(text: str) -> str:
-    """What the compiler says, without its drawing of the place (lines of " | …"): line and column say it already."""
+    """The compiler's message, without its drawing of the place (lines of " | …"): line and column say it already."""
     lines = (line.strip() for line in text.split("\n") if not line.startswith(" |"))
     return "; ".join(line for line in lines if line)
 

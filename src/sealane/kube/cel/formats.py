@@ -25,7 +25,7 @@ Check = Callable[[str], Iterable[str]]
 
 
 def _prefix(check: Check) -> Check:
-    """What may stand before a generated suffix: the last character may be a dash."""
+    """A name before a generated suffix: its last character may be a dash."""
     return lambda text: check(text[:-1] + "a" if text.endswith("-") else text)
 
 

@@ -240,7 +240,7 @@ class HttpClient:
         return float(said) if said.isdigit() and refused <= _RETRIES else None
 
     async def _credential(self) -> Credential:
-        """What a plugin says now; its certificate is for new connections. Raises CredentialError."""
+        """The present answer of a plugin; its certificate is for new connections. Raises CredentialError."""
         if self._credentials is None:
             return self._shown
         credential = await self._credentials.get()

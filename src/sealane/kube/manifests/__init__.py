@@ -125,7 +125,7 @@ def _texts(paths: Iterable[str | Path], stdin: Iterable[str] | None) -> Iterator
         path = Path(given)
         files: Sequence[Path] = [path]
         if path.is_dir():
-            # What cannot be read below, or goes away meanwhile, is passed over.
+            # Files that cannot be read, or go away meanwhile, are passed over.
             below = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
             files = sorted(each for each in below if each.suffix in SUFFIXES and each.is_file())
             if not files:

@@ -193,7 +193,7 @@ def _scalar(node: ScalarNode, line: int) -> Any:
 
 
 def _plain(text: str) -> Any:
-    """What an unquoted scalar means."""
+    """The meaning of an unquoted scalar."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] not in "-+.0123456789":

@@ -80,7 +80,7 @@ def _versions(spec: Raw) -> Iterator[Cause]:
     for index, version in enumerate(versions):
         if not (version.get("schema") or {}).get("openAPIV3Schema"):
             yield required(f"spec.versions[{index}].schema.openAPIV3Schema")
-    # What all versions have alike is checked once, and named as if it stood outside of them.
+    # Parts that all versions share are checked once, and named as if they stood outside of them.
     one_schema = _alike(versions, "schema")
     one_subresources = _alike(versions, "subresources")
     one_columns = _alike(versions, "additionalPrinterColumns")
@@ -307,7 +307,7 @@ def _conversion(conversion: Raw) -> Iterator[Cause]:
 
 
 def _fixed(spec: Raw, old: Raw) -> Iterator[Cause]:
-    """What objects are stored under does not change."""
+    """The names under which objects are stored do not change."""
     before: Raw = old["spec"]
     conditions = (old.get("status") or {}).get("conditions") or ()
     established = any(each.get("type") == "Established" and each.get("status") == "True" for each in conditions)

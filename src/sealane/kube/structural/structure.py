@@ -148,7 +148,7 @@ def _nested(schema: Schema, any_skipped: bool, path: str, rules: bool) -> Iterat
 
 
 def _complete(values: Schema, schema: Schema | None, there: str, here: str) -> Iterator[Cause]:
-    """What is named inside of alternatives has to be named outside."""
+    """Fields named inside of alternatives have to be named outside."""
     for key in ("allOf", "anyOf", "oneOf"):
         for index, each in enumerate(values.get(key) or ()):
             yield from _complete_inside(each, schema, there, f"{here}.{key}[{index}]")

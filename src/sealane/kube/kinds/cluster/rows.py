@@ -22,7 +22,7 @@ ROWS = (
     ),
     Definition(
         kind=NODE,
-        birth=None,  # who makes a Node says its status: a kubelet does so in one step
+        birth=None,  # the client that makes a Node sends its status: a kubelet does so in one step
         columns=columns.NODE,
         selectable=fields("spec.unschedulable", absent="false"),
     ),

@@ -68,7 +68,7 @@ def _check_any(event: Part, controller: Part) -> Iterator[Problem]:
         fits = involved == namespace if involved else namespace in ("", "default")
     else:
         fits = bool(involved) or namespace in ("", "default", "kube-system")
-    if namespace and not fits:  # a manifest may leave its namespace to whoever applies it
+    if namespace and not fits:  # a manifest may leave its namespace to kubectl
         yield about.invalid("does not match event.namespace", involved)
     if event["eventTime"].empty:
         return

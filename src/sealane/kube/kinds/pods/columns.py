@@ -74,7 +74,7 @@ def pod_status(raw: Raw) -> str:
 
 
 def _starting(raw: Raw) -> str | None:
-    """What the first init container that is not done says; None when all are."""
+    """The state of the first init container that is not done; None when all are."""
     sidecars = _sidecars(raw)
     for index, container in enumerate(status_of(raw).get("initContainerStatuses") or ()):
         ended, waiting = _state(container, "terminated"), _state(container, "waiting")

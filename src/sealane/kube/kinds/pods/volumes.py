@@ -44,7 +44,7 @@ def check_volume(volume: Part) -> Iterator[Problem]:
 
 
 def _source(source: Part, secret_name: str) -> Iterator[Problem]:
-    """What volumes and the sources of a projected one have alike."""
+    """The checks that volumes and the sources of a projected one share."""
     for kind, name in (("secret", secret_name), ("configMap", "name")):
         if kind not in source:
             continue

@@ -156,7 +156,7 @@ def check_endpoint_slice(obj: Part) -> Iterator[Problem]:
 
 
 def _check_not_special(address: Part) -> Iterator[Problem]:
-    """What no endpoint may have: ValidateNonSpecialIP in pkg/apis/core/validation of Kubernetes."""
+    """Addresses that no endpoint may have: ValidateNonSpecialIP in pkg/apis/core/validation of Kubernetes."""
     try:
         ip = ip_address(str(address.value))
     except ValueError:
