@@ -103,7 +103,7 @@ def _add(
 
 
 def _containers(pod: Object) -> list[Raw]:
-    """Those that live as long as the pod: `containers`, and init containers that are sidecars."""
+    """The containers that live as long as the pod: `containers`, and init containers that are sidecars."""
     sidecars = [raw for raw in pod.spec.get("initContainers") or () if raw.get("restartPolicy") == "Always"]
     return [*(pod.spec.get("containers") or ()), *sidecars]
 

@@ -41,7 +41,7 @@ class Network:
     def graph(self) -> Graph:
         return self.objects.graph
 
-    # What is there
+    # The objects
 
     @cached_property
     def services(self) -> Collection[Key, ServiceModel]:

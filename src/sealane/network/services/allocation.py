@@ -117,7 +117,7 @@ def _addresses_of(owner: Owner, spec: Raw, was: Mapping[str, Any], allocated: Al
     asked = list(spec.get("clusterIPs") or ())
     if was.get("clusterIPs") and was.get("type") != "ExternalName":
         asked = _without_second(spec, was, asked)
-        # Whoever writes the object without addresses keeps those it has.
+        # An object that is written without addresses keeps those it has.
         if not spec.get("clusterIP"):
             spec["clusterIP"] = was["clusterIP"]
         if not asked:
@@ -165,7 +165,7 @@ def _addresses_of(owner: Owner, spec: Raw, was: Mapping[str, Any], allocated: Al
 
 
 def _without_second(spec: Raw, was: Mapping[str, Any], asked: list[str]) -> list[str]:
-    """Who goes back to a single stack need not take away the second address and family.
+    """A client that goes back to a single stack need not take away the second address and family.
 
     Source: trimFieldsForDualStackDowngrade in pkg/registry/core/service/strategy.go
     """

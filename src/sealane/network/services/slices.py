@@ -258,7 +258,7 @@ def _ports(service: Service, pod: PodEndpoint) -> EndpointPorts:
 def _names(
     service: Service, family: str, ports: EndpointPorts, spare: list[str], taken: AbstractSet[str]
 ) -> Iterator[str]:
-    """Names for further slices: those that nobody needs any more, then new ones."""
+    """Names for further slices: those that are not needed any more, then new ones."""
     while spare:
         yield spare.pop(0)
     for number in count():

@@ -104,7 +104,7 @@ def bind(
 def _conditions(
     accepted: Condition, resolved: Condition, dropped: Sequence[str], rules: Sequence[Rule]
 ) -> tuple[Condition, ...]:
-    """With rules that nobody can serve: PartiallyInvalid, or not Accepted when no other rule is left."""
+    """With rules that cannot be served: PartiallyInvalid, or not Accepted when no other rule is left."""
     if not dropped:
         return accepted, resolved
     message = f"Dropped Rule: {'; '.join(dropped)}"
