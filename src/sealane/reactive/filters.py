@@ -177,7 +177,7 @@ class Dependents(Generic[D]):
     def discard(self, filter_: Filter | None, dependent: tuple[D, Hashable]) -> None:
         for dependents in self._registers(filter_):
             dependents.discard(dependent)
-        # Empty entries go, so that a long life does not gather filters nobody asks for any more.
+        # Empty entries go, so that a long life does not gather unused filters.
         match filter_:
             case ByKey(key):
                 _prune(self._key, key)

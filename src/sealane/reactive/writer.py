@@ -78,8 +78,8 @@ class Writer:
         self._queue: deque[Key] = deque()
         self._queued: set[Key] = set()
         self._busy: set[Key] = set()
-        self._before: dict[Key, Raw] = {}  # what was wanted when last written, where fields were dropped since
-        self._answers: dict[Key, Object] = {}  # what the API said, until the informer says it too
+        self._before: dict[Key, Raw] = {}  # the wanted values when last written, where fields were dropped since
+        self._answers: dict[Key, Object] = {}  # the API's answer, until the informer has it too
         self._failures: dict[Key, int] = {}
         self._retries: dict[Key, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -164,7 +164,7 @@ class Writer:
             self._settled.set()
 
     def _step(self, key: Key) -> Raw | str | None:
-        """What the API lacks at `key`: "create", "delete", a merge patch, or None."""
+        """The difference that the API lacks at `key`: "create", "delete", a merge patch, or None."""
         value = self._wanted.get(key)
         actual = self._actual.get(key)
         answer = self._answers.get(key)
