@@ -116,7 +116,7 @@ class Controllers:
         for reconciler in more:
             reconciler.start()
 
-    # What few clusters have is imported when it is there.
+    # Controllers for kinds that few clusters have are imported when their objects are there.
 
     def _batch(self) -> list[Reconciler]:
         from sealane.controllers.batch.wiring import cronjob_controller, job_controller, stray_pod_controller

@@ -58,7 +58,7 @@ def plan(cronjob: Object, owned: Sequence[Object], now: float) -> list[Action]:
 def _start(
     cronjob: Object, active: list[Object], last: str | None, now: float
 ) -> tuple[list[Action], list[Object], str | None]:
-    """What to do about the schedule; the Jobs that are active then; when one was started last."""
+    """The actions for the schedule; the Jobs that are active then; when one was started last."""
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # here: it costs every start of a cluster a millisecond
 
     spec = cronjob.spec

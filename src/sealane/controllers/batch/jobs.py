@@ -48,7 +48,7 @@ def plan(job: Object, owned: Sequence[PodFacts], orphans: Sequence[PodFacts], no
     if ended := finished(job):
         actions += [untracked(pod.object) for pod in pods if pod.tracked]
         return [*actions, *_after_end(job, ended, now)]
-    if job.deleting:  # its pods go with it, or before it: nobody asks for numbers any more
+    if job.deleting:  # its pods go with it, or before it: the numbers are not needed any more
         return [*actions, *(untracked(pod.object) for pod in pods if pod.tracked and (pod.over or pod.deleting))]
     return [*actions, *_Run(job, pods, now).actions()]
 
@@ -180,7 +180,7 @@ class _Run:
     # Pods
 
     def _pods(self) -> tuple[list[Action], list[PodFacts]]:
-        """What to do, and the active pods that stay."""
+        """The actions, and the active pods that stay."""
         if self.suspended:
             return [each for pod in self.active for each in self._let_go(pod)], []
         succeeded, active = self.tally.succeeded, len(self.active)
@@ -232,7 +232,7 @@ class _Run:
         return last + min(BACKOFF_FIRST * 2.0 ** min(failures - 1, 16), BACKOFF_LAST) - self.now
 
     def _indexed(self, missing: int) -> list[Action]:
-        """The lowest indexes that nobody works on."""
+        """The lowest indexes without a pod."""
         busy = {index_of(pod.object) for pod in self.active}
         if self.only_failed:
             busy |= {index_of(pod.object) for pod in self.terminating}

@@ -124,7 +124,7 @@ def _matches(pod: Object, owner: Object, term: Mapping[str, Any], namespaces: Na
 
 
 def _namespaces(owner: Object, term: Mapping[str, Any], namespaces: Namespaces) -> set[str]:
-    """Those named and those selected; without either, the pod's own."""
+    """The namespaces that are named and those selected; without either, the pod's own."""
     named = set(term.get("namespaces") or ())
     selector = term.get("namespaceSelector")
     if selector is not None:

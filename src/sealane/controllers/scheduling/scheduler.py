@@ -142,7 +142,7 @@ def owner_of(pod: Object) -> str:
 
 
 def _offer(node: Object) -> tuple[object, ...]:
-    """What of a node decides about pods."""
+    """The parts of a node that decide about pods."""
     return node.spec, node.labels, node.status.get("allocatable")
 
 
@@ -293,7 +293,7 @@ class Scheduler:
         except (ApiError, OSError) as error:
             self._release(pod.key)
             if isinstance(error, ApiError) and error.code in (404, 409):
-                return  # gone, or bound by somebody else
+                return  # gone, or bound by another client
             log.warning("%s: cannot be bound to %s: %s", pod.key, node, error)
             asyncio.get_running_loop().call_later(0.5, self._retry, pod.key)
             return

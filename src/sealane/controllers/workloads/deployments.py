@@ -329,7 +329,7 @@ def _size(replicaset: Object) -> int:
 
 
 def _available(replicaset: Object) -> int:
-    """Those that stay available when the ReplicaSet has come down to its size, which its status may not show yet."""
+    """The pods that stay available when the ReplicaSet has come down to its size, which its status may not show yet."""
     return min(_size(replicaset), int(replicaset.status.get("availableReplicas") or 0))
 
 

@@ -61,7 +61,7 @@ def populate(objects: Iterable[Object], there: Iterable[Object] = ()) -> list[Ra
 
     # Services first: they name the workload best, and say which ports it serves.
     services = [each for each in all_ if each.kind == "Service" and each.key.group == ""]
-    # Those that ask for most first: what they get may do for others too.
+    # Selectors with the most labels first: their pods may do for others too.
     for service in sorted(services, key=lambda each: -len(each.spec.get("selector") or ())):
         selector = service.spec.get("selector")
         if selector and service.spec.get("type") != "ExternalName":
