@@ -176,7 +176,7 @@ class BalancerProxy:
     ) -> None:
         source: Peer = writer.get_extra_info("peername")[:2]
         destination: Peer = writer.get_extra_info("sockname")[:2]
-        # The namespace that holds an internal address has a way there; nobody who is outside shall.
+        # The namespace that holds an internal address has a way there; no client outside shall have one.
         if not _may(source[0], balancer.ranges) or (is_internal(destination[0]) and ip_address(source[0]) in _OUTSIDE):
             writer.transport.abort()
             return
@@ -214,7 +214,7 @@ class BalancerProxy:
         raise error
 
     async def _healthy(self, address: str, port: int) -> bool:
-        """What the node's healthCheckNodePort says."""
+        """The answer of the node's healthCheckNodePort."""
         with contextlib.suppress(OSError, EOFError):
             reader, writer = await relay.dial(self._outside, address, port, PATIENCE)
             try:

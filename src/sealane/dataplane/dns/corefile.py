@@ -205,7 +205,7 @@ class _Reader:
         return self.tokens[self.at - 1]
 
     def _directives(self, opening: _Token, depth: int) -> tuple[Directive, ...]:
-        """What stands until the brace that closes the one before."""
+        """The directives until the brace that closes the one before."""
         found: list[Directive] = []
         while self.at < len(self.tokens):
             if self.tokens[self.at].is_("}"):

@@ -233,10 +233,10 @@ class Instance:
 
 
 def _silence(sockets: Sequence[socket.socket]) -> None:
-    """Nobody answers there: the kernel refuses what comes, though another process still holds the sockets."""
+    """No server answers there: the kernel refuses what comes, though another process still holds the sockets."""
     for sock in sockets:
         with contextlib.suppress(OSError):
-            if sock.type == socket.SOCK_DGRAM:  # Hears only whom it is connected to, which is nobody.
+            if sock.type == socket.SOCK_DGRAM:  # Hears only its peer, and it has none.
                 sock.connect(("127.0.0.1" if sock.family == socket.AF_INET else "::1", 9))
             else:
                 sock.shutdown(socket.SHUT_RD)  # Listens no more.

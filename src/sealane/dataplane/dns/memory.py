@@ -72,7 +72,7 @@ class Memory:
                     newer = await self._shared(key, query, ask, cache)
                     if newer.message[3] & 0xF in (wire.NOERROR, wire.NXDOMAIN):
                         return fitted(newer, query)
-                except Exception:  # The old answer is better than what went wrong, whatever that was.
+                except Exception:  # The old answer is better than any error.
                     pass
             else:
                 self._refresh(key, reply, query, ask, cache)

@@ -42,7 +42,7 @@ class PublicNames:
         derive("public names", objects[SERVICE], _named).subscribe(self._changed)
 
     def __call__(self, name: str) -> tuple[Record, ...] | None:
-        """The addresses of a name, lower case and without the final dot; None for a name that nobody asked for."""
+        """The addresses of a name, lower case and without the final dot; None for a name that no Service publishes."""
         held = self._held.get(name)
         if held is None:
             return None

@@ -97,7 +97,7 @@ class Server:
         old = self._routes
         self._routes = sorted(routes, key=lambda route: -len(route.zone))
         self._table = next((route.table for route in self._routes if route.table is not None), None)
-        # What is logged is looked at one by one, so nothing goes out unseen.
+        # Logged questions are looked at one by one, so none goes out unseen.
         self._logged = any(route.logs for route in self._routes)
         seen = self._table is not None and not self._logged
         packets: dict[bytes, Prepared] = self._table.packets if self._table is not None and seen else {}
@@ -228,7 +228,7 @@ class Server:
         return None
 
     async def _resolve(self, query: wire.Query) -> bytes:
-        """The whole answer to `query`, of any length. What goes wrong in it is one answer, not the server's end."""
+        """The whole answer to `query`, of any length. An error in it costs one answer, not the server."""
         started = time.perf_counter()
         route = self._route(query.name)
         if route is None:

@@ -276,7 +276,7 @@ class _Server:
                 answer = self._socket.recv(65535)
             except BlockingIOError:
                 return
-            except OSError as error:  # Nobody listens there: all who wait may as well know now.
+            except OSError as error:  # No server listens there: all waiting questions may as well know now.
                 for _, future in self._waiting.values():
                     if not future.done():
                         future.set_exception(error)
@@ -320,7 +320,7 @@ class _Server:
 
 
 def _tls_context(authority: str) -> ssl.SSLContext:
-    import ssl  # Only who asks so needs it.
+    import ssl  # Only questions over TLS need it.
 
     return ssl.create_default_context(cadata=authority or None)
 

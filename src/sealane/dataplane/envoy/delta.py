@@ -128,7 +128,7 @@ class DeltaStream:
     def _refused(self, state: _Type, request: Request, names: tuple[str, ...]) -> None:
         """Envoy refuses a response whole, for one bad resource in it: the halves are sent again, until it stands alone.
 
-        What stays refused is not sent again before it changes.
+        A refused resource is not sent again before it changes.
         """
         if len(names) > 1:
             state.halves += [names[: len(names) // 2], names[len(names) // 2 :]]

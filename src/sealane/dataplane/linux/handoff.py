@@ -144,7 +144,7 @@ class Giver:
         self._lingers.pop((role, id_), None)
         for taker in list(self._takers.values()):
             if taker.role == role:
-                # What has not left yet must not be sent with descriptors that are closed now.
+                # Messages that have not left must not be sent with descriptors that are closed now.
                 taker.queue = deque(item for item in taker.queue if item[1] is not handed.sockets)
                 self._send(taker, {"remove": id_})
         for held in handed.sockets:

@@ -57,7 +57,7 @@ def _unshare() -> None:
 
 
 def _user_namespace_advice(code: int) -> str:
-    """What to enable, from the switches that distributions have for it. ENOSPC is a limit, user_namespaces(7)."""
+    """The switch to enable, of those that distributions have for it. ENOSPC is a limit, user_namespaces(7)."""
     if code == errno.ENOSPC:
         return "ask root to run `sysctl user.max_user_namespaces=15000`, or run sealane as root"
     for path, off, advice in (

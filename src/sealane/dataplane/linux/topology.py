@@ -71,7 +71,8 @@ _ROUTER = {
     "ipv6/fib_multipath_hash_policy": "1",
 }
 _POD = {
-    # What waits on a stand-in's socket goes over to the one that takes its place (a new agent opens them anew).
+    # Connections that wait on a stand-in's socket go over to the one that takes its place (a new agent opens them
+    # anew).
     "ipv4/tcp_migrate_req": "1",
     # As containerd 2 has it: a program that is not root may listen on port 80.
     "ipv4/ip_unprivileged_port_start": "0",

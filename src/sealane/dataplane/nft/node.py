@@ -37,15 +37,15 @@ class Node:
         self._work = asyncio.Event()
         self._work.set()
         self._writing = False
-        self._next: list[asyncio.Future[None]] = []  # who waits for what waits
-        self._current: list[asyncio.Future[None]] = []  # and for what is being written
+        self._next: list[asyncio.Future[None]] = []  # callers that wait for the waiting changes
+        self._current: list[asyncio.Future[None]] = []  # and for those being written
         self.plan = plan
         self._addresses = frozenset(map(str, plan.addresses))
         self._pods: dict[Key, tuple[Key, ...]] = {}
         self._log_group = log_group
         self._kernel = Kernel()
 
-    # What it should hold
+    # The wanted contents
 
     def put_pod(self, pod: Key, isolation: Isolation | None, policy: Policies) -> None:
         before = self._pods.pop(pod, ())
@@ -91,7 +91,7 @@ class Node:
                 del self.peers[peer]
                 self.ledger.put(peer, NOTHING)
 
-    # What waits, and who waits for it
+    # The waiting changes, and their callers
 
     def add(self, step: Step) -> None:
         if not self.stale:

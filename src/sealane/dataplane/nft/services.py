@@ -133,7 +133,7 @@ def _frontend(
 
 
 def _ranges(service: ServiceModel, frontend: Frontend) -> list[str]:
-    """Who may use a load-balancer address, as elements that do not overlap; nothing where everyone may."""
+    """The clients that may use a load-balancer address, as elements that do not overlap; nothing where everyone may."""
     given = source_ranges(service, frontend.family)
     if frontend.family == 4:
         found = [str(one).removesuffix("/32") for one in collapse_addresses(map(IPv4Network, given))]
@@ -247,7 +247,7 @@ def _base_chains() -> list[str]:
         "}",
         "chain restrict-prerouting { type filter hook prerouting priority dstnat - 10; ct state new jump restrict; }",
         "chain restrict-output { type filter hook output priority -110; ct state new jump restrict; }",
-        # What still has a Service's address after translation has nobody to go to.
+        # A packet that still has a Service's address after translation has no endpoint.
         "chain unserved {",
         f"{vip4} @dropped4 drop",
         f"{vip6} @dropped6 drop",
@@ -276,7 +276,7 @@ def _base_chains() -> list[str]:
         "masquerade fully-random",
         "ct status dnat ip saddr . ip daddr @hairpin4 masquerade fully-random",
         "ct status dnat ip6 saddr . ip6 daddr @hairpin6 masquerade fully-random",
-        # What leaves the cluster wears the node's address, as with ip-masq-agent.
+        # Packets that leave the cluster have the node's address, as with ip-masq-agent.
         "ip saddr @pods4 ip daddr != @unmasqueraded4 masquerade fully-random",
         "ip6 saddr @pods6 ip6 daddr != @unmasqueraded6 masquerade fully-random",
         "}",

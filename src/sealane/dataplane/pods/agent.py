@@ -213,7 +213,7 @@ class AgentSocket:
         raise Refused(refused)
 
     async def _attach(self, connection: socket.socket, request: Attach, fds: list[int]) -> None:
-        """Until the container's program ends or the caller goes. What was printed before is in the log."""
+        """Until the container's program ends or the caller goes. Earlier output is in the log."""
         container = self._container(request)
         if container.stdio is None:
             await self._watch_stand_in(connection, request, container, fds)
@@ -273,7 +273,7 @@ class AgentSocket:
     async def _following(
         self, connection: socket.socket, path: Path, position: int, runs: Callable[[], bool]
     ) -> AsyncIterator[bytes]:
-        """What a file holds from `position` on and, while `runs`, what comes to it; until the caller goes."""
+        """The bytes of a file from `position` on and, while `runs`, those that come to it; until the caller goes."""
         over = False
         while True:
             while data := read(path, position):

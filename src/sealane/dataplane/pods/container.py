@@ -283,7 +283,7 @@ class Container:
         return bool((self._raw.get("securityContext") or {}).get("privileged"))
 
     def _capabilities(self) -> tuple[list[int] | None, list[str]]:
-        """Those of its programs (None: all), and the names of those that it asks for in vain."""
+        """The capabilities of its programs (None: all), and the names of those that it asks for in vain."""
         if self._is_privileged and self._around.allow_host:
             return None, []
         wanted: Raw = (self._raw.get("securityContext") or {}).get("capabilities") or {}
@@ -318,7 +318,7 @@ class Container:
         return found
 
     async def _tokens(self) -> Mapping[Wanted, Token]:
-        """Those of the pod's ServiceAccount that it mounts. Raises MissingReference while the API gives none."""
+        """The tokens of the pod's ServiceAccount that it mounts. Raises MissingReference while the API gives none."""
         try:
             return await self._around.tokens.of(self._pod, self._raw)
         except (ApiError, OSError) as error:

@@ -219,7 +219,7 @@ def _couple(connection: socket.socket, keyboard: int, screen: int, terminal: int
 
 
 def _drain(terminal: int, screen: int) -> None:
-    """What the program printed last."""
+    """The last output of the program."""
     os.set_blocking(terminal, False)
     with contextlib.suppress(OSError):
         while data := os.read(terminal, 65536):

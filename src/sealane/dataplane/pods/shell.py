@@ -372,7 +372,7 @@ class PodShell:
             self.feed(states.Exited(name, 0, 0, time.time()))
 
     async def _withdraw(self, name: str, left: float) -> None:
-        """Waits, for `left` seconds at most, until nobody is sent to a container that is about to end.
+        """Waits, for `left` seconds at most, until no client is sent to a container that is about to end.
 
         A flow of UDP stays with its endpoint as long as that one serves (KEP-1669), so what a client sends from a port
         that it has used before would come to a closed socket until every node has heard that it is closed. Instead the

@@ -366,7 +366,7 @@ def _leave_process_1(errors: int) -> None:
     if child == 0:
         return
     os.close(errors)
-    for fd in range(3):  # whoever reads there waits for the program, not for us
+    for fd in range(3):  # their readers wait for the program, not for us
         os.close(fd)
     while True:
         pid, status = os.wait()

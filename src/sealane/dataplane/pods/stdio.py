@@ -123,7 +123,7 @@ class Stdio:
         except BlockingIOError:
             return
         except OSError as error:
-            if error.errno != errno.EIO:  # what a terminal says when nobody has its other end
+            if error.errno != errno.EIO:  # a terminal's error when its other end is closed
                 raise
             data = b""
         if not data:

@@ -48,7 +48,7 @@ class Template:
     async def answer(self, query: wire.Query, onward: step.Handler) -> bytes:
         match = self._match(query)
         if match is None:
-            # Without fallthrough a template whose pattern does not match lets nobody else answer.
+            # Without fallthrough a template whose pattern does not match lets no other plugin answer.
             return wire.respond(query, wire.Sections(wire.SERVFAIL, authoritative=False))
         zone = next(zone for zone in self.zones if step.covers(zone, query.name))
         try:
