@@ -48,7 +48,7 @@ def listeners(world: World, pod: Object) -> list[Listener]:
 
 
 def _of_stand_ins(world: World, pod: Object) -> Iterator[Listener]:
-    """What stand-ins listen on without that it is declared; name: what says so."""
+    """The ports of stand-ins that are not declared; name: what says so."""
     statuses = pod.status.get("containerStatuses") or ()
     answered = {each["name"] for each in statuses if str(each.get("imageID") or "").startswith(STAND_IN_ID)}
     if not answered:

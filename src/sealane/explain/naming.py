@@ -44,7 +44,7 @@ def resolve(world: World, source: Place, name: str) -> Resolved:
 
 
 def _search_path(resolver: Resolver, where: str) -> Step:
-    """What the pod's resolv.conf makes of names."""
+    """The names that the pod's resolv.conf makes of one."""
     path = " ".join(resolver.searches) or "none"
     return Step("name", "note", f"nameserver {resolver.nameservers[0]}, search {path}, ndots {resolver.ndots}", where)
 

@@ -109,7 +109,7 @@ def _service(
         return Served((Step("service", "stop", text, world.where(service.key, "spec", "loadBalancerSourceRanges")),))
     entries = _entries(world, source, service, frontend, node)
     hosted = source.pod is not None and source.pod.spec.get("hostNetwork")
-    # What a pod sends to another node leaves its own under that node's address: it does not come from a pod any more.
+    # A packet to another node leaves its pod's node under the node's address: it does not come from a pod any more.
     left = source.kind == "pod" and not hosted and bool(source.node) and entries != [source.node]
     traffic: TrafficFrom = "pod" if source.kind == "pod" and not hosted and not left else "outside"
     if source.node and traffic == "outside" and entries == [source.node]:
@@ -155,7 +155,7 @@ def _service(
 
 
 def _checked(world: World, service: ServiceModel, node: str) -> Served:
-    """What a node says on the healthCheckNodePort of a Service."""
+    """The answer of a node on the healthCheckNodePort of a Service."""
     count = local_endpoints(service, node)
     says = "200" if count else "503"
     text = (

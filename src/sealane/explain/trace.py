@@ -102,7 +102,7 @@ def _addresses(world: World, source: Place, target: Target, way: _Way) -> tuple[
         name = f"{target.service.name}.{target.service.namespace}.svc.{world.zone.domain}."
     proxied = _served_host(world, target)
     if proxied is not None:
-        # No DNS of the cluster knows this name; who serves it is where its owner points it to.
+        # No DNS of the cluster knows this name; its owner is expected to point it to the proxy.
         host, address = proxied
         text = f"{name} is served by {host.proxy}: taken as pointing to {address or 'it'}"
         where = world.where(host.proxy)
@@ -166,7 +166,7 @@ def _proxy_address(world: World, proxy: Key) -> str:
 
 
 def _leave(world: World, source: Place, target: Target, way: _Way) -> str:
-    """The way to a name outside, whose address nobody here knows. Raises Unknown where that would decide."""
+    """The way to a name outside, whose address is not known here. Raises Unknown where that would decide."""
     isolation = world.policies.isolation.get(source.pod.key) if source.pod is not None else None
     if isolation is not None and isolation.egress:
         listed = ", ".join(f"{key.namespace}/{key.name}" for key in isolation.egress)
@@ -229,7 +229,7 @@ def _arrive(world: World, source: Place, target: Target, candidates: list[Candid
 
 
 def _route(world: World, proxy: Key, arrived: Leg, target: Target, way: _Way) -> str:
-    """What the proxy does with the request; "" when it passes it on."""
+    """The proxy's decision on the request; "" when it passes it on."""
     host = target.url.host if target.url else target.name or target.address
     request = Request(proxy, arrived.candidate.port, host, target.url.path if target.url else "/")
     decision = evaluate(world.routing.hosts, request)

@@ -236,7 +236,7 @@ def _frontends(world: World, source: Place, identity: str, kinds: Sequence[str])
 
 
 def _frontend(world: World, source: Place, service: ServiceModel, frontend: Frontend) -> Attempt | None:
-    """What to try at one address of a Service; None where it is not known what answers."""
+    """The attempts at one address of a Service; None where it is not known what answers."""
     served = serve(world, source, frontend.address, frontend.port, frontend.protocol)
     legs = [leg(world, source, each) for each in served.candidates]
     if not all(_known(world, each.candidate) for each in legs):
