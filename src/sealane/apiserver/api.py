@@ -349,7 +349,7 @@ class Api:
             await self.store.flush()
         return found
 
-    # What follows from commits
+    # Work that follows from commits
 
     def _committed(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -369,7 +369,7 @@ _BINDING = {"apiVersion": "v1", "kind": "Binding"}
 
 
 def _completed(attempt: Attempt, raw: Raw) -> Raw:
-    """What a webhook made of an object, with the defaults of its kind."""
+    """The object that a webhook answered, with the defaults of its kind."""
     if attempt.served.by_facts or attempt.subresource == "scale":
         return defaulted(raw)
     from sealane.apiserver.registry import custom

@@ -75,7 +75,7 @@ def action_of(request: web.BaseRequest, user: User, target: Target | None) -> Ac
     name, namespace = target.name, target.namespace or ""
     verb = verb_of(request.method, name, watching=flag(request.query, "watch"))
     if target.plural == "namespaces" and not target.group:
-        namespace = name  # who may read a namespace by a role inside it, may read it
+        namespace = name  # a user with a role inside a namespace to read it may read it
     if not name and verb in ("list", "watch", "deletecollection"):
         name = name_selected(request.query)
     return Action(user, verb, target.group, target.version, target.plural, target.subresource, namespace, name)

@@ -64,7 +64,7 @@ def furnish(api: Api) -> None:
         if raw["spec"]["group"] in there:
             continue
         raw["metadata"]["finalizers"] = [CLEANUP]
-        # Nobody manages their fields, so that an official definition applies over them; and no version counts as
+        # Their fields have no managers, so that an official definition applies over them; and no version counts as
         # stored, so that an older one may lack versions of ours.
         raw["metadata"]["managedFields"] = [{**_STATUS_ONLY, "time": timestamp()}]
         raw["status"] = {**established(raw, api.resources.names), "storedVersions": []}

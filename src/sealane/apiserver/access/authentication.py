@@ -53,7 +53,7 @@ class Authenticator:
                 return user
         if authorization[: len(_BEARER)].lower() == _BEARER:
             vouched = None
-            with suppress(ApiError):  # why is nobody's business who cannot say who he is
+            with suppress(ApiError):  # a client without proof of its user is not told why
                 vouched = self.vouched(authorization[len(_BEARER) :].strip())
             if vouched is not None:
                 return vouched.user
@@ -112,7 +112,7 @@ def impersonated(user: User, headers: Headers, check: Callable[[Action], None]) 
 
 
 def _impersonations(user: User, wanted: User) -> Iterator[Action]:
-    """What has to be allowed, each."""
+    """The impersonations, each of which has to be allowed."""
     account = wanted.service_account
     if account is not None:
         namespace, name = account

@@ -42,7 +42,7 @@ def decode(data: bytes) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """What a decoder made of an item, as JSON values. Raises ValueError."""
+    """A decoded item as JSON values. Raises ValueError."""
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, bytes):

@@ -59,7 +59,7 @@ class Collector:
         for type_, address, stored, before in events:
             found = stored.object
             if address.resource == DEFINITIONS and type_ != "DELETED":
-                # Kinds that nobody knew before: now their objects can be missed.
+                # Kinds that were unknown before: now their objects can be missed.
                 touched += [each for uid, those in self._dependents.items() if by_uid(uid) is None for each in those]
             if before is not None:
                 for owner in _owners(before.object):
@@ -151,7 +151,7 @@ class Collector:
         return next((s for s in self._api.resources.all() if (s.kind.api_version, s.kind.kind) == named), None)
 
     def _unknown(self, reference: OwnerReference) -> bool:
-        """Whether the owner is of a kind that nobody serves: never absent, as the RESTMapper has no match for it."""
+        """Whether the owner is of a kind that is not served: never absent, as the RESTMapper has no match for it."""
         return self._api.store.by_uid(reference["uid"]) is None and self._served(reference) is None
 
     def _namespaced(self, reference: OwnerReference) -> bool:

@@ -61,7 +61,7 @@ class Registrations:
     async def _settle(self, _all: str) -> None:
         self._queue_missing()
         for name in self._left():
-            with suppress(ApiError):  # somebody else was first
+            with suppress(ApiError):  # another writer was first
                 await self._api.delete(APISERVICE, "", name)
         await self._api.store.flush()
 
@@ -81,7 +81,7 @@ class Registrations:
             yield name, {"metadata": {"name": name, "labels": labels}, "spec": spec}
 
     def _left(self) -> list[str]:
-        """Those that were made for what is served no more."""
+        """The APIServices of versions that are no longer served."""
         wanted = {name for name, _ in self._wanted()}
         ours = (each.object for each in self._api.store.items(_SERVICES) if _MANAGED in each.object.labels)
         return [each.name for each in ours if each.name not in wanted]

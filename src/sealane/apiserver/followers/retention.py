@@ -53,7 +53,7 @@ async def expire(client: LocalClient, now: float) -> None:
     """Deletes the Events that are over."""
     for event in (await client.list(EVENT)).items:
         if is_over(event, now):
-            with contextlib.suppress(ApiError):  # someone else has deleted it
+            with contextlib.suppress(ApiError):  # another client has deleted it
                 await client.delete(EVENT, event.namespace, event.name)
 
 

@@ -78,7 +78,7 @@ def write_options(request: web.BaseRequest, kind: str = "UpdateOptions", *, appl
         why = f'Unsupported value: {_quoted(validation)}: supported values: "Ignore", "Strict", "Warn"'
         wrong.append(("fieldValidation", "FieldValueNotSupported", why))
     force = flag(query, "force")
-    if kind == "PatchOptions":  # what applies is a patch; other writes cannot be forced
+    if kind == "PatchOptions":  # an apply is a patch; other writes cannot be forced
         if applies and not manager:
             wrong.append(("fieldManager", "FieldValueRequired", "Required value: is required for apply patch"))
         if "force" in query and not applies:

@@ -170,7 +170,7 @@ class Verbs:
         if self._api.log_reader is None:
             raise ApiError(501, "NotImplemented", "this server has no logs of pods: sealane logs shows them")
         if not pod.spec.get("nodeName"):
-            return web.Response(content_type="text/plain")  # as kube-apiserver, which has nobody to ask
+            return web.Response(content_type="text/plain")  # as kube-apiserver, which has no kubelet to ask
         lines = self._api.log_reader(pod.namespace, pod.name, container, options)
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         response.enable_chunked_encoding()
@@ -212,7 +212,7 @@ class Verbs:
     async def _part(
         self, request: web.BaseRequest, operation: Operation, target: Target, part: Raw, dry_run: bool = False
     ) -> Raw:
-        """What webhooks make of a part of a pod."""
+        """A part of a pod after its webhooks."""
         options = Write(dry_run=dry_run, user=user_of(request))
         return await self._api.part(operation, target.namespace or "", target.name, target.subresource, part, options)
 

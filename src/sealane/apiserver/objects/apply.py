@@ -74,7 +74,7 @@ def applied(
     others = [replace(each, fields=each.fields - taken) if each.fields & taken else each for each in others]
     if mine is not None:
         kept = wanted.union(*(each.fields for each in others))
-        # A field stays for what others have in it; an element of a list only for those who have the element itself.
+        # A field stays for parts that other managers own; a list's element only for managers of the element itself.
         above = {path[:end] for path in kept for end in range(1, len(path)) if path[end - 1].startswith("f:")}
         result = without(shape, result, mine.fields - kept - above) or {}
         _, gone = compared(shape, live, result)
@@ -87,7 +87,7 @@ def applied(
 
 
 def _last_applied(shape: Shape, live: Raw) -> FieldSet:
-    """What the last client-side apply wrote and is still so: a server-side apply by kubectl may take it over."""
+    """Unchanged fields of the last client-side apply: a server-side apply by kubectl may take it over."""
     text = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
     try:
         last = msgspec.json.decode(text) if text else None

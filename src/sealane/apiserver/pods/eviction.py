@@ -38,7 +38,7 @@ async def evict(api: Api, pod: Object, eviction: Raw, options: Deletion) -> None
 
 
 def _needs_none(pod: Object) -> bool:
-    """Nobody loses a pod that has ended, goes already or does not run yet."""
+    """Whether no budget is needed: the pod has ended, goes already or does not run yet."""
     return pod.deleting or pod.status.get("phase") in ("Succeeded", "Failed", "Pending")
 
 

@@ -91,7 +91,7 @@ async def serve(request: web.BaseRequest, api: Api, target: Target, path: str) -
     opened = api.open_socket
     connector = aiohttp.TCPConnector(
         force_close=True,
-        ssl=False,  # as kube-apiserver: who signed a pod's certificate is not known here
+        ssl=False,  # as kube-apiserver: the signer of a pod's certificate is not known here
         socket_factory=(lambda info: opened(info[0], info[1], info[2])) if opened is not None else None,
     )
     async with aiohttp.ClientSession(

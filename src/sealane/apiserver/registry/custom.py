@@ -106,7 +106,7 @@ def _metadata_causes(served: Served, raw: Raw) -> list[Cause]:
 
 
 def _scale_causes(paths: ScalePaths | None, raw: Raw) -> list[Cause]:
-    """What scale shows has to be a number of replicas, and a selector text."""
+    """Checks the values that scale shows: a number of replicas, and a selector text."""
     if paths is None:
         return []
     causes: list[Cause] = []

@@ -33,7 +33,7 @@ def changed(crd: Raw, old: Raw) -> Raw:
 
 
 def _checked(crd: Raw, old: Raw | None) -> Raw:
-    # Reading schemas is work for those who define kinds: nobody else needs what it imports.
+    # Only clusters with definitions read schemas: the others do without these imports.
     from sealane.kube.structural.definition import definition_causes
     from sealane.kube.structural.typed import wrong_types
 

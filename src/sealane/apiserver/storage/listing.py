@@ -245,7 +245,7 @@ _OLD_TOKEN = (
 
 
 def _too_old(start: Place | None) -> ApiError:
-    """Whoever was in the middle of a list may go on, from the same place, with what there is now."""
+    """A client in the middle of a list may go on, from the same place, with the present objects."""
     if start is None:
         return ApiError(410, "Expired", "The resourceVersion for the provided list is too old.")
     return ApiError(410, "Expired", _OLD_TOKEN, metadata={"continue": _encoded(LATEST, start)})

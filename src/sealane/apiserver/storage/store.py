@@ -220,7 +220,7 @@ class Store:
             self._start()
 
     def _refuse(self, waiters: asyncio.Future[None], error: BaseException) -> None:
-        """What waits was prepared against a state that will never be: all of it fails."""
+        """Waiting writes were prepared against a state that will never be: all of it fails."""
         failed = error if isinstance(error, StorageError) else StorageError(f"the store cannot be written: {error}")
         later, self._waiters = self._waiters, None
         self._waiting = []
@@ -228,7 +228,7 @@ class Store:
         for each in (waiters, later):
             if each is not None:
                 each.set_exception(failed)
-                each.exception()  # told to whoever still waits; nobody has to
+                each.exception()  # told to callers that still wait, if any
 
     def _publish(self, write: _Write) -> Event:
         address = write.address

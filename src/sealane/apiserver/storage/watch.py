@@ -93,7 +93,7 @@ def _seen(events: Iterable[Event], selection: Selection) -> Sequence[Seen]:
 
 
 def _left(before: Stored, stored: Stored) -> Stored:
-    """What a watcher is told of an object that leaves its selection: its last state there, with the version of now."""
+    """The event of an object that leaves a watcher's selection: its last state there, with the version of now."""
     raw = before.object.raw
     raw = {**raw, "metadata": {**raw["metadata"], "resourceVersion": str(stored.version)}}
     return Stored(stored.version, Object(raw), encode(raw))

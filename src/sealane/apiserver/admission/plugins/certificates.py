@@ -28,7 +28,7 @@ def step(authorizer: Authorizer) -> Step:
             return _asked_by(attempt, new)
         if attempt.subresource:
             return _dated(new)
-        return {**new, "spec": (attempt.old or {}).get("spec")}  # what was asked for stays
+        return {**new, "spec": (attempt.old or {}).get("spec")}  # the request itself stays
 
     def check(attempt: Attempt) -> None:
         new, old = attempt.new, attempt.old

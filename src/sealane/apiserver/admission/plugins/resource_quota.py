@@ -47,7 +47,7 @@ class Newest:
             if found is not None:
                 yield name, found.object.raw
             else:
-                self._admitted.pop(Address(resource, namespace, name), None)  # it was refused after all
+                self._admitted.pop(Address(resource, namespace, name), None)  # the write was refused after all
 
 
 def step(store: Store) -> Step:
@@ -76,7 +76,7 @@ def _check(newest: Newest, quota: Raw, attempt: Attempt, new: Raw) -> None:
     served: Served = attempt.served
     if not quota_usage.in_scope(spec, served.resource, new):
         return
-    if served.kind == kinds.POD and attempt.operation == "CREATE":  # what is bounded has to be said, by containers
+    if served.kind == kinds.POD and attempt.operation == "CREATE":  # containers have to state each bounded resource
         said = quota_usage.missing(hard, new)
         if said:
             raise forbidden(served.kind, attempt.name, f"failed quota: {name}: must specify {'; '.join(said)}")

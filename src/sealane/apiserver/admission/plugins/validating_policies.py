@@ -74,7 +74,7 @@ class _Check:
             yield found[1]
 
     def _bound(self, attempt: Attempt, policy: Policy, binding: Binding) -> ApiError | None:
-        """What the client hears when the policy denies by this binding."""
+        """The words for the client when the policy denies by this binding."""
         around = self._store.head(NAMESPACES, "", attempt.namespace) if attempt.namespace else None
         namespace = around.object.raw if around is not None else None
         if not policy.matcher.matches(attempt, namespace):

@@ -109,7 +109,7 @@ class Activation:
 
 
 def _about(attempt: Attempt) -> dict[str, str]:
-    """What the request is about, for authorizer.requestResource."""
+    """The resource of the request, for authorizer.requestResource."""
     kind = attempt.served.kind
     found = {"group": kind.group, "resource": kind.plural, "subresource": attempt.subresource}
     return {**found, "namespace": attempt.namespace, "name": attempt.name}

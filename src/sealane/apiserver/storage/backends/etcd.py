@@ -140,7 +140,7 @@ class EtcdBackend:
             return
         self._compacted = (now, self._number, self._revision)
         if revision:
-            with suppress(self._grpc.RpcError):  # somebody else has compacted further
+            with suppress(self._grpc.RpcError):  # another client has compacted further
                 self._invoke(wire.KV_COMPACT, wire.compaction_request(revision))
 
     def close(self) -> None:
