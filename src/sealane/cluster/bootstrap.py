@@ -181,7 +181,7 @@ _DNS_LABELS = {"k8s-app": "kube-dns"}
 
 
 def _dns_account() -> list[tuple[Kind, Raw]]:
-    """Who CoreDNS is and what it may read, as kubeadm makes it."""
+    """The ServiceAccount of CoreDNS and its rights to read, as kubeadm makes them."""
     core = {"apiGroups": [""], "resources": ["endpoints", "services", "pods", "namespaces"], "verbs": ["list", "watch"]}
     slices = {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]}
     role = {"apiGroup": kinds.CLUSTERROLE.group, "kind": kinds.CLUSTERROLE.kind, "name": "system:coredns"}

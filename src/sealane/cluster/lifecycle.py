@@ -78,7 +78,7 @@ def _stuck(folder: Folder) -> StateError:
 def _end(folder: Folder, supervisor: Process) -> None:
     """Asks the supervisor to stop, by its socket or, where that is gone, by a signal; kills it when it hangs."""
     with contextlib.suppress(ProcessLookupError):
-        os.kill(supervisor.pid, signal.SIGCONT)  # who was stopped cannot hear
+        os.kill(supervisor.pid, signal.SIGCONT)  # a suspended process does not answer
     if listening(folder) is not None:
         with contextlib.suppress(StartError):
             _ask(folder, "down", 8.0)
@@ -138,7 +138,7 @@ def stop(folder: Folder, *, keep: bool = False) -> bool:
         elif time.monotonic() > deadline:
             raise _stuck(folder)
         else:
-            time.sleep(0.005)  # it has not come far enough to answer, or its last child is ending
+            time.sleep(0.005)  # the supervisor has not come far enough to answer, or its last child is ending
     os.close(life)
     clear(folder)
     if not keep:

@@ -126,10 +126,10 @@ class AgentProgram:
             except BlockingIOError:
                 pass
             except OSError as error:
-                if error.errno == errno.EIO:  # nobody has the terminal open any more
+                if error.errno == errno.EIO:  # no process has the terminal open any more
                     return b""
                 raise
-            # What it wrote is in the pipe when it has ended; others who still hold the pipe are not waited for.
+            # Its output is in the pipe when it has ended; other holders of the pipe are not waited for.
             if self._ended.done():
                 if not await _until_readable(fd, _TERMINAL_GRACE if self._tty else 0.0):
                     return b""

@@ -278,7 +278,7 @@ class Folder:
     def _flock(self, name: str) -> int | None:
         try:
             fd = os.open(self.path / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except FileNotFoundError:  # the folder was removed by who held the lock
+        except FileNotFoundError:  # the holder of the lock removed the folder
             self._own()
             return None
         try:
@@ -341,7 +341,7 @@ def _check_home(path: Path) -> None:
     """Raises StateError when others can put folders of theirs in the place of ours in it, also by renaming.
 
     The folder in /tmp can be made by everybody first: it must be ours alone. Others (SEALANE_HOME may be /tmp itself)
-    must be ours or root's, and written by nobody else but with the sticky bit. What is not there is fine.
+    must be ours or root's, and written by nobody else but with the sticky bit. A missing folder is fine.
     """
     try:
         link, found = path.lstat(), path.stat()
@@ -371,7 +371,7 @@ def _account(uid: int) -> str:
 
 @contextlib.contextmanager
 def _said(path: Path) -> Iterator[None]:
-    """What the file system refuses, in one sentence."""
+    """The file system's refusal, in one sentence."""
     try:
         yield
     except OSError as error:

@@ -313,7 +313,7 @@ class Supervisor:
         if self.failure:
             answer["error"] = self.failure
             with contextlib.suppress(OSError):
-                replace_file(self.folder.failure, self.failure)  # for a caller who has not asked yet
+                replace_file(self.folder.failure, self.failure)  # for a caller that has not asked yet
         for caller in self.callers.values():
             with contextlib.suppress(OSError):
                 caller.sock.setblocking(True)
@@ -377,7 +377,7 @@ class Supervisor:
                 op = None
             if op == "wait":
                 caller.waiting = True
-                self._write_record()  # whoever asks can read it, also when the last one was damaged
+                self._write_record()  # callers can read it, also when the last one was damaged
                 self._answer_waiting()
             elif op == "own":
                 caller.owns = True

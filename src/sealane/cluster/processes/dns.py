@@ -25,7 +25,7 @@ async def run(folder: Folder, options: Options, channel: Channel) -> None:
 
 
 def _untrack(addresses: Sequence[str]) -> None:
-    from sealane.dataplane.nft.libnftables import NftError  # Only who runs a node-local cache needs it.
+    from sealane.dataplane.nft.libnftables import NftError  # Only clusters with a node-local cache need it.
     from sealane.dataplane.nft.untracked import untrack
 
     try:

@@ -67,7 +67,7 @@ def prepare(folder: Folder, options: Options, api: socket.socket, started_in: st
 
 
 def _meanwhile(work: Callable[[], object]) -> int:
-    """Does `work` in a forked process; its pid. What fails there fails again, visibly, when it is done here."""
+    """Does `work` in a forked process; its pid. A step that fails there fails again, visibly, when it is done here."""
     pid = os.fork()
     if pid == 0:
         with contextlib.suppress(BaseException):
@@ -94,7 +94,7 @@ def _listen_inside() -> socket.socket:
 
 
 def _started_from(folder: str) -> list[str]:
-    """What the cluster runs from: `folder` unless it is the system's (/run), this Python and this package."""
+    """Folders that the cluster runs from: `folder` unless it is the system's (/run), this Python and this package."""
     code = Path(sealane.__file__).parents[1]
     own = [] if folder.startswith("/run/") else [folder]
     return [*own, str(code), sys.prefix, sys.base_prefix]
