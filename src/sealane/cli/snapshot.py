@@ -76,7 +76,7 @@ def _restore(name: str, file: Path, store: str) -> int:
 
 @contextmanager
 def _store(folder: Folder, url: str) -> Iterator[EtcdBackend | Path]:
-    """What `snapshots` reads from or writes to."""
+    """The store that `snapshots` reads from or writes to."""
     if not url:
         yield folder.store
         return
