@@ -42,7 +42,7 @@ class Preparation:
 
     @staticmethod
     def shape(served: Served) -> Shape:
-        """How objects of this kind are merged by server-side apply."""
+        """The shape by which server-side apply merges objects of this kind."""
         if served.schema is not None:
             return structural(served.schema.schema, root=True)
         return shape_of(served.kind.api_version, served.kind.kind)

@@ -243,7 +243,7 @@ class _Answers(asyncio.DatagramProtocol):
 
 
 def _read(datagram: bytes) -> tuple[str, int, bytes]:
-    """Where a client's datagram is meant to go, and what is in it. Raises ValueError, also for a fragment."""
+    """The target of a client's datagram, and its data. Raises ValueError, also for a fragment."""
     _reserved, fragment, kind = struct.unpack_from(">HBB", datagram)
     if fragment:
         raise ValueError("fragments are not put together")

@@ -140,7 +140,7 @@ class Folder:
 
     @property
     def failure(self) -> Path:
-        """Where a supervisor that cannot go on leaves the reason."""
+        """The file in which a supervisor that cannot go on leaves the reason."""
         return self.path / "failure"
 
     @property
@@ -153,7 +153,7 @@ class Folder:
 
     @property
     def proxy(self) -> Path:
-        """Where the SOCKS proxy listens, as [USER:PASSWORD@]ADDRESS:PORT."""
+        """The file with the address of the SOCKS proxy, as [USER:PASSWORD@]ADDRESS:PORT."""
         return self.path / "proxy"
 
     @property

@@ -1,6 +1,6 @@
 """`verify`: the model's answers against real packets, on a running cluster.
 
-This module says what to try and judges what came back; the trying is a function it is given.
+This module chooses the attempts and judges their results; the trying is a function it is given.
 """
 
 from __future__ import annotations

@@ -177,7 +177,7 @@ class Collection(Generic[K, V]):
 
     @property
     def subscribers(self) -> int:
-        """How many there are."""
+        """The number of subscribers."""
         return len(self._subscribers)
 
     def select(self, filter_: Filter | None) -> list[V]:

@@ -80,7 +80,7 @@ class Reader:
             return None
 
     def anchors(self, selector_of: SelectorOf, value: Any) -> list[Anchor]:
-        """Where `value` is filed by its own selector."""
+        """The anchors under which `value` is filed by its own selector."""
         own = self.selector(selector_of, value)
         return [] if own is None else [(None, own.anchor), (value.namespace, own.anchor)]
 

@@ -2,7 +2,7 @@
 
     attached = group("attached", [(routes, listeners_of_route)], lambda listener, routes: len(routes))
 
-Where `derive` makes outputs from one input, `group` makes one output from all values that share an entry: a virtual
+`derive` makes outputs from one input; `group` makes one output from all values that share an entry: a virtual
 host from the rules of many routes, a count for each listener. A change costs what `fold` does for what it touches.
 """
 

@@ -84,7 +84,7 @@ class Authorizer:
             raise not_allowed(action, decision.reason)
 
     def check_create(self, user: User, kind: Kind, namespace: str, name: str) -> None:
-        """Raises ApiError 403 for who may patch, and not create, an object that an apply would make."""
+        """Raises ApiError 403 for a user that may patch, and not create, an object that an apply would make."""
         if not user.is_master:
             self.check(Action(user, "create", kind.group, kind.version, kind.plural, "", namespace, name))
 

@@ -195,7 +195,7 @@ class AccountTokens:
         return account_user(namespace, named["name"], named["uid"], extra)
 
     def _check(self, resource: Resource, namespace: str, named: Raw, what: str) -> None:
-        """That the object which the token vouches with is still the same one."""
+        """Checks that the object to which the token is bound is still the same one."""
         found = self._store.get(resource, namespace, named["name"])
         if found is None:
             raise _refused(

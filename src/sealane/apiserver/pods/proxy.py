@@ -251,7 +251,7 @@ def _slices(api: Api, service: Object) -> Iterator[Object]:
 
 
 def _ready(api: Api, service: Object, slices: list[Object], port: str) -> Iterator[tuple[str, int]]:
-    """Only pods are asked: who writes a slice by hand could reach anything through this server."""
+    """Only pods are asked: a client that writes a slice by hand could reach anything through this server."""
     for each in endpoints_for(slices, port, "TCP"):
         target = each.target
         if not each.ready or target is None or target.namespace != service.namespace or not _may_be_asked(each.address):

@@ -72,7 +72,7 @@ class Served:
 
     @property
     def resource(self) -> Resource:
-        """Where its objects are kept."""
+        """The resource under which its objects are kept."""
         return (self.storage.group, self.storage.plural)
 
     @property

@@ -183,7 +183,7 @@ def _places(
 
 
 def _count(store: Store, resource: Resource, namespace: str | None, version: int, after: Place) -> int:
-    """How many objects come after a place; counted one by one only where the list is not of now."""
+    """The number of objects after a place; counted one by one only where the list is not of now."""
     if version < store.version and store.history.since(version, resource):
         return sum(1 for _ in _places(store, resource, namespace, version, after))
     return sum(len(names) - first for _, names, first in _names(store, resource, namespace, after))

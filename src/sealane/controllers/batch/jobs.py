@@ -217,7 +217,7 @@ class _Run:
         return doomed + order[: max(0, len(rest) - wanted)]
 
     def _let_go(self, pod: PodFacts) -> list[Action]:
-        """It is not needed: its end counts for nothing."""
+        """The pod is not needed: its end counts for nothing."""
         return [*([untracked(pod.object)] if pod.tracked else []), self._deleted(pod)]
 
     @staticmethod

@@ -152,7 +152,7 @@ def fields(job: Object, found: Tally) -> Raw:
 
 
 def failure_streak(pods: Sequence[PodFacts]) -> tuple[int, float]:
-    """How many pods have failed since one succeeded, and when the last one did; for the back-off."""
+    """The number of pods that failed since one succeeded, and the time of the last failure; for the back-off."""
     ends = sorted((_finished(pod.object), pod.phase == "Succeeded") for pod in pods if pod.over)
     streak, last = 0, 0.0
     for at, well in ends:

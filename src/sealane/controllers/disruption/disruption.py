@@ -69,7 +69,7 @@ def _evicted(budget: Object, pods: Sequence[PodFacts], now: float) -> dict[str, 
 
 
 def _expected(spec: Any, pods: Sequence[PodFacts], scale: Scale) -> tuple[int, int]:
-    """How many pods there should be, and how many of them have to be healthy."""
+    """The number of pods that should exist, and the number that have to be healthy."""
     least, most = spec.get("minAvailable"), spec.get("maxUnavailable")
     if most is None and isinstance(least, int):
         return len(pods), least

@@ -41,7 +41,7 @@ class Load:
         self._wanted: dict[Key, resources.Amounts] = {}
 
     def node_of(self, key: Key) -> str:
-        """Where a pod runs or is about to; "" when nowhere."""
+        """The node on which a pod runs or is about to; "" when nowhere."""
         return self._placed.get(key, ("", ""))[0]
 
     def place(self, key: Key, node: str, owner: str, spec: Mapping[str, Any] = {}) -> None:

@@ -112,7 +112,7 @@ class Rollout:
         self.size[self.new_name] = self.replicas
 
     def _room(self) -> int:
-        """How large the new ReplicaSet may be now: all pods together are at most replicas + maxSurge."""
+        """The size that the new ReplicaSet may have now: all pods together are at most replicas + maxSurge."""
         current = self.size.get(self.new_name, 0)
         most = self.replicas + self.surge
         total = sum(self.size.values())

@@ -263,7 +263,7 @@ class Server:
 
 
 def label(address: str, port: int) -> str:
-    """How metrics call the server that listens there; `address` is "" for all."""
+    """The name in metrics of the server that listens there; `address` is "" for all."""
     host = f"[{address}]" if address and _is_ipv6(address) else address
     return f"dns://{host}:{port}"
 

@@ -82,7 +82,7 @@ class Table:
         return wire.Sections(rcode, (), authority)
 
     def turn(self, random: int) -> int:
-        """How far an answer's records are rotated."""
+        """The number of places by which an answer's records are rotated."""
         return random if self._balanced else 0
 
     def zone_of(self, name: str) -> str:

@@ -3,7 +3,7 @@
 The kernel undoes the translation of an answer by the entry of its flow. A flow that moves loses its entry, and the
 answer to what was asked just before would reach the client from an address that the client has not asked. So for a
 moment the answers of each flow that moves are given the Service's address and port by rules of their own, whether the
-entry is still there or not. They pass by conntrack: an entry of their own would be one for the way back.
+entry is still there or not. Answers pass by conntrack: an entry of their own would be one for the way back.
 """
 
 from __future__ import annotations

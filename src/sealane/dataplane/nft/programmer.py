@@ -88,7 +88,7 @@ class NftProgrammer:
         await self.synced()
 
     def dismiss(self, pod: Key, uid: str) -> None:
-        """That pod has no addresses any more."""
+        """Takes note that the pod has no addresses any more."""
         if (self._given.get(pod) or ("",))[0] == uid:
             self._given.remove(pod)
 
@@ -114,7 +114,7 @@ class NftProgrammer:
         return await self._nodes[node].dump()
 
     async def differences(self, node: str) -> list[str]:
-        """Where the node's kernel is not as it should be, one sentence each."""
+        """The differences between the node's kernel and the ledger, one sentence each."""
         await self.synced()
         return dump.differences(await self.dump(node), self._shared, self._nodes[node].ledger)
 

@@ -1,4 +1,4 @@
-"""How the containers of a pod are answered, all together: their images, and the ports of `network.listening`. Pure."""
+"""Answers of the containers of a pod, all together: their images, and the ports of `network.listening`. Pure."""
 
 from __future__ import annotations
 

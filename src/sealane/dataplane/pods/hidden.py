@@ -61,7 +61,7 @@ Place = tuple[str, str]
 
 
 def locate(path: str, mounts: Iterable[Mounted]) -> Place | None:
-    """Where the real path `path` is."""
+    """The place of the real path `path`."""
     best: Mounted | None = None
     for mount in mounts:  # of two at one point, the later one is seen
         if _within(path, mount.point) and (best is None or len(mount.point) >= len(best.point)):

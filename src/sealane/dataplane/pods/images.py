@@ -117,7 +117,7 @@ def answer(
     lacking: str = "",
     ports: Sequence[Port] | None = None,
 ) -> Answer:
-    """How this container is answered. on_machine: whether a program (name or path) can be run here.
+    """The way in which this container is answered. on_machine: whether a program (name or path) can be run here.
 
     init, ends: an init container, and one of a Job. lacking: why it cannot be run, as its last run has shown. ports: in
     place of those that it declares.

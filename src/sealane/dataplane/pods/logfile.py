@@ -87,7 +87,7 @@ class Shown:
 
 
 def start_of_tail(path: Path, lines: int) -> int:
-    """Where the last `lines` lines of output begin; 0 for all of them (lines < 0)."""
+    """The position where the last `lines` lines of output begin; 0 for all of them (lines < 0)."""
     if lines < 0 or not path.exists():
         return 0
     with path.open("rb") as file:
@@ -106,7 +106,7 @@ def start_of_tail(path: Path, lines: int) -> int:
 
 
 def _tail_in(log: bytes, lines: int) -> int | None:
-    """Where the last `lines` lines of output begin, when the end of the line before them is in `log` too."""
+    """The start of the last `lines` lines of output, when the end of the line before them is in `log` too."""
     end = len(log)
     ended = 0
     while (start := log.rfind(b"\n", 0, end - 1) + 1) or end:

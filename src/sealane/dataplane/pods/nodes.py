@@ -81,7 +81,7 @@ async def renew(client: Client, node: str) -> None:
 
 
 async def heartbeat(client: Client, nodes: Sequence[str]) -> None:
-    """Renews the Leases of the nodes until cancelled. It begins when the hurry of a start is over."""
+    """Renews the Leases of the nodes until cancelled. The first one comes when the hurry of a start is over."""
     await asyncio.sleep(FIRST_SECONDS)
     while True:
         for node in nodes:

@@ -1,10 +1,9 @@
 """The standard streams of a container's program: what it prints goes to its log and to whoever is attached, and what
 they send goes to it.
 
-With `tty` all of them are one terminal. `stdin` without `stdinOnce` stays open for the next who attaches. Where only
-one can attach (stdinOnce), they also see what was printed before they came: `kubectl run -i` of a program that says
-something at once would else show nothing.
-Source: `stdin`, `stdinOnce` and `tty` of Container in the API reference.
+With `tty` all of them are one terminal. `stdin` without `stdinOnce` stays open for the next who attaches. If only one
+client can attach (stdinOnce), it also sees earlier output: `kubectl run -i` of a program that says something at once
+would else show nothing. Source: `stdin`, `stdinOnce` and `tty` of Container in the API reference.
 """
 
 from __future__ import annotations
@@ -190,7 +189,7 @@ class Stdio:
         self._input = -1
 
     def write(self, data: bytes) -> int:
-        """How many bytes the program's stdin took; all of them when it has none. Raises BlockingIOError."""
+        """The number of bytes that the program's stdin took; all of them when it has none. Raises BlockingIOError."""
         if self._input < 0:
             return len(data)
         try:

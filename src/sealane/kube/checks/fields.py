@@ -62,7 +62,7 @@ def _unknown(part: Part, name: str, found: Type, above: tuple[Type, ...]) -> Pro
 
 
 def _elsewhere(part: Part, name: str, found: Type, above: tuple[Type, ...]) -> str:
-    """Where a field of exactly this name belongs: in a field of this object, or in an object around it."""
+    """The path to which a field of exactly this name belongs: in a field of this object, or in an object around it."""
     inside: list[str] = []
     for one, field in sorted(found.fields.items()):
         if field.element in schema.PLAIN or one == "status":

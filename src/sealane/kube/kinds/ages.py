@@ -51,6 +51,6 @@ def _epoch(timestamp: str) -> float | None:
 
 
 def since(timestamp: str | None, now: float) -> str:
-    """How long before `now` (seconds since the epoch) a meta/v1 Time is; "<unknown>" without one."""
+    """The time from a meta/v1 Time to `now` (seconds since the epoch); "<unknown>" without one."""
     begun = _epoch(timestamp) if isinstance(timestamp, str) else None
     return "<unknown>" if begun is None else human(now - begun)

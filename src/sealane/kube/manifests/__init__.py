@@ -60,7 +60,7 @@ class Manifests:
 
 
 def kind_of(found: Object, served: Served = BUILTIN) -> Kind:
-    """How the API serves this object. Raises KeyError when no such kind is served."""
+    """The kind as which the API serves this object. Raises KeyError when no such kind is served."""
     return served[(found.raw.get("apiVersion", ""), found.kind)]
 
 

@@ -52,7 +52,7 @@ def _duplicate(path: str, value: Any) -> Cause:
 
 
 def _repeated(values: list[Any]) -> Iterator[int]:
-    """Where a value stands for the second time; a third time is not told."""
+    """The place where a value stands for the second time; a third time is not told."""
     if len(values) < 2:
         return
     seen: dict[str, int] = {}

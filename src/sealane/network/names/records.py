@@ -265,5 +265,5 @@ def _external_name(name: str, spec: ServiceSpec) -> set[Record]:
 
 
 def dashed(address: str) -> str:
-    """How an address is written as one label: "10-244-1-7", "fd00-10-244-1--7"."""
+    """An address written as one label: "10-244-1-7", "fd00-10-244-1--7"."""
     return address.replace(".", "-").replace(":", "-")

@@ -88,7 +88,7 @@ class Policy:
 
     @property
     def order(self) -> tuple[int, int, Key]:
-        """Sort key of policies: who is asked first."""
+        """Sort key of policies: the first is asked first."""
         return TIERS.index(self.tier), self.priority, self.key
 
     @property

@@ -96,7 +96,7 @@ class Allocated:
 
 
 def static_band(network: IPNetwork) -> int:
-    """How many of a range's first addresses are only for those who ask for one of them."""
+    """The number of a range's first addresses that are only for Services that ask for one of them."""
     return min(max(16, network.num_addresses // 16), 256, max(network.num_addresses - 3, 0))
 
 

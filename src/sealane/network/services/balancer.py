@@ -24,7 +24,7 @@ def is_ours(service: Service) -> bool:
 
 
 def local_endpoints(service: ServiceModel, node: str) -> int:
-    """How many endpoints on `node` are ready, whatever their ports: what its health check says.
+    """The number of ready endpoints on `node`, whatever their ports: what its health check says.
 
     Source: EndpointsMap.LocalReadyEndpoints in pkg/proxy/endpointschangetracker.go.
     """

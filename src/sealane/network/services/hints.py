@@ -81,7 +81,7 @@ def _shares(total: int, capacity: Mapping[str, float]) -> dict[str, float]:
 
 
 def _least(total: int, capacity: Mapping[str, float]) -> dict[str, int]:
-    """How many of `total` endpoints each zone needs."""
+    """The number of `total` endpoints that each zone needs."""
     return {zone: ceil(share / (1 + OVERLOAD)) for zone, share in _shares(total, capacity).items()}
 
 

@@ -61,7 +61,7 @@ def mirrored_slices(endpoints: Endpoints) -> dict[str, Raw]:
 
 
 def left_out(endpoints: Endpoints) -> int:
-    """How many addresses are too many to be mirrored."""
+    """The number of addresses beyond those that can be mirrored."""
     return sum(max(len(given) - MAX_ADDRESSES, 0) for given in _subsets(endpoints).values())
 
 

@@ -107,7 +107,7 @@ class Caller:
         return session
 
     def _address(self, wanted: Service) -> tuple[str, int]:
-        """Where a Service answers. Raises CallFailed."""
+        """The address at which a Service answers. Raises CallFailed."""
         stored = self._store.get(("", "services"), wanted.namespace, wanted.name)
         if stored is None:
             raise CallFailed(f'service "{wanted.name}" not found')

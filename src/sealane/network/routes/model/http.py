@@ -136,7 +136,7 @@ def precedence(rule: Rule) -> tuple[object, ...]:
     HTTPRouteRule.matches: exact path, then the longest prefix, then method, then the number of header matches, then
     of query parameter matches; between equals the oldest route, then namespace/name, then the order in the route.
     Regular expressions have no place in that list ("implementation-specific"): ours come after exact paths and before
-    prefixes, as who writes one wants it tried.
+    prefixes, as their writers want them tried.
     """
     match = rule.match
     return (
