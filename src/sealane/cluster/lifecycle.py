@@ -16,6 +16,9 @@ from dataclasses import asdict
 
 from sealane.cluster.state import Folder, Options, Process, StateError, start_time
 
+SUPERVISOR = (sys.executable, "-P", "-m", "sealane.cluster")
+"""The supervisor's program. -P: a `queue.py` in the user's folder is no module of Python's."""
+
 
 class StartError(Exception):
     """The cluster cannot start here; the message says what to install or enable."""
@@ -38,7 +41,7 @@ def start(folder: Folder, options: Options) -> bool:
         log = os.open(folder.logs / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             subprocess.Popen(
-                [sys.executable, "-m", "sealane.cluster", str(folder.path), json.dumps(asdict(options)), str(life)],
+                [*SUPERVISOR, str(folder.path), json.dumps(asdict(options)), str(life)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -64,7 +64,7 @@ class Cluster:
 
     def sealane(self, command: str, *arguments: str, stdin: str = "", seconds: float = 120) -> Done:
         """Runs a sealane command on this cluster."""
-        argv = [sys.executable, "-m", "sealane", command, "--name", self.name, *arguments]
+        argv = [sys.executable, "-P", "-m", "sealane", command, "--name", self.name, *arguments]
         return run(argv, env=self.env, stdin=stdin, seconds=seconds)
 
     @cached_property
