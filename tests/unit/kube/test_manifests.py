@@ -57,6 +57,41 @@ def test_sound_objects_are_there_beside_problems() -> None:
     assert keys(load([CASES / "duplicate.in.yaml"])) == ["Service default/cart", "Service other/cart"]
 
 
+def test_of_one_object_given_twice_the_last_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CASES)
+    loaded = load(["duplicate.in.yaml"])
+    assert next(each for each in loaded.objects if each.namespace == "default").spec["ports"] == [{"port": 81}]
+    assert [str(each) for each in loaded.warnings] == [
+        "duplicate.in.yaml:6: Service default/cart: the same object is otherwise at duplicate.in.yaml:1; "
+        "this one, the last, counts"
+    ]
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
+    loaded = load(["-"], stdin=[text + "---\n" + text])
+    assert (keys(loaded), loaded.problems, loaded.warnings) == (["ConfigMap default/a"], (), ())
+
+
+def test_lists_of_one_kind() -> None:
+    text = """apiVersion: v1
+kind: ConfigMapList
+items:
+- metadata: {name: a}
+- apiVersion: v1
+  kind: ConfigMap
+  metadata: {name: b, labels: {on: 1}}
+---
+apiVersion: apps/v1
+kind: DeploymentList
+items: []
+---
+{apiVersion: v1, kind: PodList, items: null}
+"""
+    loaded = load(["-"], stdin=[text])
+    assert keys(loaded) == ["ConfigMap default/a"]
+    assert [str(each) for each in loaded.problems] == [
+        'stdin:7: ConfigMap b: metadata.labels[true]: expected string, got integer 1 (put it in quotes: "1")'
+    ]
+
+
 def test_scalars_are_read_as_kubectl_reads_them() -> None:
     (found,) = documents((CASES / "scalars.in.yaml").read_text())
     assert isinstance(found, Document)

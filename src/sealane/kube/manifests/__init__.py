@@ -43,10 +43,11 @@ class ManifestProblem:
 
 @dataclass(frozen=True)
 class Manifests:
-    """objects: the sound ones, in the order of files; those of a namespaced kind have a namespace.
+    """objects: the sound ones, in the order of files; those of a namespaced kind have a namespace. Of one object given
+    twice, the last.
 
-    problems: all of them, by file and line. warnings: outdated manifests and how they were read. served: the kinds that
-    objects may have, with those of the CRDs loaded.
+    problems: all of them, by file and line. warnings: what is outdated or given twice, and how it was read. served: the
+    kinds that objects may have, with those of the CRDs loaded.
     """
 
     objects: tuple[Object, ...] = ()
@@ -91,7 +92,6 @@ def load(
     served = {**BUILTIN, **definitions([*known, *(raw for raw, _ in found)])}
     warnings: list[ManifestProblem] = []
     objects: dict[Key, Object] = {}
-    places: dict[Key, Origin] = {}
     for raw, origin in found:
         if raw.get("kind") == "Service" and isinstance(raw.get("spec"), dict) and (keys := keys_of(raw)):
             path: FieldPath = ("spec", "topologyKeys")
@@ -100,15 +100,14 @@ def load(
         if not mine:
             raw = _placed(without_nulls(raw), served, namespace)
         loaded = Object(raw, origin) if not mine else None
-        key = loaded.key if loaded is not None else _key(raw, served, namespace)
-        if key is not None and key.name and key in places:
-            first = places[key]
-            message = f"the same object is at {first.file}:{first.line}; keep one of them"
-            mine.append(ManifestProblem(origin.file, origin.line, _subject(raw), (), message))
-        elif key is not None:
-            places[key] = origin
-            if loaded is not None:
-                objects[key if key.name else Key(key.group, key.kind, key.namespace, f" {len(objects)}")] = loaded
+        if loaded is not None:
+            key = loaded.key
+            first = objects.pop(key, None)
+            if first is not None and first.origin is not None and first.raw != raw:
+                place = f"{first.origin.file}:{first.origin.line}"
+                message = f"the same object is otherwise at {place}; this one, the last, counts"
+                warnings.append(ManifestProblem(origin.file, origin.line, _subject(raw), (), message))
+            objects[key if key.name else Key(key.group, key.kind, key.namespace, f" {len(objects)}")] = loaded
         problems += mine
     order = {file: number for number, file in enumerate(files)}
     problems.sort(key=lambda each: (order[each.file], each.line))
@@ -158,15 +157,32 @@ def _read(file: str, text: str, found: list[tuple[Raw, Origin]], problems: list[
 
 
 def _unpacked(document: Document, file: str) -> Iterator[tuple[Any, Origin]]:
-    """The document, or the items when it is a List."""
+    """The document, or the items when it is a list of a kind."""
     value = document.value
-    if not (isinstance(value, dict) and value.get("kind") == "List" and isinstance(value.get("items"), list)):
+    listed = _listed(value)
+    if listed is None:
         yield value, Origin(file, document.line, document.lines)
         return
-    for index, item in enumerate(value["items"]):
+    for index, item in enumerate(listed):
         prefix: FieldPath = ("items", index)
         lines = {path[2:]: line for path, line in document.lines.items() if path[:2] == prefix and len(path) > 2}
         yield item, Origin(file, document.lines.get(prefix, document.line), lines)
+
+
+def _listed(value: Any) -> list[Any] | None:
+    """The items of a List, or of a list of one kind: those say their apiVersion and kind, or the list does for them.
+
+    None when `value` is no list. Source: UnstructuredJSONScheme of k8s.io/apimachinery (decodeToList).
+    """
+    if not isinstance(value, dict) or not isinstance(value.get("kind"), str) or not value["kind"].endswith("List"):
+        return None
+    items = value.get("items")
+    if items is None and "items" in value:
+        return []
+    if not isinstance(items, list) or value["kind"] == "List":
+        return items if isinstance(items, list) else None
+    envelope = {"apiVersion": value.get("apiVersion"), "kind": value["kind"].removesuffix("List")}
+    return [{**envelope, **each} if isinstance(each, dict) else each for each in items]
 
 
 def _check(raw: Raw, origin: Origin, served: Served) -> Iterator[ManifestProblem]:
@@ -231,13 +247,3 @@ def _placed(raw: Raw, served: Served, namespace: str) -> Raw:
     if not kind.namespaced or metadata.get("namespace"):
         return raw
     return {**raw, "metadata": {**metadata, "namespace": namespace}}
-
-
-def _key(raw: Raw, served: Served, namespace: str) -> Key | None:
-    """The key that an object with problems would have; None when it does not say enough."""
-    obj = Part(raw)
-    kind = served.get((obj.text("apiVersion"), obj.text("kind")))
-    name = obj["metadata"].text("name")
-    if kind is None or not name:
-        return None
-    return Key(kind.group, kind.kind, (obj["metadata"].text("namespace") or namespace) if kind.namespaced else "", name)
