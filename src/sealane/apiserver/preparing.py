@@ -60,7 +60,8 @@ class Preparation:
             metadata["name"] = self._free_name(served, namespace, metadata["generateName"])
         check_name(kind, metadata.get("name") or "", served.definition.names)
         if kind.namespaced:
-            if metadata.setdefault("namespace", namespace) != namespace:
+            metadata["namespace"] = metadata.get("namespace") or namespace
+            if metadata["namespace"] != namespace:
                 why = "the namespace of the provided object does not match the namespace sent on the request"
                 raise errors.bad_request(why)
         else:

@@ -13,7 +13,7 @@ from sealane.apiserver.storage.backends import Resource
 from sealane.apiserver.write import Write
 from sealane.kube import schema
 from sealane.kube.checks.fields import check_fields
-from sealane.kube.kinds.defaulting import defaulted
+from sealane.kube.kinds.defaulting import defaulted, without_status
 from sealane.kube.kinds.definition import Definition
 from sealane.kube.kinds.validation import as_api_error, changes, validate
 from sealane.kube.objects import Raw
@@ -36,9 +36,7 @@ class Admission:
         options.field_validation: what becomes of fields that the kind does not have. "Strict" refuses them, "Warn"
         drops them and says so with `options.warn`, "Ignore" or "" drops them.
         """
-        if served.has_status and served.definition.birth is not None:
-            # Dropped before it is checked (PrepareForCreate): Go's typed clients send the zero status of their structs.
-            raw = {key: value for key, value in raw.items() if key != "status"}
+        raw = without_status(served.kind, raw)
         attempt = Attempt("CREATE", served, raw, None, "", options)
         if not served.by_facts:
             from sealane.apiserver.registry import custom  # here, and not above: only custom kinds need what it imports

@@ -6,8 +6,19 @@ Gateway API say their defaults in their schema.
 
 from __future__ import annotations
 
+from sealane.kube.kinds import Kind
 from sealane.kube.kinds.table import definition
 from sealane.kube.objects import Raw, without_nulls
+
+
+def without_status(kind: Kind, raw: Raw) -> Raw:
+    """A new object without the status that is not its client's.
+
+    It is dropped before it is checked (PrepareForCreate): Go's typed clients send the zero status of their structs.
+    """
+    if "status" not in kind.subresources or definition(kind.group, kind.kind).birth is None:
+        return raw
+    return {key: value for key, value in raw.items() if key != "status"}
 
 
 def defaulted(raw: Raw) -> Raw:

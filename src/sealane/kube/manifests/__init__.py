@@ -9,17 +9,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sealane.kube.kinds import Kind
+from sealane.kube.kinds.defaulting import defaulted, without_status
 from sealane.kube.kinds.services.topology_keys import explained, keys_of, without_keys
 from sealane.kube.kinds.validation import validate
 from sealane.kube.manifests.documents import Document, Unreadable, documents
 from sealane.kube.manifests.served import BUILTIN, Served, definitions, why_unknown
 from sealane.kube.objects import Key, Object, Origin, Raw, without_nulls
-from sealane.kube.problems import FieldPath, Part, quoted
+from sealane.kube.problems import FieldPath, Part, Problem, quoted
 
 __all__ = ["ManifestProblem", "Manifests", "kind_of", "load"]
 
@@ -212,8 +214,26 @@ def _check(raw: Raw, origin: Origin, served: Served) -> Iterator[ManifestProblem
         return
     # The API takes the keys of old manifests, with a warning (`kinds/services/topology_keys`).
     checked = without_keys(raw) if kind == "Service" and isinstance(raw.get("spec"), dict) else raw
-    for each in validate(checked, namespaced=found.namespaced):
+    for each in _problems(found, checked):
         yield problem(str(each), *each.path)
+
+
+def _problems(kind: Kind, raw: Raw) -> list[Problem]:
+    """What the API would say to `raw`, in terms of what is written there rather than of what defaults make of it."""
+    refused = validate(_created(kind, raw), namespaced=kind.namespaced)
+    if not refused:
+        return []
+    causes = {(each.path, each.reason) for each in refused}
+    written = [each for each in validate(raw, namespaced=kind.namespaced) if (each.path, each.reason) in causes]
+    return written or refused
+
+
+def _created(kind: Kind, raw: Raw) -> Raw:
+    """`raw` as the API checks it when it is created: with its defaults, which go by the types that the schema says."""
+    raw = without_status(kind, raw)
+    with suppress(AttributeError, KeyError, TypeError, ValueError):
+        return defaulted(raw)
+    return raw
 
 
 def _hint(name: str, kind: str, served: Served) -> str:
