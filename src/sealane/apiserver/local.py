@@ -9,6 +9,7 @@ from typing import Any, Literal
 from sealane.apiserver.api import Api
 from sealane.apiserver.objects.deletion import Deletion
 from sealane.apiserver.reading import converted
+from sealane.apiserver.write import Write
 from sealane.kube.client.protocol import ObjectList, PatchType, WatchEvent, binding
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object, Raw
@@ -80,6 +81,11 @@ class LocalClient:
     ) -> Object:
         stored = await self._api.patch(kind, namespace, name, patch, type=type, subresource=subresource)
         return stored.object
+
+    async def apply(self, kind: Kind, raw: Raw, *, manager: str) -> Object:
+        metadata, options = raw["metadata"], Write(manager=manager, force=True)
+        namespace = metadata.get("namespace") or "default"
+        return (await self._api.apply(kind, namespace, metadata["name"], raw, options=options))[0].object
 
     async def delete(
         self,

@@ -1,8 +1,9 @@
 """Applying manifests: create, or bring what is there to what the file says.
 
-A three-way merge as `kubectl apply` does it: fields of the last applied manifest that the new one lacks are removed,
-fields of other writers are kept. The last applied manifest is kept in kubectl's own annotation, so that both tools can
-be used on one object in turn.
+Server-side apply: fields of the last applied manifest that the new one lacks are removed, fields of other writers kept.
+Where `kubectl apply` left its annotation, the manifest in it counts as the last one too and becomes this one, so that
+both tools can be used on one object in turn. A manifest that names an element of a list twice cannot be applied so; it
+is merged three ways, as by `kubectl apply`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Protocol
 
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError, Client
@@ -19,15 +20,25 @@ from sealane.kube.kinds import Kind
 from sealane.kube.objects import Key, Object, Raw
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-IN_FLIGHT = 8
+MANAGER = "sealane"
+"""Who manages the fields of manifests, in metadata.managedFields."""
 
-Outcome = Literal["created", "configured", "unchanged"]
+IN_FLIGHT = 8
+_LONGEST = 262_144
+"""Bytes of all annotations together (TotalAnnotationSizeLimitB of k8s.io/apimachinery)."""
+
+_SERVERS = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink")
+
+
+class Applying(Client, Protocol):
+    """A client that can do server-side apply."""
+
+    async def apply(self, kind: Kind, raw: Raw, *, manager: str) -> Object: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
     object: Object
-    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +48,7 @@ class Failed:
 
 
 async def apply(
-    client: Client,
+    client: Applying,
     objects: Iterable[Object],
     kind_of: Callable[[Object], Kind],
     on_done: Callable[[Applied | Failed], None] | None = None,
@@ -49,7 +60,7 @@ async def apply(
     async def one(found: Object) -> None:
         async with gate:
             try:
-                result: Applied | Failed = Applied(*await _apply_one(client, kind_of(found), found))
+                result: Applied | Failed = Applied(await _apply_one(client, kind_of(found), found))
             except ApiError as error:
                 result = Failed(found, error)
         results.append(result)
@@ -78,22 +89,59 @@ def _stage(found: Object) -> int:
     return early.get(found.kind, 3)
 
 
-async def _apply_one(client: Client, kind: Kind, wanted: Object) -> tuple[Object, Outcome]:
-    raw = with_last_applied(wanted.raw)
+async def _apply_one(client: Applying, kind: Kind, wanted: Object) -> Object:
+    raw = _manifest(wanted.raw)
     namespace = wanted.namespace or ("default" if kind.namespaced else "")
     if kind.namespaced and not wanted.namespace:
         raw = {**raw, "metadata": {**raw["metadata"], "namespace": namespace}}
+    if not wanted.name:
+        return await client.create(kind, raw)  # each time another, of its generateName
     try:
-        return await client.create(kind, raw), "created"
+        found = await client.apply(kind, raw, manager=MANAGER)
+    except ApiError as error:
+        if "duplicate entries for key" not in error.message:
+            raise
+        return await _merged(client, kind, namespace, raw)
+    said = found.annotations.get(LAST_APPLIED)
+    if said is None:
+        return found
+    noted = with_last_applied(raw)
+    if len(noted["metadata"]["annotations"][LAST_APPLIED]) > _LONGEST // 2:
+        noted = raw  # then without
+    patch = three_way(_read(said), noted, found.raw)
+    if noted is raw:
+        patch.setdefault("metadata", {}).setdefault("annotations", {})[LAST_APPLIED] = None
+    return await client.patch(kind, namespace, wanted.name, patch, type="merge") if patch else found
+
+
+def _manifest(raw: Raw) -> Raw:
+    """`raw` without what the server wrote into it, as in a manifest that `kubectl get -o yaml` made."""
+    metadata = {key: value for key, value in raw["metadata"].items() if key not in _SERVERS}
+    annotations = metadata.get("annotations") or {}
+    if LAST_APPLIED in annotations:
+        metadata["annotations"] = {key: value for key, value in annotations.items() if key != LAST_APPLIED}
+    return {**raw, "metadata": metadata}
+
+
+def _read(annotation: str) -> Raw:
+    try:
+        found = json.loads(annotation)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+async def _merged(client: Client, kind: Kind, namespace: str, raw: Raw) -> Object:
+    raw = with_last_applied(raw)
+    try:
+        return await client.create(kind, raw)
     except ApiError as error:
         if error.reason != "AlreadyExists":
             raise
-    current = await client.get(kind, namespace, wanted.name)
-    previous = json.loads(current.annotations.get(LAST_APPLIED) or "{}")
-    patch = three_way(previous, raw, current.raw)
-    if not patch:
-        return current, "unchanged"
-    return await client.patch(kind, namespace, wanted.name, patch, type="merge"), "configured"
+    name = raw["metadata"]["name"]
+    current = await client.get(kind, namespace, name)
+    patch = three_way(_read(current.annotations.get(LAST_APPLIED, "")), raw, current.raw)
+    return await client.patch(kind, namespace, name, patch, type="merge") if patch else current
 
 
 def with_last_applied(raw: Raw) -> Raw:

@@ -126,6 +126,8 @@ def objects(draw: st.DrawFn) -> Raw:
     raw = copy.deepcopy(draw(st.sampled_from(OBJECTS)))
     for _ in range(draw(st.integers(1, 3))):
         paths = [path for path in places(raw) if path[0] not in ("apiVersion", "kind")]
+        if not paths:
+            break
         path = draw(st.sampled_from(paths))
         part = raw
         for name in path[:-1]:

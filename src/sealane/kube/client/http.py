@@ -152,6 +152,13 @@ class HttpClient:
         path = kind.path(namespace, name, subresource)
         return self._object(kind, await self.request("PATCH", path, body=patch, content_type=PATCH_TYPES[type]))
 
+    async def apply(self, kind: Kind, raw: Raw, *, manager: str) -> Object:
+        """Server-side apply of a named object; the fields are `manager`'s then, also those that others managed."""
+        metadata = raw["metadata"]
+        path = kind.path(metadata.get("namespace") or self.access.namespace, metadata["name"])
+        query = {"fieldManager": manager, "force": "true"}
+        return self._object(kind, await self.request("PATCH", path, query, raw, "application/apply-patch+yaml"))
+
     async def delete(
         self,
         kind: Kind,
