@@ -45,7 +45,15 @@ Populate = Annotated[
     bool, typer.Option("--populate", help="Make a stand-in Deployment for each selector that matches no pod.")
 ]
 KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Apply what is right although some of it is wrong.")]
-Timeout = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait until everything is ready.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        min=0,
+        help="Seconds to wait until everything is ready; 60, and what probes ask for themselves.",
+        show_default=False,
+    ),
+]
 Upstream = Annotated[
     str | None,
     typer.Option(
@@ -100,7 +108,7 @@ def up(
     populate: Populate = False,
     keep_going: KeepGoing = False,
     name: Name = DEFAULT_NAME,
-    timeout: Timeout = 60,
+    timeout: Timeout = None,
     dns_upstream: Upstream = None,
     store: StoreOption = None,
     strict_probes: StrictProbes = None,
@@ -185,7 +193,7 @@ def run(
     name: Annotated[
         str, typer.Option("--name", help="Use this cluster (started when it does not run) and leave it running.")
     ] = "",
-    timeout: Timeout = 60,
+    timeout: Timeout = None,
     dns_upstream: Upstream = None,
 ) -> None:
     """Start a cluster, run CMD outside of it (as on a user's laptop) with KUBECONFIG set, stop it. CMD's exit code."""

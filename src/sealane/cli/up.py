@@ -23,23 +23,29 @@ if TYPE_CHECKING:
 
 NEEDED = ("sealane.kube.client.http", "sealane.cluster.apply", "sealane.cluster.readiness", "sealane.reactive.informer")
 
+PATIENCE = 60.0
+"""Seconds for what has no delays of its own."""
+
+SETTLING = 1.0
+"""Seconds in which a Job that is bound to fail has mostly done so."""
+
 
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """What the user said; None is nothing."""
+    """What the user said; None is nothing. timeout: seconds; None is `PATIENCE` and what probes ask for themselves."""
 
     nodes: int | None
     dns_upstream: str | None
     populate: bool
     keep_going: bool
-    timeout: float
+    timeout: float | None
     store: str | None = None
     strict_probes: bool | None = None
     allow_host: bool | None = None
     private: bool | None = None
 
     @classmethod
-    def unsaid(cls, timeout: float) -> UpOptions:
+    def unsaid(cls, timeout: float | None) -> UpOptions:
         """When the user said nothing but how long to wait."""
         return cls(None, None, False, False, timeout)
 
@@ -282,35 +288,50 @@ def _still_running(folder: Folder) -> None:
 
 
 async def _wait(
-    folder: Folder, client: Client, seconds: float, say: Callable[[str], None], applied: set[Key] | None
+    folder: Folder, client: Client, timeout: float | None, say: Callable[[str], None], applied: set[Key] | None
 ) -> int:
     """Until nothing is waited for. Prints what is not ready when the time is over, or when waiting would not help.
 
-    applied: wait for these (and the cluster's own parts) only; None is for all.
+    timeout: seconds; None is `PATIENCE`, and as long as the probes of what is not ready ask. applied: wait for these
+    (and the cluster's own parts) only; None is for all.
     """
-    from sealane.cluster.readiness import WATCHED, Waiting, waiting
+    from sealane.cluster.readiness import WATCHED, Waiting, patience, pod_of, running_job, waiting
+    from sealane.kube.kinds import POD
 
     def concerns(each: Waiting) -> bool:
         return applied is None or each.key in applied or each.key.namespace in ("", "kube-system")
 
-    deadline = time.monotonic() + seconds
+    began, settled = time.monotonic(), False
     while True:
-        lists = [await client.list(kind) for kind in WATCHED]
-        pending = [each for each in waiting(each for found in lists for each in found.items) if concerns(each)]
+        objects = {each.key: each for kind in WATCHED for each in (await client.list(kind)).items}
+        pending = [each for each in waiting(objects.values()) if concerns(each)]
         if not pending:
+            if not settled and any(running_job(each) for key, each in objects.items() if applied and key in applied):
+                say("looking whether the Jobs fail")
+                await asyncio.sleep(SETTLING)
+                settled = True
+                continue
             return OK
+        own = max((patience(objects[each.key]) for each in pending), default=0.0)
+        seconds = PATIENCE + own if timeout is None else timeout
+        deadline = began + seconds
         first = min(pending, key=lambda each: each.final)
-        say(f"waiting for {len(pending)}: {first.key} ({first.reason})")
+        pods = [each for each in objects.values() if each.kind == POD.kind]
+
+        def why(each: Waiting, pods: list[Object] = pods, objects: dict[Key, Object] = objects) -> str:
+            return "; ".join(filter(None, (each.reason, pod_of(objects[each.key], pods))))
+
+        say(f"waiting for {len(pending)}: {first.key} ({why(first)})")
         if first.final or time.monotonic() >= deadline:
             complain("not ready:" if first.final else f"not ready after {seconds:g} s:")
             for each in pending:
-                print(f"  {each.key}: {each.reason}", file=sys.stderr)
+                print(f"  {each.key}: {why(each)}", file=sys.stderr)
             return NOT
         await _change(folder, client, {each.key for each in pending if not each.final}, deadline)
 
 
 async def _change(folder: Folder, client: Client, keys: set[Key], deadline: float) -> None:
-    """Returns when none of `keys` is waited for any more, or when the time is over."""
+    """Returns when waiting for `keys` ended, when nothing changes for a second, or when the time is over."""
     from sealane.cluster.readiness import WATCHED, waiting
     from sealane.reactive.collections import Graph
     from sealane.reactive.informer import inform
@@ -328,15 +349,15 @@ async def _change(folder: Folder, client: Client, keys: set[Key], deadline: floa
     try:
         await asyncio.wait_for(informers.synced(), left())
         while any(
-            each.key in keys for each in waiting(each for source in informers.values() for each in source.values())
+            each.key in keys and not each.final
+            for each in waiting(each for source in informers.values() for each in source.values())
         ):
             changed.clear()
             try:
                 await asyncio.wait_for(changed.wait(), min(left(), 1.0))
             except TimeoutError:
                 _still_running(folder)
-                if not left():
-                    return
+                return
     except TimeoutError:
         _still_running(folder)
     finally:

@@ -9,6 +9,7 @@ from typing import Any
 from sealane.kube import kinds
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Key, Object
+from sealane.kube.selectors import LabelSelector
 from sealane.network.routes.gateway_api.listeners import CONTROLLER
 
 WATCHED: tuple[Kind, ...] = (
@@ -18,6 +19,7 @@ WATCHED: tuple[Kind, ...] = (
     kinds.DEPLOYMENT,
     kinds.STATEFULSET,
     kinds.DAEMONSET,
+    kinds.JOB,
     kinds.GATEWAY,
     kinds.GATEWAYCLASS,
 )
@@ -33,15 +35,78 @@ class Waiting:
 
 
 def waiting(objects: Iterable[Object]) -> list[Waiting]:
-    """The objects that are not ready, in the terms of `kubectl rollout status` and of each kind's conditions."""
+    """The objects that are not ready, in the terms of `kubectl rollout status` and of each kind's conditions.
+
+    A Job is ready when it is complete, and while all of its pods run and none has failed.
+    """
     every = list(objects)
     classes = {each.name: each for each in every if each.kind == kinds.GATEWAYCLASS.kind}
     found = []
     for each in every:
         if reason := _reason(each):
-            nobody = _unserved(each, classes) if each.kind == kinds.GATEWAY.kind else ""
-            found.append(Waiting(each.key, nobody or reason, final=bool(nobody)))
+            final = ""
+            if each.kind == kinds.GATEWAY.kind:
+                final = _unserved(each, classes)
+            elif each.kind == kinds.JOB.kind and condition_is(each.status, "Failed", "True"):
+                final = reason
+            found.append(Waiting(each.key, final or reason, final=bool(final)))
     return found
+
+
+_ROLLED = (kinds.DEPLOYMENT.kind, kinds.STATEFULSET.kind, kinds.DAEMONSET.kind)
+
+
+def pod_of(workload: Object, pods: Iterable[Object]) -> str:
+    """The first pod of a workload that is not ready, and what it waits for; "" for none, and for other kinds."""
+    if workload.kind not in _ROLLED:
+        return ""
+    selector = LabelSelector.of(workload.spec.get("selector") or {})
+    for pod in pods:
+        if pod.namespace == workload.namespace and selector.matches(pod.labels) and not pod.deleting:
+            if condition_is(pod.status, "Ready", "True"):
+                continue
+            return f"{pod.name}: {pod_reason(pod)}"
+    return ""
+
+
+def running_job(each: Object) -> bool:
+    """Whether a Job's pods run, so that nobody knows yet how they end."""
+    return each.kind == kinds.JOB.kind and not _reason(each) and bool(each.status.get("active"))
+
+
+def patience(each: Object) -> float:
+    """Seconds that the probes of one object's pods ask for themselves, from the start of a container until it is ready.
+
+    A startup probe may take all of its failures; pods that start one after the other take it each. 0 for other kinds.
+    """
+    if each.kind == kinds.POD.kind:
+        return _patience_of(each.spec)
+    if each.kind not in _ROLLED:
+        return 0.0
+    one = _patience_of((each.spec.get("template") or {}).get("spec") or {})
+    ordered = each.kind == kinds.STATEFULSET.kind and each.spec.get("podManagementPolicy") != "Parallel"
+    return one * int(each.spec.get("replicas", 1)) if ordered else one
+
+
+def _patience_of(spec: Mapping[str, Any]) -> float:
+    inits = [each for each in spec.get("initContainers") or () if each.get("restartPolicy") == "Always"]
+    before = sum(_probing(each.get("startupProbe"), "failureThreshold", 3) for each in inits)
+    return before + max((_patience_with(each) for each in spec.get("containers") or ()), default=0.0)
+
+
+def _patience_with(container: Mapping[str, Any]) -> float:
+    started = _probing(container.get("startupProbe"), "failureThreshold", 3)
+    readiness = container.get("readinessProbe") or {}
+    return max(started, float(readiness.get("initialDelaySeconds", 0))) + _probing(
+        {**readiness, "initialDelaySeconds": 0} if readiness else None, "successThreshold", 1
+    )
+
+
+def _probing(probe: Mapping[str, Any] | None, times: str, default: int) -> float:
+    if not probe:
+        return 0.0
+    period = max(int(probe.get("periodSeconds") or 10), 1)
+    return float(probe.get("initialDelaySeconds") or 0) + period * int(probe.get(times) or default)
 
 
 def pod_reason(pod: Object) -> str:
@@ -51,10 +116,24 @@ def pod_reason(pod: Object) -> str:
         if state.get("reason"):
             message = str(state.get("message", "")).removeprefix(f"{state['reason']}: ")
             return f"{state['reason']}: {message}".rstrip(": ")
+        running = (status.get("state") or {}).get("running") is not None
+        if running and not status.get("ready") and (probe := _probed(pod, status)):
+            return probe
     for condition in pod.status.get("conditions") or ():
         if condition.get("status") == "False" and condition.get("message"):
             return str(condition["message"])
     return str(pod.status.get("phase") or "Pending")
+
+
+def _probed(pod: Object, status: Mapping[str, Any]) -> str:
+    """Which probe a running container waits for, and when that asks."""
+    for container in pod.spec.get("containers") or ():
+        if container.get("name") == status.get("name"):
+            name = "startupProbe" if container.get("startupProbe") and not status.get("started") else "readinessProbe"
+            if probe := container.get(name):
+                first, period = int(probe.get("initialDelaySeconds") or 0), int(probe.get("periodSeconds") or 10)
+                return f"{name} of {container['name']} (first after {first} s, then every {period} s)"
+    return ""
 
 
 def _reason(each: Object) -> str:
@@ -85,10 +164,25 @@ def _reason(each: Object) -> str:
             if spec.get("type") == "LoadBalancer" and not spec.get("loadBalancerClass"):
                 return "" if (status.get("loadBalancer") or {}).get("ingress") else "no address yet"
             return ""
+        case "Job":
+            return "" if each.metadata.get("ownerReferences") or spec.get("suspend") else _unfinished(each)
         case "Gateway":
             return _unless(status, "Programmed")
         case _:
             return ""
+
+
+def _unfinished(job: Object) -> str:
+    status = job.status
+    if condition_is(status, "Complete", "True"):
+        return ""
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "Failed" and condition.get("status") == "True":
+            return f"failed: {condition.get('message') or condition.get('reason') or ''}".rstrip(": ")
+    failed, active, ready = (int(status.get(name) or 0) for name in ("failed", "active", "ready"))
+    if failed:
+        return f"{failed} of its pods failed"
+    return "" if active and ready >= active else f"{ready} of its pods run"
 
 
 def _unserved(gateway: Object, classes: Mapping[str, Object]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sealane.cluster.readiness import Waiting, waiting
+from typing import Any
+
+from sealane.cluster.readiness import Waiting, patience, pod_of, waiting
 from sealane.kube.objects import Object, Raw
 from sealane.network.routes.gateway_api.listeners import CONTROLLER
 
@@ -44,3 +46,49 @@ def test_a_gateway_of_ours_is_waited_for_until_it_is_programmed() -> None:
     programmed = {"conditions": [{"type": "Programmed", "status": "True"}]}
     assert waiting([OURS, gateway("sealane", programmed)]) == []
     assert waiting([gateway("gone", programmed)]) == []
+
+
+def job(**status: Any) -> Object:
+    return Object({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j"}, "spec": {}, "status": status})
+
+
+def test_a_job_is_waited_for_until_it_runs_and_while_it_fails() -> None:
+    assert only(job()).reason == "0 of its pods run"
+    assert waiting([job(active=1, ready=1)]) == []
+    assert only(job(active=1, ready=1, failed=2)) == Waiting(job().key, "2 of its pods failed")
+    assert waiting([job(failed=2, conditions=[{"type": "Complete", "status": "True"}])]) == []
+    over = {"type": "Failed", "status": "True", "message": "Job has reached the specified backoff limit"}
+    found = only(job(failed=1, conditions=[over]))
+    assert found == Waiting(job().key, "failed: Job has reached the specified backoff limit", final=True)
+
+
+SLOW: Raw = {
+    "containers": [
+        {
+            "name": "main",
+            "startupProbe": {"initialDelaySeconds": 5, "periodSeconds": 10, "failureThreshold": 30},
+            "readinessProbe": {"initialDelaySeconds": 90, "periodSeconds": 5, "successThreshold": 2},
+        },
+        {"name": "beside", "readinessProbe": {"initialDelaySeconds": 20}},
+    ]
+}
+
+
+def workload(kind: str, **spec: Any) -> Object:
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": {"spec": SLOW}, **spec}
+    return Object({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "w", "namespace": "n"}, "spec": spec})
+
+
+def test_probes_say_how_long_they_may_take() -> None:
+    assert patience(workload("Deployment", replicas=3)) == 305 + 10
+    assert patience(workload("StatefulSet", replicas=3)) == 3 * (305 + 10)
+    assert patience(workload("StatefulSet", replicas=3, podManagementPolicy="Parallel")) == 305 + 10
+    assert patience(gateway("sealane")) == 0
+
+
+def test_what_a_workload_waits_for_is_what_its_pod_waits_for() -> None:
+    metadata = {"name": "w-1", "namespace": "n", "labels": {"a": "b"}, "ownerReferences": [{}]}
+    status = {"containerStatuses": [{"name": "main", "ready": False, "started": True, "state": {"running": {}}}]}
+    pod = Object({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": SLOW, "status": status})
+    assert pod_of(workload("Deployment"), [pod]) == "w-1: readinessProbe of main (first after 90 s, then every 5 s)"
+    assert pod_of(job(), [pod]) == ""
