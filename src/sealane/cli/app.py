@@ -82,6 +82,12 @@ StrictProbes = Annotated[
     ),
 ]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace of names that have none.")]
+Into = Annotated[
+    str,
+    typer.Option(
+        "--namespace", "-n", help="Namespace of objects that name none; made when it is not there.", show_default=False
+    ),
+]
 Context = Annotated[
     str, typer.Option("--context", metavar="CTX", help="A live cluster: this context of your kubeconfig.")
 ]
@@ -118,6 +124,7 @@ def up(
     private: Annotated[
         bool, typer.Option("--private", help="Let no other user of this machine into the cluster's network.")
     ] = False,
+    namespace: Into = "",
     output: OutputOption = Output.table,
 ) -> None:
     """Start a cluster (or use the one that runs), apply the manifests, wait until they are ready, say what is where."""
@@ -136,6 +143,7 @@ def up(
                 strict_probes,
                 allow_host or None,
                 private or None,
+                namespace,
             ),
             name,
             as_json=output is Output.json,
@@ -195,12 +203,17 @@ def run(
     ] = "",
     timeout: Timeout = None,
     dns_upstream: Upstream = None,
+    namespace: Into = "",
 ) -> None:
     """Start a cluster, run CMD outside of it (as on a user's laptop) with KUBECONFIG set, stop it. CMD's exit code."""
     from sealane.cli import run as command
     from sealane.cli.up import UpOptions
 
-    raise typer.Exit(command.run(arguments or [], UpOptions(nodes, dns_upstream, populate, False, timeout), name))
+    raise typer.Exit(
+        command.run(
+            arguments or [], UpOptions(nodes, dns_upstream, populate, False, timeout, namespace=namespace), name
+        )
+    )
 
 
 @app.command()

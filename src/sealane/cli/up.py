@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from sealane.kube.manifests import Manifests
 
 
-NEEDED = ("sealane.kube.client.http", "sealane.cluster.apply", "sealane.cluster.readiness", "sealane.reactive.informer")
+NEEDED = (
+    "sealane.kube.client.http",
+    "sealane.cli.taking",
+    "sealane.cluster.apply",
+    "sealane.cluster.readiness",
+    "sealane.reactive.informer",
+)
 
 PATIENCE = 60.0
 """Seconds for what has no delays of its own."""
@@ -43,6 +49,7 @@ class UpOptions:
     strict_probes: bool | None = None
     allow_host: bool | None = None
     private: bool | None = None
+    namespace: str = ""
 
     @classmethod
     def unsaid(cls, timeout: float | None) -> UpOptions:
@@ -200,10 +207,11 @@ def _load(paths: list[str], options: UpOptions, before: Folder | None) -> tuple[
     from sealane.kube import manifests
 
     stdin = list(sys.stdin) if "-" in paths else None
-    loaded = manifests.load(paths, stdin=stdin)
+    namespace = options.namespace or "default"
+    loaded = manifests.load(paths, stdin=stdin, namespace=namespace)
     if loaded.problems and before is not None:
         lifecycle.wait(before)
-        loaded = manifests.load(paths, stdin=stdin, known=asyncio.run(_definitions(before)))
+        loaded = manifests.load(paths, stdin=stdin, namespace=namespace, known=asyncio.run(_definitions(before)))
     for warning in loaded.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     for problem in loaded.problems:
@@ -229,6 +237,7 @@ async def _definitions(folder: Folder) -> list[Raw]:
 async def _apply_and_wait(
     folder: Folder, manifests: Manifests | None, options: UpOptions, say: Callable[[str], None]
 ) -> int:
+    from sealane.cli import taking
     from sealane.cluster.apply import Failed, apply
     from sealane.kube.client.http import HttpClient
 
@@ -238,8 +247,10 @@ async def _apply_and_wait(
         applied: set[Key] | None = None
         if manifests is not None:
             objects = list(manifests.objects)
+            if options.namespace:
+                objects = await taking.with_namespace(client, objects, options.namespace)
             if options.populate:
-                objects += await _populated(client, objects)
+                objects += await taking.populated(client, objects)
             applied = {each.key._replace(namespace=each.namespace or "default") for each in objects}
             say(f"applying {len(objects)} objects")
             remember_origins(folder, objects)
@@ -255,20 +266,6 @@ async def _apply_and_wait(
         raise Exit(NOT, f"the API of cluster {folder.name!r} cannot be reached: {error}; see {folder.logs}") from None
     finally:
         await client.close()
-
-
-async def _populated(client: Client, objects: list[Object]) -> list[Object]:
-    """What --populate adds: namespaces that the manifests only name, and stand-ins for selectors that match nothing."""
-    from sealane.controllers.workloads.populate import populate
-    from sealane.kube import kinds
-
-    grown = (kinds.DEPLOYMENT, kinds.STATEFULSET, kinds.DAEMONSET, kinds.POD)
-    pods = [each for kind in grown for each in (await client.list(kind)).items]
-    there = {each.name for each in (await client.list(kinds.NAMESPACE)).items}
-    there |= {each.name for each in objects if each.kind == kinds.NAMESPACE.kind}
-    missing = sorted({each.namespace for each in objects} - there - {""})
-    namespaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in missing]
-    return [Object(raw) for raw in [*namespaces, *populate(objects, pods)]]
 
 
 def remember_origins(folder: Folder, objects: Iterable[Object]) -> None:
