@@ -88,6 +88,14 @@ Into = Annotated[
         "--namespace", "-n", help="Namespace of objects that name none; made when it is not there.", show_default=False
     ),
 ]
+GatewayClasses = Annotated[
+    list[str] | None,
+    typer.Option("--gateway-class", metavar="CLASS", help="Serve this GatewayClass, whoever controls it elsewhere."),
+]
+IngressClasses = Annotated[
+    list[str] | None,
+    typer.Option("--ingress-class", metavar="CLASS", help="Serve this IngressClass, whoever controls it elsewhere."),
+]
 Context = Annotated[
     str, typer.Option("--context", metavar="CTX", help="A live cluster: this context of your kubeconfig.")
 ]
@@ -125,30 +133,28 @@ def up(
         bool, typer.Option("--private", help="Let no other user of this machine into the cluster's network.")
     ] = False,
     namespace: Into = "",
+    gateway_class: GatewayClasses = None,
+    ingress_class: IngressClasses = None,
     output: OutputOption = Output.table,
 ) -> None:
     """Start a cluster (or use the one that runs), apply the manifests, wait until they are ready, say what is where."""
     from sealane.cli import up as command
 
-    raise typer.Exit(
-        command.up(
-            paths or [],
-            command.UpOptions(
-                nodes,
-                dns_upstream,
-                populate,
-                keep_going,
-                timeout,
-                store,
-                strict_probes,
-                allow_host or None,
-                private or None,
-                namespace,
-            ),
-            name,
-            as_json=output is Output.json,
-        )
+    options = command.UpOptions(
+        nodes,
+        dns_upstream,
+        populate,
+        keep_going,
+        timeout,
+        store,
+        strict_probes,
+        allow_host or None,
+        private or None,
+        namespace,
+        tuple(gateway_class or ()),
+        tuple(ingress_class or ()),
     )
+    raise typer.Exit(command.up(paths or [], options, name, as_json=output is Output.json))
 
 
 @app.command()
@@ -204,16 +210,24 @@ def run(
     timeout: Timeout = None,
     dns_upstream: Upstream = None,
     namespace: Into = "",
+    gateway_class: GatewayClasses = None,
+    ingress_class: IngressClasses = None,
 ) -> None:
     """Start a cluster, run CMD outside of it (as on a user's laptop) with KUBECONFIG set, stop it. CMD's exit code."""
     from sealane.cli import run as command
     from sealane.cli.up import UpOptions
 
-    raise typer.Exit(
-        command.run(
-            arguments or [], UpOptions(nodes, dns_upstream, populate, False, timeout, namespace=namespace), name
-        )
+    options = UpOptions(
+        nodes,
+        dns_upstream,
+        populate,
+        False,
+        timeout,
+        namespace=namespace,
+        gateway_classes=tuple(gateway_class or ()),
+        ingress_classes=tuple(ingress_class or ()),
     )
+    raise typer.Exit(command.run(arguments or [], options, name))
 
 
 @app.command()

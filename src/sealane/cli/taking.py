@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sealane.kube import kinds
 from sealane.kube.client.protocol import Client
 from sealane.kube.objects import Object
+from sealane.network.routes.classes import ADOPTED
+from sealane.network.routes.gateway_api import listeners
+from sealane.network.routes.ingress import ingress
 
 
 async def with_namespace(client: Client, objects: list[Object], name: str) -> list[Object]:
@@ -26,3 +31,46 @@ async def populated(client: Client, objects: list[Object]) -> list[Object]:
     missing = sorted({each.namespace for each in objects} - there - {""})
     namespaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in missing]
     return [Object(raw) for raw in [*namespaces, *populate(objects, pods)]]
+
+
+async def with_classes(
+    client: Client, objects: list[Object], gateway_classes: Iterable[str], ingress_classes: Iterable[str]
+) -> list[Object]:
+    """What --gateway-class and --ingress-class add: each class named is served here.
+
+    It is annotated among `objects`, else where the API has it, else made.
+    """
+    found = list(objects)
+    wanted = [(kinds.GATEWAYCLASS, name) for name in gateway_classes]
+    wanted += [(kinds.INGRESSCLASS, name) for name in ingress_classes]
+    for kind, name in wanted:
+        place = next((n for n, each in enumerate(found) if each.kind == kind.kind and each.name == name), None)
+        if place is not None:
+            found[place] = _adopted(found[place])
+        elif name in {each.name for each in (await client.list(kind)).items}:
+            await client.patch(kind, "", name, {"metadata": {"annotations": {ADOPTED: "true"}}})
+        else:
+            field, controller = _CONTROLLERS[kind]
+            found.append(
+                Object(
+                    {
+                        "apiVersion": kind.api_version,
+                        "kind": kind.kind,
+                        "metadata": {"name": name},
+                        "spec": {field: controller},
+                    }
+                )
+            )
+    return found
+
+
+_CONTROLLERS = {
+    kinds.GATEWAYCLASS: ("controllerName", listeners.CONTROLLER),
+    kinds.INGRESSCLASS: ("controller", ingress.CONTROLLER),
+}
+
+
+def _adopted(found: Object) -> Object:
+    metadata = found.raw["metadata"]
+    annotations = {**(metadata.get("annotations") or {}), ADOPTED: "true"}
+    return Object({**found.raw, "metadata": {**metadata, "annotations": annotations}}, found.origin)

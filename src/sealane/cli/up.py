@@ -50,6 +50,8 @@ class UpOptions:
     allow_host: bool | None = None
     private: bool | None = None
     namespace: str = ""
+    gateway_classes: tuple[str, ...] = ()
+    ingress_classes: tuple[str, ...] = ()
 
     @classmethod
     def unsaid(cls, timeout: float | None) -> UpOptions:
@@ -249,6 +251,7 @@ async def _apply_and_wait(
             objects = list(manifests.objects)
             if options.namespace:
                 objects = await taking.with_namespace(client, objects, options.namespace)
+            objects = await taking.with_classes(client, objects, options.gateway_classes, options.ingress_classes)
             if options.populate:
                 objects += await taking.populated(client, objects)
             applied = {each.key._replace(namespace=each.namespace or "default") for each in objects}

@@ -14,6 +14,7 @@ from sealane.kube.objects import Key
 from sealane.kube.selectors import LabelSelector
 from sealane.network.provenance import Provenance
 from sealane.network.routes import hosts
+from sealane.network.routes.classes import served_here
 from sealane.network.routes.model.http import HostKey, Listener
 from sealane.network.routes.sources import GATEWAY_GROUP, Sources
 from sealane.reactive.collections import Fetch
@@ -71,7 +72,7 @@ class GatewayListener:
 
 
 def is_ours(gateway_class: GatewayClass | None) -> bool:
-    return gateway_class is not None and gateway_class.spec.get("controllerName") == CONTROLLER
+    return served_here(gateway_class, CONTROLLER)
 
 
 def class_key(gateway: Gateway) -> Key:

@@ -13,6 +13,7 @@ from sealane.kube.objects import Key
 from sealane.network.provenance import Provenance
 from sealane.network.routes import hosts
 from sealane.network.routes.backends import find
+from sealane.network.routes.classes import served_here
 from sealane.network.routes.model.http import Backend, Forward, HostKey, Listener, Rule
 from sealane.network.routes.model.l4 import INGRESS_PROXY
 from sealane.network.routes.model.matches import Match, PathMatch
@@ -71,10 +72,10 @@ def is_ours(ingress: Ingress, sources: Sources, fetch: Fetch) -> bool:
     """spec.ingressClassName, else the old annotation, else the default IngressClass."""
     name = ingress.spec.get("ingressClassName") or ingress.annotations.get(CLASS_ANNOTATION)
     if name:
-        found = fetch.get(sources.ingress_classes, Key("networking.k8s.io", "IngressClass", "", name))
-        return found is not None and found.spec.get("controller") == CONTROLLER
+        named = fetch.get(sources.ingress_classes, Key("networking.k8s.io", "IngressClass", "", name))
+        return served_here(named, CONTROLLER)
     defaults = [item for item in fetch(sources.ingress_classes) if item.annotations.get(DEFAULT_ANNOTATION) == "true"]
-    return len(defaults) == 1 and defaults[0].spec.get("controller") == CONTROLLER
+    return len(defaults) == 1 and served_here(defaults[0], CONTROLLER)
 
 
 def entered_hosts(ingress: BoundIngress) -> Iterable[HostKey]:
