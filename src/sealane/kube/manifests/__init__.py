@@ -19,6 +19,7 @@ from sealane.kube.kinds.defaulting import defaulted, without_status
 from sealane.kube.kinds.services.topology_keys import explained, keys_of, without_keys
 from sealane.kube.kinds.validation import validate
 from sealane.kube.manifests.documents import Document, Unreadable, documents
+from sealane.kube.manifests.rendering import NotRendered, Renderer, render, renderer_of
 from sealane.kube.manifests.served import BUILTIN, Served, definitions, why_unknown
 from sealane.kube.objects import Key, Object, Origin, Raw, without_nulls
 from sealane.kube.problems import FieldPath, Part, Problem, quoted
@@ -74,7 +75,7 @@ def load(
     known: Iterable[Raw] = (),
     stdin: Iterable[str] | None = None,
 ) -> Manifests:
-    """Reads files, folders (all *.yaml, *.yml and *.json below) and "-" (stdin).
+    """Reads files, folders (all *.yaml, *.yml and *.json below) and "-" (stdin); renders kustomizations and charts.
 
     Nothing is raised for bad input: every problem is in the answer, and an object that has one is not among `objects`.
     `namespace` is given to objects of namespaced kinds that name none. `known`: CustomResourceDefinitions that exist
@@ -83,7 +84,7 @@ def load(
     found: list[tuple[Raw, Origin]] = []
     problems: list[ManifestProblem] = []
     files: dict[str, None] = {}
-    for file, text in _texts(paths, stdin):
+    for file, text in _texts(paths, stdin, namespace):
         files[file] = None
         if isinstance(text, ManifestProblem):
             problems.append(text)
@@ -116,7 +117,9 @@ def load(
     return Manifests(tuple(objects.values()), tuple(problems), tuple(warnings), served)
 
 
-def _texts(paths: Iterable[str | Path], stdin: Iterable[str] | None) -> Iterator[tuple[str, str | ManifestProblem]]:
+def _texts(
+    paths: Iterable[str | Path], stdin: Iterable[str] | None, namespace: str
+) -> Iterator[tuple[str, str | ManifestProblem]]:
     """Each file's name and text, or why there is none."""
     seen: set[Path] = set()
     for given in paths:
@@ -126,10 +129,15 @@ def _texts(paths: Iterable[str | Path], stdin: Iterable[str] | None) -> Iterator
         path = Path(given)
         files: Sequence[Path] = [path]
         if path.is_dir():
-            # Files that cannot be read, or go away meanwhile, are passed over.
-            below = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
-            files = sorted(each for each in below if each.suffix in SUFFIXES and each.is_file())
-            if not files:
+            renderer = renderer_of(_names(path))
+            if renderer is not None:
+                yield _rendered(renderer, path, namespace)
+                continue
+            files, others = _below(path)
+            for folder, other in others:
+                message = f"this is {other.what} within a folder of manifests; name it by itself: sealane up {folder}"
+                yield str(folder), ManifestProblem(str(folder), 0, "", (), message)
+            if not files and not others:
                 message = f"no manifest in this folder (looked for {', '.join('*' + each for each in SUFFIXES)})"
                 yield str(path), ManifestProblem(str(path), 0, "", (), message)
         for file in files:
@@ -142,6 +150,40 @@ def _texts(paths: Iterable[str | Path], stdin: Iterable[str] | None) -> Iterator
                 yield str(file), ManifestProblem(str(file), 0, "", (), (error.strerror or str(error)).lower())
             except UnicodeDecodeError:
                 yield str(file), ManifestProblem(str(file), 0, "", (), "not a text file (UTF-8)")
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _rendered(renderer: Renderer, folder: Path, namespace: str) -> tuple[str, str | ManifestProblem]:
+    """What to call the manifests that `folder` makes, by which their lines can be looked up, and their text."""
+    try:
+        command, text = render(renderer, folder, namespace)
+    except NotRendered as error:
+        return str(folder), ManifestProblem(str(folder), 0, "", (), str(error))
+    return f"{folder} ({command})", text
+
+
+def _below(path: Path) -> tuple[list[Path], list[tuple[Path, Renderer]]]:
+    """The manifests below a folder, and the folders there that are something else, which are not looked into.
+
+    Files that cannot be read, or go away meanwhile, are passed over.
+    """
+    files: list[Path] = []
+    others: list[tuple[Path, Renderer]] = []
+    for folder, below, names in os.walk(path):
+        if (renderer := renderer_of(names)) is not None:
+            others.append((Path(folder), renderer))
+            below.clear()
+        else:
+            files += (Path(folder, name) for name in names)
+    return sorted(each for each in files if each.suffix in SUFFIXES and each.is_file()), sorted(
+        others, key=lambda each: each[0]
+    )
 
 
 def _read(file: str, text: str, found: list[tuple[Raw, Origin]], problems: list[ManifestProblem]) -> None:
