@@ -17,7 +17,7 @@ from dataclasses import asdict
 from sealane.cluster.state import Folder, Options, Process, StateError, start_time
 
 SUPERVISOR = (sys.executable, "-P", "-m", "sealane.cluster")
-"""The supervisor's program. -P: a `queue.py` in the user's folder is no module of Python's."""
+"""The supervisor's program. -P: no file in the user's folder takes the place of a module."""
 
 
 class StartError(Exception):

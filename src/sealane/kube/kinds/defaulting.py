@@ -6,6 +6,8 @@ Gateway API say their defaults in their schema.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sealane.kube.kinds import Kind
 from sealane.kube.kinds.table import definition
 from sealane.kube.objects import Raw, without_nulls
@@ -15,7 +17,10 @@ def without_status(kind: Kind, raw: Raw) -> Raw:
     """A new object without the status that is not its client's.
 
     It is dropped before it is checked (PrepareForCreate): Go's typed clients send the zero status of their structs.
+    One that is no structure cannot even be decoded, and stays to be refused.
     """
+    if not isinstance(raw.get("status"), Mapping):
+        return raw
     if "status" not in kind.subresources or definition(kind.group, kind.kind).birth is None:
         return raw
     return {key: value for key, value in raw.items() if key != "status"}
