@@ -196,6 +196,14 @@ def test_an_empty_namespace_is_that_of_the_request(verdicts: Verdicts) -> None:
     assert verdicts({**raw, "metadata": {**META, "namespace": ""}}) == ([], "")
 
 
+@pytest.mark.parametrize("wrong", [0, "", {}, False])
+def test_what_the_server_fills_in_hides_no_mistake(verdicts: Verdicts, wrong: Any) -> None:
+    containers = [{**POD["containers"][0], "volumeMounts": wrong}]
+    said, answer = verdicts(described("v1", "Pod", spec={**POD, "containers": containers}))
+    assert "volumeMounts" in said[0]
+    assert "volumeMounts" in answer
+
+
 def test_defaults_come_before_the_checks(verdicts: Verdicts) -> None:
     ports = [{"port": 80, "targetPort": 0}]
     assert verdicts(described("v1", "Service", spec={"ports": ports})) == ([], "")

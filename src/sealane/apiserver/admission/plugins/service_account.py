@@ -7,6 +7,7 @@ k8s.io/kubernetes/plugin/pkg/admission/serviceaccount
 from __future__ import annotations
 
 import random
+from typing import Any
 
 from sealane.apiserver.admission.attempts import Attempt, Step
 from sealane.apiserver.errors import forbidden
@@ -52,7 +53,7 @@ def step(store: Store) -> Step:
 def _with_token(spec: Raw, uid: str) -> Raw:
     """`spec` with the token mounted in each container that has nothing of its own there."""
     letters = random.Random(uid)  # the same however often this pod is looked at
-    volumes = list(spec.get("volumes") or ())
+    volumes = _listed(spec, "volumes")
     name = next((each["name"] for each in volumes if str(each.get("name")).startswith("kube-api-access-")), "")
     volume = name or "kube-api-access-" + "".join(letters.choices(_LETTERS, k=5))
     mount = {"name": volume, "readOnly": True, "mountPath": TOKEN_PATH}
@@ -60,7 +61,7 @@ def _with_token(spec: Raw, uid: str) -> Raw:
     for field in _CONTAINERS:
         containers = []
         for container in spec.get(field) or ():
-            own = container.get("volumeMounts") or ()
+            own = _listed(container, "volumeMounts")
             if all(each.get("mountPath") != TOKEN_PATH for each in own):
                 container, mounted = {**container, "volumeMounts": [*own, mount]}, True
             containers.append(container)
@@ -69,6 +70,14 @@ def _with_token(spec: Raw, uid: str) -> Raw:
     if mounted and not name:
         spec["volumes"] = [*volumes, _volume(volume)]
     return spec
+
+
+def _listed(part: Raw, name: str) -> list[Any]:
+    """A list that may be left out. Raises TypeError for anything else, so that it is checked and refused."""
+    value = part.get(name)
+    if not isinstance(value, list | None):
+        raise TypeError(name)
+    return value or []
 
 
 def _volume(name: str) -> Raw:
