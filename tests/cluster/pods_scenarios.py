@@ -16,6 +16,7 @@ from pods_world import World, until
 from sealane.dataplane.linux import namespaces
 from sealane.dataplane.pods import exec as agent_exec
 from sealane.dataplane.pods import spawner
+from sealane.dataplane.pods.addresses import PodAddresses
 from sealane.kube import kinds
 from sealane.kube.objects import Object
 
@@ -136,6 +137,40 @@ async def ends_and_restarts(world: World) -> None:
     before = agent_exec.logs(world.agent_socket, "shop", "loop", previous=True)
     previous = b"".join(await asyncio.to_thread(list, before))
     assert previous == b"once\n", previous
+
+
+async def finished_pods_give_their_addresses_back(world: World) -> None:
+    """A node of three addresses runs any number of pods that end. The next holder of an address has all of it."""
+    PodAddresses.LAST = PodAddresses.FIRST + 2
+    await world.pod("host", hostNetwork=True, restartPolicy="Never", containers=[shell("true")])
+    for number in range(7):
+        name = f"job-{number}"
+        await world.pod(name, restartPolicy="Never", containers=[shell("true")])
+
+        async def over(name: str = name) -> bool:
+            return (await world.status(name)).get("phase") == "Succeeded"
+
+        await until(over, f"the end of {name}")
+    stated = [(await world.status(f"job-{number}"))["podIP"] for number in range(7)]
+    assert len(set(stated)) == 3
+
+    async def none() -> bool:
+        return not any(name.startswith("pod-") for name in namespaces.names(world.run))
+
+    async def unrouted() -> bool:
+        return not await world.inside("node-1", "ip", "route", "show", "10.244.1.0/28", "type", "unicast")
+
+    await until(none, "no network of pods that have ended")
+    await until(unrouted, "no route to them")
+    await world.pod("web")
+    await world.pod("client", node="node-2")
+    web, client = await world.ready("web"), await world.ready("client")
+    assert web.status["podIP"] in stated
+    assert (await world.ask(client, f"http://{web.status['podIP']}/"))["pod"] == "web"
+    for number in range(7):
+        await world.delete(f"job-{number}", 0)
+        await world.gone(f"job-{number}")
+    assert (await world.ask(client, f"http://{web.status['podIP']}/"))["pod"] == "web"
 
 
 async def listens_where_its_manifest_says(world: World) -> None:

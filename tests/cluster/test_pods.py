@@ -16,6 +16,7 @@ SCENARIOS = (
     "stand_in_answers",
     "command_runs_in_its_own_world",
     "ends_and_restarts",
+    "finished_pods_give_their_addresses_back",
     "listens_where_its_manifest_says",
     "what_needs_its_image_is_done_or_answered",
     "probes_decide",

@@ -17,6 +17,7 @@ from sealane.kube.objects import Object, Origin, Raw
 from sealane.kube.selectors import LabelSelector
 from sealane.network.addresses import plan_node
 from sealane.network.model import Network
+from sealane.network.pods import is_over
 from sealane.network.services import is_ours
 from sealane.network.services.allocation import Allocated, Exhausted, Refused, allocate
 from sealane.network.services.pools import Pool, assign, assigned, ingress
@@ -89,7 +90,7 @@ def _with_pods(objects: list[Object]) -> list[Object]:
     free = {node.name: FIRST_POD for node in nodes}
     placed: list[Object] = []
     for pod in pods:
-        if not pod.status.get("podIP"):
+        if not pod.status.get("podIP") and not is_over(pod):
             node = _place(pod, nodes, turn)
             addresses = []
             if node is not None:

@@ -1,5 +1,9 @@
 """A pod as the network sees it: its addresses, its ports, and whether it is still there.
 
+Of a pod that has ended (Succeeded, Failed) the network sees nothing: its node has taken its addresses back, and they
+may be another pod's by now, while its status goes on stating them. So it is no endpoint, has no name, is no peer and no
+subject of a policy, and `trace` and the API server's proxy do not find it.
+
 Source: the Pod v1 API reference (`PodStatus.podIPs`, `PodSpec.initContainers`: sidecars are those with the restart
 policy Always).
 """
@@ -28,20 +32,29 @@ class ContainerPort(NamedTuple):
 
 
 def is_over(pod: Pod) -> bool:
-    """Whether a pod has ended: its addresses may be another's by now."""
+    """Whether a pod has ended: its addresses may be another's by now.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-phase; a kubelet tears the network of
+    such a pod down (SyncTerminatedPod in pkg/kubelet/kubelet.go).
+    """
     return pod.status.get("phase") in ("Succeeded", "Failed")
 
 
 def addresses(pod: Pod) -> tuple[str, ...]:
-    """The addresses that a pod's status states, of all families, the primary one first. Raises ValueError."""
+    """The addresses at which a pod is, of all families, the primary one first; none once it has ended.
+
+    Raises ValueError for what is no address.
+    """
     status = pod.status
+    if is_over(pod):
+        return ()
     stated = tuple(canonical(each["ip"]) for each in status.get("podIPs") or () if each.get("ip"))
     return stated or ((canonical(status["podIP"]),) if status.get("podIP") else ())
 
 
 def own_addresses(pod: Pod) -> tuple[str, ...]:
     """The addresses that are this pod's alone: none on its node's network, none once it has ended."""
-    return () if pod.spec.get("hostNetwork") or is_over(pod) else addresses(pod)
+    return () if pod.spec.get("hostNetwork") else addresses(pod)
 
 
 def container_ports(pod: Pod) -> Iterator[ContainerPort]:

@@ -97,7 +97,7 @@ def test_init_containers_run_one_after_another_and_then_all_others() -> None:
 
 def test_an_init_container_that_fails_under_never_fails_the_pod() -> None:
     play = Pod(ContainerPlan("a", "init", "Never"), ContainerPlan("web", "main", "Never"))
-    play >> Networked(IPS, 1.0) >> Started("a", 2.0) >> Exited("a", 1, 0, 3.0) << EndProbes("a")
+    play >> Networked(IPS, 1.0) >> Started("a", 2.0) >> Exited("a", 1, 0, 3.0) << [EndProbes("a"), DropNetwork()]
     assert play.state.phase == "Failed"
 
 
@@ -119,8 +119,19 @@ def test_sidecars_end_when_the_last_container_has_and_are_not_restarted() -> Non
     play >> Exited("job", 0, 0, 3.0) << [EndProbes("job"), *ends[0], *ends[1]]
     assert play.state.phase == "Succeeded"
     play >> Exited("proxy", 0, 0, 4.0) << EndProbes("proxy")
-    play >> Exited("logs", 143, 15, 4.0) << EndProbes("logs")
+    play >> Exited("logs", 143, 15, 4.0) << [EndProbes("logs"), DropNetwork()]
     assert (play.stage("proxy"), play.stage("logs"), play.state.phase) == ("exited", "exited", "Succeeded")
+
+
+def test_a_pod_that_has_ended_gives_its_network_back_once() -> None:
+    job = ContainerPlan("job", "main", "Never")
+    play = running(job)
+    play >> Exited("job", 0, 0, 103.0) << [EndProbes("job"), DropNetwork()]
+    play >> Added(ContainerPlan("debug", "ephemeral", "Never")) << []
+    play >> Deletion(30.0) << [Drain(), Finish()]
+    late = Pod(job)
+    late >> Expired(0.0) << []
+    late >> Networked(IPS, 101.0) << DropNetwork()
 
 
 def test_backoff_begins_with_the_second_restart_doubles_and_is_forgotten_after_ten_minutes() -> None:
@@ -325,10 +336,10 @@ def test_a_pod_that_is_active_for_too_long_fails_and_is_not_run_again() -> None:
     play >> Expired(5.0) << [EndProbes("web"), Stop("web", 5.0), EndProbes("proxy"), Stop("proxy", 5.0)]
     assert play.state.phase == "Failed"
     play >> Exited("web", 143, 15, 110.0) << EndProbes("web")
-    play >> Exited("proxy", 137, 9, 110.0) << EndProbes("proxy")
+    play >> Exited("proxy", 137, 9, 110.0) << [EndProbes("proxy"), DropNetwork()]
     assert play.stage("web") == "exited"
     play >> Waited("web") << []
-    play >> Deletion(30.0) << [Drain(), DropNetwork(), Finish()]
+    play >> Deletion(30.0) << [Drain(), Finish()]
 
 
 def test_sidecars_end_after_the_others_in_reverse_order_with_the_grace_that_is_left() -> None:

@@ -193,6 +193,8 @@ class AgentSocket:
         shell = self._shell(request.namespace, request.pod)
         if shell.state is None or not shell.state.ips:
             raise Refused(f"pod {request.namespace}/{request.pod} has no network yet")
+        if shell.state.dropped:
+            raise Refused(f"pod {request.namespace}/{request.pod} has ended: it has no network any more")
         net = namespaces.path_of(self._runtime.around.run_dir, shell.network)
         loop = asyncio.get_running_loop()
         refused = ""

@@ -66,6 +66,13 @@ def step(state: PodState, event: Event) -> Step:
     """The next state and what to do, in order. Events that no longer matter change nothing."""
     if state.gone:
         return state, ()
+    state, actions = _step(state, event)
+    if state.deleting is None and not state.dropped and state.over:
+        return replace(state, dropped=True), (*actions, DropNetwork())
+    return state, actions
+
+
+def _step(state: PodState, event: Event) -> Step:
     match event:
         case Networked(ips, at):
             if state.deleting is not None:
@@ -340,7 +347,7 @@ def _finished(state: PodState, at: float = 0.0) -> Step:
     networking = not state.ips and state.problem is None
     alive = [plan for plan in state.plans if state.containers[plan.name].alive]
     if not networking and not alive:
-        return replace(state, gone=True), (DropNetwork(), Finish())
+        return replace(state, gone=True), (Finish(),) if state.dropped else (DropNetwork(), Finish())
     waiting = all(plan.role == "sidecar" and state.containers[plan.name].stage != "stopping" for plan in alive)
     if not alive or not waiting:
         return state, ()

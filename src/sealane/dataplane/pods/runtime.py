@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from sealane.kube.client.protocol import ApiError, Client
 from sealane.kube.kinds import POD
 from sealane.kube.objects import Key, Object, Raw
 from sealane.network.addresses import NodePlan
+from sealane.network.pods import is_over
 from sealane.reactive.collections import Change
 from sealane.reactive.recorder import Recorder
 
@@ -172,8 +174,8 @@ class PodRuntime:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _remove_leftovers(self) -> None:
-        """Namespaces of pods that went while no agent ran."""
-        known = {f"pod-{pod.uid}" for pod in self.around.sources.pods.values()}
+        """Namespaces of pods that went, or ended, while no agent ran."""
+        known = {f"pod-{pod.uid}" for pod in self.around.sources.pods.values() if not is_over(pod)}
         for name in namespaces.names(self.around.run_dir):
             if name.startswith("pod-") and name not in known:
                 namespaces.delete(self.around.run_dir, name)
@@ -182,7 +184,7 @@ class PodRuntime:
         """Pods of before a crash keep their addresses: no new one gets them."""
         for pod in self.around.sources.pods.values():
             node, address = self._nodes.get(pod.spec.get("nodeName") or ""), pod.status.get("podIP")
-            if node is not None and address and not pod.spec.get("hostNetwork") and not _is_over(pod):
+            if node is not None and address and not pod.spec.get("hostNetwork") and not is_over(pod):
                 node.addresses.take(pod.uid, address)
 
     # From the API
@@ -202,8 +204,12 @@ class PodRuntime:
                 continue
             if shell is not None:
                 shell.changed(pod)
-            elif (node := self._nodes.get(pod.spec.get("nodeName") or "")) and not _is_over(pod):
-                self._begin(node, pod)
+            elif node := self._nodes.get(pod.spec.get("nodeName") or ""):
+                if not is_over(pod):
+                    self._begin(node, pod)
+                elif pod.deleting and pod.uid not in self._ended and pod.uid not in self._shells:
+                    self._ended.add(pod.uid)
+                    self._task(self._bury(pod), "delete")
 
     def _receive_services(self, changes: Sequence[Change[Key, Object]]) -> None:
         selectors: dict[str, list[Raw]] = {}
@@ -297,6 +303,11 @@ class PodRuntime:
                 self._ended.add(shell.uid)
             self._task(self._delete(shell.pod, shell.status() if kept else None), "delete")
 
+    async def _bury(self, pod: Object) -> None:
+        """The end of a pod that had finished before this agent began."""
+        await asyncio.to_thread(shutil.rmtree, self.around.pod_dir(pod.uid), True)
+        await self._delete(pod, None)
+
     async def _delete(self, pod: Object, last: Raw | None) -> None:
         """The last act of a graceful deletion. last: what is to be told those who keep it: how it has ended."""
         while True:
@@ -311,8 +322,3 @@ class PodRuntime:
                 return
             except OSError:
                 await asyncio.sleep(RETRY_SECONDS)
-
-
-def _is_over(pod: Object) -> bool:
-    """A finished pod is not run again; one that is being deleted still has to be ended."""
-    return pod.status.get("phase") in ("Succeeded", "Failed") and not pod.deleting

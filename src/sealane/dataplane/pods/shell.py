@@ -33,6 +33,7 @@ from sealane.dataplane.pods.status import pod_status
 from sealane.dataplane.pods.surroundings import Surroundings, on_machine
 from sealane.kube.objects import Object, Raw
 from sealane.kube.times import seconds
+from sealane.network.pods import is_over
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class PodShell:
         self._on_change = on_change
         self._on_gone = on_gone
         self._vanished = False
+        self._given_back = False  # its addresses, before its end
         self._ephemeral: set[str] = set()  # those that it knows of
         self._containers: dict[str, Container] = {}
         self._ports: dict[str, set[tuple[str, int]]] = {}
@@ -149,6 +151,7 @@ class PodShell:
     def changed(self, pod: Object) -> None:
         """The API object is now this."""
         self.pod = pod
+        self._give_back()
         if pod.spec.get("readinessGates"):  # whose conditions others write
             self._on_change(self)
         for raw in pod.spec.get("ephemeralContainers") or ():
@@ -161,6 +164,8 @@ class PodShell:
 
     def services_changed(self) -> None:
         """A Service that selects the pod has come, or has changed."""
+        if self.state is not None and self.state.dropped:
+            return
         for name, container in self._containers.items():
             self._task(self._listen_more(name, container))
 
@@ -195,7 +200,7 @@ class PodShell:
             case states.MakeNetwork():
                 self._task(self._make_network())
             case states.DropNetwork():
-                pass  # with Finish: both end the pod
+                self._give_back()
             case states.Finish():
                 self._task(self._finish())
             case states.Start(name, attempt):
@@ -249,6 +254,23 @@ class PodShell:
             self.feed(states.NetworkFailed(str(error), time.time()))
         else:
             self.feed(states.Networked(ips, time.time()))
+
+    def _give_back(self) -> None:
+        """Ends the network of a pod that has ended, once the API says that it has.
+
+        Whoever follows pods has been told then, or is told before hearing of the next holder of the addresses.
+        """
+        assert self.state is not None
+        if self.state.dropped and not self._given_back and is_over(self.pod):
+            self._given_back = True
+            self._task(self._drop_network())
+
+    async def _drop_network(self) -> None:
+        if self._sandbox is not None and self._sandbox.done() and self._sandbox.exception() is None:
+            self._sandbox.result().send_signal(signal.SIGKILL)
+        if not self.on_host_network:
+            await self.node.thread.run(self.node.links.delete_pod, self.uid)
+            self._release()
 
     def _release(self) -> None:
         self.node.addresses.release(self.uid)
@@ -409,13 +431,9 @@ class PodShell:
     async def _finish(self) -> None:
         for task in self._probes.values():
             task.cancel()
-        if self._sandbox is not None and self._sandbox.done() and self._sandbox.exception() is None:
-            self._sandbox.result().send_signal(signal.SIGKILL)
         for name in (*self._containers, *([".sandbox"] if self._sandbox else ())):
             self._around.spawner.forget(f"{self.uid}/{name}")
-        if not self.on_host_network:
-            await self.node.thread.run(self.node.links.delete_pod, self.uid)
-            self._release()
+        await self._drop_network()
         folder = self._around.pod_dir(self.uid)
         if folder.exists():
             await asyncio.to_thread(shutil.rmtree, folder, True)

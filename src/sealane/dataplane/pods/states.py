@@ -90,7 +90,7 @@ class PodState:
 
     problem: (reason, message) while the network cannot be made.
     deleting: the grace period in seconds once deletion began, which was at `deleted`. expired: its
-    activeDeadlineSeconds have passed. gone: nothing is left to do.
+    activeDeadlineSeconds have passed. dropped: it has ended and needs no network any more. gone: nothing is left to do.
     """
 
     plans: tuple[ContainerPlan, ...]
@@ -102,6 +102,7 @@ class PodState:
     deleting: float | None = None
     deleted: float = 0.0
     expired: bool = False
+    dropped: bool = False
     gone: bool = False
 
     @property
@@ -114,6 +115,12 @@ class PodState:
         """Every container that counts is ready: all but finished init containers and ephemeral ones."""
         counting = (plan for plan in self.plans if plan.role in ("main", "sidecar"))
         return self.initialized and all(self.containers[plan.name].ready for plan in counting)
+
+    @property
+    def over(self) -> bool:
+        """It had a network, has ended, and nothing of it lives any more."""
+        alive = any(container.alive for container in self.containers.values())
+        return bool(self.ips) and not alive and self.phase in ("Succeeded", "Failed")
 
     @property
     def phase(self) -> Literal["Pending", "Running", "Succeeded", "Failed"]:
@@ -256,7 +263,7 @@ class MakeNetwork:
 
 @dataclass(frozen=True, slots=True)
 class DropNetwork:
-    pass
+    """The pod has ended: its addresses go back to its node."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from sealane.kube.objects import Key
 from sealane.kube.selectors import LabelSelector
 from sealane.network.addresses import CLUSTER_DOMAIN
-from sealane.network.pods import addresses, is_over
+from sealane.network.pods import addresses
 from sealane.network.services.endpoints import conditions, is_ready, slice_service
 from sealane.reactive.collections import Collection, Fetch, derive
 
@@ -82,7 +82,7 @@ def records_of_namespace(namespace: Namespace, domain: str = CLUSTER_DOMAIN) -> 
 
 def records_of_pod(pod: Pod, domain: str = CLUSTER_DOMAIN) -> ZoneData:
     """The dashed names of a pod that lives, for `pods verified`. Source: https://coredns.io/plugins/kubernetes/."""
-    if pod.deleting or is_over(pod) or pod.status.get("phase") == "Unknown":
+    if pod.deleting or pod.status.get("phase") == "Unknown":
         return ZoneData()
     names = {address: f"{dashed(address)}.{pod.namespace}.pod.{domain}".lower() for address in addresses(pod)}
     return ZoneData(tuple(sorted(address_record(name, address) for address, name in names.items())))

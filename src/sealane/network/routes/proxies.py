@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sealane.kube.objects import Key
-from sealane.network.pods import addresses, is_over
+from sealane.network.pods import addresses
 from sealane.network.routes.model.l4 import INGRESS_PROXY
 from sealane.network.routes.sources import GATEWAY_GROUP
 
@@ -36,7 +36,7 @@ class ProxyPod:
 
 def proxy_pod(pod: Pod) -> ProxyPod | None:
     """None when the pod is no proxy's, has no address yet, or has ended."""
-    if is_over(pod) or not addresses(pod):
+    if not addresses(pod):
         return None
     images = [container.get("image") for container in pod.spec.get("containers") or ()]
     proxy = proxy_of(pod.namespace, pod.labels)

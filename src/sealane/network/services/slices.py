@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from sealane.kube.objects import Raw
 from sealane.kube.selectors import LabelSelector
 from sealane.network.pods import addresses as addresses_of
-from sealane.network.pods import container_ports, is_over, ready_condition
+from sealane.network.pods import container_ports, ready_condition
 from sealane.network.services.hints import add_hints, nearness
 from sealane.network.services.model import Protocol
 
@@ -67,7 +67,7 @@ class PodEndpoint:
 
 def pod_endpoint(pod: Pod) -> PodEndpoint | None:
     """None for a pod without an address, and for one that is over (Succeeded, Failed)."""
-    addresses = () if is_over(pod) else addresses_of(pod)
+    addresses = addresses_of(pod)
     if not addresses:
         return None
     spec = pod.spec
