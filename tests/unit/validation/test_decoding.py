@@ -43,6 +43,19 @@ def container(**fields: Any) -> dict[str, Any]:
             {"selector": {"matchLabels": {"a": True}}},
             "bool into Go struct field LabelSelector.spec.selector.matchLabels of",
         ),
+        (
+            {"replicas": 99999999999},
+            "json: cannot unmarshal number 99999999999 into Go struct field DeploymentSpec.spec.replicas of type int32",
+        ),
+        (
+            {"template": {"spec": {"containers": [], "terminationGracePeriodSeconds": 1 << 63}}},
+            "cannot unmarshal number 9223372036854775808 into Go struct field "
+            "PodSpec.spec.template.spec.terminationGracePeriodSeconds of type int64",
+        ),
+        (
+            {"strategy": {"rollingUpdate": {"maxSurge": -2147483649}}},
+            "number -2147483649 into Go struct field RollingUpdateDeployment.spec.strategy.rollingUpdate.maxSurge of",
+        ),
         ({"replcas": 1, "x": 2}, 'strict decoding error: unknown field "spec.replcas", unknown field "spec.x"'),
     ],
 )
@@ -52,3 +65,12 @@ def test_refused(spec: dict[str, Any], why: str) -> None:
     assert (error.code, error.reason) == (400, "BadRequest")
     assert error.message.startswith(SAID)
     assert why in error.message
+
+
+@pytest.mark.parametrize(
+    "field", [{"terminationGracePeriodSeconds": 1 << 31}, {"securityContext": {"runAsUser": 2147483647}}]
+)
+def test_numbers_that_fit_their_field_are_no_decoding_error(field: dict[str, Any]) -> None:
+    spec = {"containers": [{"name": "c", "image": "i"}], **field}
+    raw = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "d"}, "spec": spec}
+    assert not [each for each in validate(raw) if each.reason == "FieldTypeInvalid"]

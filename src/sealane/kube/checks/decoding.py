@@ -8,25 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from sealane.kube import schema
+from sealane.kube.checks.integers import go_integer
 from sealane.kube.problems import MapKey, Problem
 
 _WORDS = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
 _PLAIN = {"string": "string", "boolean": "bool", "number": "float64", "bytes": "[]uint8", "any": "interface {}"}
-_LONG = frozenset(
-    {
-        *("activeDeadlineSeconds", "deletionGracePeriodSeconds", "expirationSeconds", "fsGroup"),
-        *(
-            "generation",
-            "gracePeriodSeconds",
-            "observedGeneration",
-            "runAsGroup",
-            "runAsUser",
-            "startingDeadlineSeconds",
-        ),
-        *("supplementalGroups", "terminationGracePeriodSeconds", "tolerationSeconds", "remainingItemCount"),
-    }
-)
-"""Fields that are int64 in Go; the others are int32."""
 
 
 def mistyped(api_version: str, kind: str, problem: Problem) -> str:
@@ -44,7 +30,7 @@ def mistyped(api_version: str, kind: str, problem: Problem) -> str:
             return f"{problem.field}: {problem.message}"
         name, expression = owner.name, field.type
     last = next((part for part in reversed(problem.path) if isinstance(part, str) and not isinstance(part, MapKey)), "")
-    type_ = _in_go(expression, str(last))
+    type_ = _in_go(expression, name, str(last))
     if not type_ or not name:
         return f"{problem.field}: {problem.message}"
     path = ".".join(part for part in problem.path if isinstance(part, str) and not isinstance(part, MapKey))
@@ -54,19 +40,21 @@ def mistyped(api_version: str, kind: str, problem: Problem) -> str:
 
 def _value(got: Any, type_: str) -> str:
     word = _WORDS.get(type(got), "null")
-    return f"{word} {got}" if isinstance(got, float) and type_.startswith("int") else word
+    return f"{word} {got}" if word == "number" and type_ in ("int32", "int64") else word
 
 
-def _in_go(expression: str, name: str) -> str:
+def _in_go(expression: str, owner: str, name: str) -> str:
     """The type of a field in Go; "" for those that read themselves, such as times and quantities."""
     if expression.startswith("[]"):
-        inner = _in_go(expression[2:], name)
+        inner = _in_go(expression[2:], owner, name)
         return f"[]{inner}" if inner else ""
     if expression.startswith("{}"):
-        inner = _in_go(expression[2:], name)
+        inner = _in_go(expression[2:], owner, name)
         return f"map[string]{inner}" if inner else ""
     if expression == "integer":
-        return "int64" if name in _LONG else "int32"
+        return go_integer(owner, name)
+    if expression == "int-or-string":
+        return "int32"  # what is no string is read as a number
     if expression in schema.PLAIN:
         return _PLAIN.get(expression, "")
     return ".".join(expression.split(".")[-2:])

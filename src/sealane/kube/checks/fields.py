@@ -9,12 +9,16 @@ from difflib import get_close_matches
 from typing import Any
 
 from sealane.kube import schema
+from sealane.kube.checks import integers
+from sealane.kube.checks.integers import GoInteger, go_integer
 from sealane.kube.problems import MapKey, Part, Problem, path_text, quoted
 from sealane.kube.schema import Field, Type
 
 _QUANTITY = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+|[KMGTPE]i|[numkMGTPE])?")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 _MANY = 12
+_HALF = 1 << 31
+"""From so much on a whole number is not in every integer."""
 
 
 def check_fields(part: Part, found: Type, above: tuple[Type, ...] = ()) -> Iterator[Problem]:
@@ -29,7 +33,7 @@ def check_fields(part: Part, found: Type, above: tuple[Type, ...] = ()) -> Itera
         field = found.fields.get(key) if isinstance(key, str) else None
         if field is None:
             yield _unknown(part, str(key), found, above)
-        elif value is not None and type(value) is not field.simple:
+        elif value is not None and (type(value) is not field.simple or (field.simple is int and abs(value) >= _HALF)):
             yield from _check(part[key], field, (*above, found))
     in_status = part.path[:1] == ("status",) and not found.name.startswith("gateway.")
     for name in found.required:
@@ -134,6 +138,12 @@ def _check_one(part: Part, type_name: str, field: Field, above: tuple[Type, ...]
     if not fits:
         yield _mistyped(part, type_name)
         return
+    if type_name in ("integer", "int-or-string") and not isinstance(value, str) and field.maximum is None:
+        go: GoInteger = "int32" if type_name == "int-or-string" or not above else go_integer(above[-1].name, field.name)
+        if not integers.fits(value, go):
+            bits = f"a whole number of {go[3:]} bits"
+            yield Problem(part.path, f"expected {bits}, got {value}", "FieldTypeInvalid", bits, value)
+            return
     yield from _check_value(part, type_name, field)
 
 
