@@ -38,7 +38,7 @@ from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError, PatchType
 from sealane.kube.kinds import Kind
 from sealane.kube.kinds.defaulting import defaulted
-from sealane.kube.objects import Object, Raw
+from sealane.kube.objects import Object, Raw, canonical_version
 from sealane.kube.patches import apply_patch
 
 _AT_ONCE = 250  # deletions in one turn of the event loop
@@ -177,12 +177,13 @@ class Api:
         if metadata.setdefault("name", name) != name:
             why = f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
             raise errors.bad_request(why)
-        if config.get("apiVersion", kind.api_version) != kind.api_version:
+        version = canonical_version(config.get("apiVersion") or kind.api_version)
+        if version != kind.api_version:
             raise errors.bad_request(
                 "Incorrect version specified in apply patch. Specified patch version: "
-                f"{config['apiVersion']}, expected: {kind.api_version}"
+                f"{version}, expected: {kind.api_version}"
             )
-        config = {"apiVersion": kind.api_version, "kind": kind.kind, **config, "metadata": metadata}
+        config = {"kind": kind.kind, **config, "apiVersion": version, "metadata": metadata}
         if not options.manager:
             raise errors.invalid_options(
                 "PatchOptions", ("fieldManager", "FieldValueRequired", "Required value: is required for apply patch")

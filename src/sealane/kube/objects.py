@@ -25,6 +25,14 @@ Raw = dict[str, Any]
 """The JSON of an object as Python values. Treated as immutable once it is inside an `Object`."""
 
 
+def canonical_version(api_version: str) -> str:
+    """An apiVersion as it is written: "/v1" is the core group's "v1".
+
+    Source: ParseGroupVersion in k8s.io/apimachinery/pkg/runtime/schema.
+    """
+    return api_version[1:] if api_version[:1] == "/" and api_version.count("/") == 1 else api_version
+
+
 class Key(NamedTuple):
     """The identity of an object: API group ("" for core), kind, namespace ("" for cluster scope), name."""
 

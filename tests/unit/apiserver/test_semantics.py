@@ -110,6 +110,22 @@ def test_preconditions(cluster: Cluster) -> None:
     run(cluster, test)
 
 
+def test_the_core_group_may_be_written_with_its_slash(cluster: Cluster) -> None:
+    async def test(ask: Asker) -> None:
+        body = {"apiVersion": "/v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"x": "1"}}
+        made = await ask(PATH, "POST", body)
+        assert (made["http"], made["apiVersion"]) == (201, "v1")
+        assert (await ask(f"{PATH}/a", "PUT", body))["apiVersion"] == "v1"
+        assert (await ask(f"{PATH}/a", "PATCH", {"apiVersion": "/v1", "data": {"y": "1"}}, MERGE))["apiVersion"] == "v1"
+        applied = await ask(f"{PATH}/b?fieldManager=me", "PATCH", {**body, "metadata": {"name": "b"}}, APPLY)
+        assert (applied["http"], applied["apiVersion"]) == (201, "v1")
+        assert applied["metadata"]["managedFields"][0]["apiVersion"] == "v1"
+        refused = await ask(DEPLOYMENTS, "POST", {**DEPLOYMENT, "apiVersion": "/apps/v1"})
+        assert refused["http"] == 400
+
+    run(cluster, test)
+
+
 def test_the_body_of_an_update_is_for_its_place(cluster: Cluster) -> None:
     async def test(ask: Asker) -> None:
         await ask.make("a")

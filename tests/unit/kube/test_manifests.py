@@ -52,6 +52,12 @@ def test_kinds_that_a_cluster_knows_need_no_definition_among_the_files() -> None
     assert loaded.kind_of(loaded.objects[0]) == loaded.kind_of(lamp)
 
 
+def test_the_core_group_may_be_written_with_its_slash() -> None:
+    loaded = load(["-"], stdin=["apiVersion: /v1\nkind: ConfigMap\nmetadata: {name: a}\n"])
+    assert not loaded.problems
+    assert [each.raw["apiVersion"] for each in loaded.objects] == ["v1"]
+
+
 def test_sound_objects_are_there_beside_problems() -> None:
     assert keys(load([CASES / "yaml.in.yaml"])) == ["ConfigMap default/fine"]
     assert keys(load([CASES / "duplicate.in.yaml"])) == ["Service default/cart", "Service other/cart"]

@@ -14,7 +14,7 @@ import msgspec
 from sealane.apiserver.errors import bad_request, invalid, required
 from sealane.kube.kinds import Kind
 from sealane.kube.names import Check
-from sealane.kube.objects import Raw
+from sealane.kube.objects import Raw, canonical_version
 from sealane.kube.problems import quoted
 
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # as k8s.io/apimachinery/pkg/util/rand: no vowels, no words
@@ -61,17 +61,15 @@ def check_envelope(kind: Kind, raw: Any) -> None:
         raise bad_request(
             f"{kind.kind} in version {kind.version!r} cannot be handled as a {kind.kind}: {error}"
         ) from None
-    if (envelope.kind and envelope.kind != kind.kind) or (
-        envelope.apiVersion and envelope.apiVersion.rpartition("/")[0] != kind.group
-    ):
+    version = canonical_version(envelope.apiVersion)
+    if (envelope.kind and envelope.kind != kind.kind) or (version and version.rpartition("/")[0] != kind.group):
         raise bad_request(
-            f"the object provided is a {envelope.apiVersion} {envelope.kind}, "
+            f"the object provided is a {version} {envelope.kind}, "
             f"which is not the {kind.api_version} {kind.kind} that is served here"
         )
-    if envelope.apiVersion and envelope.apiVersion != kind.api_version:
+    if version and version != kind.api_version:
         raise bad_request(
-            f"the API version in the data ({envelope.apiVersion}) does not match the expected API version "
-            f"({kind.api_version})"
+            f"the API version in the data ({version}) does not match the expected API version ({kind.api_version})"
         )
     if not kind.group.count("."):  # kinds of Kubernetes itself: these are structures
         for field in ("spec", "status"):

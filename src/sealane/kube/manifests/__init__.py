@@ -21,7 +21,7 @@ from sealane.kube.kinds.validation import validate
 from sealane.kube.manifests.documents import Document, Unreadable, documents
 from sealane.kube.manifests.rendering import NotRendered, Renderer, render, renderer_of
 from sealane.kube.manifests.served import BUILTIN, Served, definitions, why_unknown
-from sealane.kube.objects import Key, Object, Origin, Raw, without_nulls
+from sealane.kube.objects import Key, Object, Origin, Raw, canonical_version, without_nulls
 from sealane.kube.problems import FieldPath, Part, Problem, quoted
 
 __all__ = ["ManifestProblem", "Manifests", "kind_of", "load"]
@@ -193,6 +193,9 @@ def _read(file: str, text: str, found: list[tuple[Raw, Origin]], problems: list[
             continue
         for value, origin in _unpacked(document, file):
             if isinstance(value, dict):
+                version = value.get("apiVersion")
+                if isinstance(version, str) and version.startswith("/"):
+                    value = {**value, "apiVersion": canonical_version(version)}
                 found.append((value, origin))
             else:
                 kind = "a list" if isinstance(value, list) else quoted(value)[:60]
