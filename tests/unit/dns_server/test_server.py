@@ -187,3 +187,14 @@ def test_garbage_does_not_stop_it(running: Running) -> None:
         connection.sendall(b"\0\2ab")
         assert connection.recv(10) == b""
     assert data(ask(running, WEB)) == ["10.96.0.20"]
+
+
+def test_what_is_longer_than_a_message_can_be_is_truncated_over_tcp(running: Running) -> None:
+    name = "many.shop.svc.cluster.local"
+    many = ZoneData(tuple(Record(name, "A", f"10.{x}.{y}.1") for x in range(20) for y in range(250)))
+    running.call(lambda: running.table.change(None, many))
+    response = ask(running, name, tcp=True)
+    assert response.flags & dns.flags.TC
+    assert len(data(response)) == (65535 - len(response.question[0].to_text().split()[0]) - 17) // 16
+    running.call(lambda: running.table.change(many, None))
+    assert data(ask(running, WEB, tcp=True)) == ["10.96.0.20"]

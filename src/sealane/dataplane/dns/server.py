@@ -217,7 +217,7 @@ class Server:
             if found is not None:
                 self._note(route, query, found[-1], time.perf_counter() - started)
                 return found
-        return (await self._resolve(query),)
+        return (wire.within_tcp(query, await self._resolve(query)),)
 
     # Questions that no prepared packet answers
 

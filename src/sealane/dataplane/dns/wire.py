@@ -59,6 +59,8 @@ RCODES = {
 }
 RCODE_NAMES = {number: name for name, number in RCODES.items()}
 OPT, IN = 41, 1
+MAX_MESSAGE = 0xFFFF
+"""The longest message in bytes (RFC 1035, 4.2.2)."""
 QR, AA, TC, RD, RA, CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0010
 QUESTION = 12
 """Offset of the question: right after the header."""
@@ -275,6 +277,27 @@ def respond(query: Query, sections: Sections, limit: int | None = None, turn: in
         flags |= TC if cut else 0
     counts = struct.pack("!5H", flags, 1, len(answer), len(authority), len(additional) + bool(opt))
     return b"".join((query.id, counts, query.question, *answer, *authority, *additional, opt))
+
+
+def within_tcp(query: Query, message: bytes) -> bytes:
+    """An answer as it can be sent over TCP: of one that is longer than can be said, the records that fit, and TC."""
+    if len(message) <= MAX_MESSAGE:
+        return message
+    flags, _, count = struct.unpack_from("!3H", message, 2)
+    opt = b"" if query.udp_size is None else _opt(query, flags & 0xF)
+    kept, end = 0, QUESTION + len(query.question)
+    while kept < count and (after := _after_record(message, end)) <= MAX_MESSAGE - len(opt):
+        kept, end = kept + 1, after
+    flags |= TC if kept < count else 0
+    return b"".join((message[:2], struct.pack("!5H", flags, 1, kept, 0, bool(opt)), message[QUESTION:end], opt))
+
+
+def _after_record(message: bytes, start: int) -> int:
+    """Where the record that begins at `start` ends."""
+    while 0 < message[start] < 0xC0:
+        start += 1 + message[start]
+    start += 2 if message[start] else 1
+    return start + 10 + int.from_bytes(message[start + 8 : start + 10], "big")
 
 
 def refuse(packet: bytes, rcode: int) -> bytes:
