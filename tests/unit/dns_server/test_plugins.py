@@ -27,6 +27,14 @@ from .conftest import DATA, WEB, UpstreamServer
 
 REVERSE = "20.0.96.10.in-addr.arpa"
 FILES = {"own.hosts": "192.0.2.9 nine.example.com nine  # comment\n2001:db8::9 nine.example.com\n"}
+TO = {number: f"hop-{number + 1}.shop.svc.cluster.local" for number in range(1, 9)} | {9: WEB}
+ALIASES = {
+    "self": "self.shop.svc.cluster.local",
+    "loop-a": "loop-b.shop.svc.cluster.local",
+    "loop-b": "loop-a.shop.svc.cluster.local",
+    "astray": "nowhere.shop.svc.cluster.local",
+    **{f"hop-{number}": target for number, target in TO.items()},
+}
 CASES = [
     # corefile, name, type, rcode, answers
     ("kubernetes cluster.local", WEB, "A", "NOERROR", [f"{WEB}. 5 IN A 10.96.0.20"]),
@@ -163,13 +171,54 @@ CASES = [
         "NOERROR",
         ["pay.shop.svc.cluster.local. 5 IN CNAME api.example.com.", "api.example.com. 3600 IN A 192.0.2.5"],
     ),
+    (
+        f'template IN A short.test {{\n answer "{{{{ .Name }}}} 60 IN CNAME {WEB}."\n}}\nkubernetes cluster.local',
+        "short.test",
+        "A",
+        "NOERROR",
+        [f"short.test. 60 IN CNAME {WEB}.", f"{WEB}. 5 IN A 10.96.0.20"],
+    ),
+    (
+        'template IN A a.test {\n answer "{{ .Name }} 60 IN CNAME b.test."\n}\n'
+        'template IN A b.test {\n answer "{{ .Name }} 60 IN CNAME c.test."\n answer "c.test. 9 IN A 192.0.2.7"\n}',
+        "a.test",
+        "A",
+        "NOERROR",
+        ["a.test. 60 IN CNAME b.test.", "b.test. 60 IN CNAME c.test.", "c.test. 9 IN A 192.0.2.7"],
+    ),
+    (
+        'template IN A round.test {\n answer "{{ .Name }} 60 IN CNAME round.test."\n}',
+        "round.test",
+        "A",
+        "NOERROR",
+        ["round.test. 60 IN CNAME round.test."],
+    ),
+    ("kubernetes cluster.local", "self.shop.svc.cluster.local", "A", "NOERROR", []),
+    (
+        "kubernetes cluster.local",
+        "self.shop.svc.cluster.local",
+        "CNAME",
+        "NOERROR",
+        ["self.shop.svc.cluster.local. 5 IN CNAME self.shop.svc.cluster.local."],
+    ),
+    ("kubernetes cluster.local", "loop-a.shop.svc.cluster.local", "A", "NOERROR", []),
+    ("kubernetes cluster.local", "hop-1.shop.svc.cluster.local", "A", "NOERROR", []),
+    (
+        "kubernetes cluster.local",
+        "hop-2.shop.svc.cluster.local",
+        "A",
+        "NOERROR",
+        [*(f"hop-{n}.shop.svc.cluster.local. 5 IN CNAME {TO[n]}." for n in range(2, 10)), f"{WEB}. 5 IN A 10.96.0.20"],
+    ),
+    ("kubernetes cluster.local", "astray.shop.svc.cluster.local", "A", "NOERROR", []),
 ]
 
 
 def table(wanted: Kubernetes, balanced: bool = True) -> Table:
     zone = Zone(wanted.domain, "disabled" if wanted.pods == "disabled" else "insecure")
     made = Table(zone, wanted.ttl, wanted.zones, balanced=balanced)
-    for data in [*DATA, ZoneData((Record(REVERSE, "PTR", f"{WEB}."),))]:
+    aliases = (Record(f"{name}.shop.svc.cluster.local", "CNAME", f"{target}.") for name, target in ALIASES.items())
+    for data in [*DATA, ZoneData(tuple(aliases)), ZoneData((Record(REVERSE, "PTR", f"{WEB}."),))]:
         made.change(None, data)
     return made
 

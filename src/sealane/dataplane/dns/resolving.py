@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import replace
 
 from sealane.dataplane.dns import wire
 from sealane.dataplane.dns.journal import Journal
@@ -10,9 +12,10 @@ from sealane.dataplane.dns.plugins.loop import LoopDetected
 from sealane.dataplane.dns.route import Route
 from sealane.dataplane.dns.upstream import Unreachable
 from sealane.network.names import Answer, Record
-from sealane.network.names.zone import NOT_OURS
+from sealane.network.names.zone import NO_DATA, NOT_OURS
 
 MAX_ALIASES = 8
+_aliases: ContextVar[int] = ContextVar("aliases", default=0)  # that have been completed on the way to a question
 MESSAGE_BYTES = 16_000
 """Of one message of a transfer."""
 
@@ -53,6 +56,8 @@ async def _through(route: Route, query: wire.Query, start: int, elsewhere: Elsew
                 return _failed(asked, wire.REFUSED if refused else wire.SERVFAIL)
 
         response = await route.steps[at].answer(query, onward)
+        if route.steps[at].completes and query.type in (wire.TYPES["A"], wire.TYPES["AAAA"]):
+            response = await _completed(query, response, elsewhere)
         if not query.trail:
             query.trail.append(type(route.steps[at]).__name__.lower())
         return response
@@ -70,21 +75,60 @@ async def _through(route: Route, query: wire.Query, start: int, elsewhere: Elsew
     return wire.respond(query, await _follow(route, query, answer, elsewhere, journal))
 
 
+async def _completed(query: wire.Query, response: bytes, elsewhere: Elsewhere) -> bytes:
+    """`response` with what the targets of its aliases answer, where it does not say so itself.
+
+    Source: plugin/template in CoreDNS, which asks its whole server for them.
+    """
+    said = wire.read_message(response)
+    owners = {each.name for each in said.answer}
+    targets = [record.target for each in said.answer if each.rdtype == wire.TYPES["CNAME"] for record in each]
+    missing = [target.to_text(omit_final_dot=True).lower() for target in targets if target not in owners]
+    depth = _aliases.get()
+    if not missing or depth >= MAX_ALIASES:
+        return response
+    token = _aliases.set(depth + 1)
+    try:
+        found = [wire.sections(await elsewhere(_asking(query, target))) for target in missing]
+    except wire.Malformed:
+        return response
+    finally:
+        _aliases.reset(token)
+    own = wire.message_sections(said)
+    return wire.respond(query, replace(own, answer=(*own.answer, *(one for each in found for one in each.answer))))
+
+
+def _asking(query: wire.Query, target: str) -> wire.Query:
+    """A question of our own for another name."""
+    question = wire.name_bytes(target) + query.question[-4:]
+    return wire.Query(b"\0\0", query.flags, target, query.type, question, wire.OWN_SIZE, False, False)
+
+
 async def _follow(
     route: Route, query: wire.Query, answer: Answer, elsewhere: Elsewhere, journal: Journal
 ) -> wire.Sections:
-    """An ExternalName: its CNAME record and what the name it points to answers (2.5)."""
+    """An ExternalName: its CNAME record and what the name it points to answers (2.5).
+
+    One that leads round in the zone, further than eight names or to a name of the zone without such records is answered
+    as if it were not there: no error and no records. Source: A and AAAA in CoreDNS' plugin/backend_lookup.go.
+    """
+    assert route.table is not None
     chain: list[Record] = []
     encoded: list[bytes] = []
-    assert route.table is not None
-    while answer.outcome == "answer" and len(chain) < MAX_ALIASES:
+    nothing = route.table.sections(query, NO_DATA)
+    while answer.outcome == "answer":
         chain += answer.records
         encoded += route.table.encode(answer.records, query.name)
         if answer.records[0].type != "CNAME":
-            break
+            return wire.Sections(wire.NOERROR, tuple(encoded))
         target = answer.records[0].data.rstrip(".")
-        question = wire.name_bytes(target) + query.question[-4:]
-        asked = wire.Query(b"\0\0", query.flags, target, query.type, question, wire.OWN_SIZE, False, False)
+        if (
+            target == query.name
+            or len(chain) > MAX_ALIASES
+            or any(each.data.rstrip(".") == target for each in chain[:-1])
+        ):
+            return nothing
+        asked = _asking(query, target)
         answer = route.lookup(asked) if route.direct(asked) else NOT_OURS
         if answer.outcome == "not ours":
             try:
@@ -96,10 +140,7 @@ async def _follow(
             rcode = wire.SERVFAIL if found.rcode == wire.REFUSED else found.rcode
             authority = () if found.answer else found.authority
             return wire.Sections(rcode, (*encoded, *found.answer), authority)
-        if answer.outcome != "answer":
-            nothing = route.table.sections(asked, answer)
-            return wire.Sections(nothing.rcode, tuple(encoded), nothing.authority)
-    return wire.Sections(wire.NOERROR, tuple(encoded))
+    return nothing
 
 
 def transfer(route: Route, query: wire.Query, packet: bytes) -> Sequence[bytes] | None:

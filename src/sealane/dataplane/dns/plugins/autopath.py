@@ -31,6 +31,7 @@ class Autopath:
     """
 
     every_class: ClassVar[bool] = False
+    completes: ClassVar[bool] = False
 
     zones: tuple[str, ...]
     domain: str = ""

@@ -23,6 +23,7 @@ class Hosts:
     """records: by name. fallthrough: None when a name that is not here does not exist."""
 
     every_class: ClassVar[bool] = False
+    completes: ClassVar[bool] = False
 
     zones: tuple[str, ...]
     records: Mapping[str, tuple[Record, ...]] = field(default_factory=dict)

@@ -84,6 +84,7 @@ class Rewrite:
     """All rules of a server block, in their order."""
 
     every_class: ClassVar[bool] = True
+    completes: ClassVar[bool] = False
 
     rules: tuple[Rule, ...]
 

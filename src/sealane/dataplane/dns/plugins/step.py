@@ -21,9 +21,11 @@ class Step(Protocol):
     """A plugin on a question's way to the names of the cluster and to servers upstream.
 
     every_class: whether it has to do with classes of records other than IN.
+    completes: whether the addresses of the aliases in its answers are added, as the whole server knows them.
     """
 
     every_class: ClassVar[bool]
+    completes: ClassVar[bool]
 
     def concerns(self, query: wire.Query) -> bool:
         """False when the answer is as if the plugin were not there: then it may be one prepared before."""

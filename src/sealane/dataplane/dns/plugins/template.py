@@ -29,6 +29,7 @@ class Template:
     """type: None for any. patterns: the first that is found in the name, with its final dot, counts."""
 
     every_class: ClassVar[bool] = False
+    completes: ClassVar[bool] = True
 
     zones: tuple[str, ...]
     type: int | None
