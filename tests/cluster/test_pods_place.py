@@ -24,6 +24,23 @@ spec: {{containers: [{{name: c, image: sealane/host, workingDir: "{folder}", com
 ---
 apiVersion: v1
 kind: Pod
+metadata: {{name: by-name}}
+spec: {{containers: [{{name: c, image: busybox, workingDir: "{folder}", command: [program]}}]}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: from-a-volume}}
+spec:
+  volumes: [{{name: tools, emptyDir: {{}}}}]
+  initContainers:
+  - name: i
+    image: busybox
+    command: [cp, "{folder}/program", /tmp/tools]
+    volumeMounts: [&at {{name: tools, mountPath: /tmp/tools}}]
+  containers: [{{name: c, image: busybox, workingDir: "{folder}", command: [/tmp/tools/program], volumeMounts: [*at]}}]
+---
+apiVersion: v1
+kind: Pod
 metadata: {{name: stand-in}}
 spec: {{containers: [{{name: c, image: any}}]}}
 """
@@ -46,7 +63,7 @@ class Place:
             [sys.executable, "-m", "sealane", command, "--name", f"place-{os.getpid()}-{self.user}", *arguments],
             **as_user(self.user),
             cwd=self.folder,
-            env={**os.environ, "HOME": str(self.folder), "SEALANE_HOME": str(self.folder / "state")},
+            env={**os.environ, "HOME": str(self.folder), "SEALANE_HOME": str(self.folder / "state"), "PATH": self.path},
             input=stdin,
             capture_output=True,
             text=True,
@@ -55,6 +72,11 @@ class Place:
 
     def in_pod(self, *command: str) -> subprocess.CompletedProcess[str]:
         return self.sealane("exec", "stand-in", "--", *command)
+
+    @property
+    def path(self) -> str:
+        """Two folders that have the program; pods see the second."""
+        return f"{self.folder.parent}:{self.folder}:{os.environ['PATH']}"
 
     @property
     def beside(self) -> Path:
@@ -85,6 +107,13 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
 
 def test_a_program_of_the_folder_that_up_was_started_in_runs(place: Place) -> None:
     logs = place.sealane("logs", "runs")
+    assert (logs.stdout, logs.stderr) == ("of the host\n", "")
+
+
+@pytest.mark.parametrize("pod", ["by-name", "from-a-volume"])
+def test_a_program_is_looked_for_where_the_pod_sees_it(place: Place, pod: str) -> None:
+    """By the PATH of `up`, and in its volumes."""
+    logs = place.sealane("logs", pod, "-c", "c")
     assert (logs.stdout, logs.stderr) == ("of the host\n", "")
 
 

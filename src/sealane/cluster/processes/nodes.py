@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Sequence
 
@@ -82,6 +83,7 @@ async def _work(
             policing=programmer,
             strict_probes=options.strict_probes,
             allow_host=options.allow_host,
+            path=os.environ.get("PATH", ""),
         )
         objects.start()
         await objects.synced()

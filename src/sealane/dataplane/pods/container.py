@@ -29,7 +29,7 @@ from sealane.dataplane.pods.spawner import Launch
 from sealane.dataplane.pods.spawning import Ended, Process, SpawnError
 from sealane.dataplane.pods.standins.behaviours import Facts
 from sealane.dataplane.pods.stdio import Stdio
-from sealane.dataplane.pods.surroundings import Surroundings, on_machine
+from sealane.dataplane.pods.surroundings import Surroundings
 from sealane.dataplane.pods.tokens import Token, Wanted
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Object, Raw
@@ -123,13 +123,15 @@ class Container:
         return {port["name"]: port["containerPort"] for port in self._raw.get("ports") or () if port.get("name")}
 
     def _answered(self) -> images.Answer:
-        return answers(self._pod, self._around.services_in(self._pod.namespace), on_machine, self._lacking)[self.name]
+        around = self._around
+        return answers(self._pod, around.services_in(self._pod.namespace), around.on_machine, self._lacking)[self.name]
 
     def _references(self, tokens: Mapping[Wanted, Token] | None = None) -> References:
         return self._around.references(self._pod, self._ips, self._node, tokens)
 
     def _environment(self) -> dict[str, str]:
-        return environment(self._raw, self._references(), self._around.services(self._pod.namespace))
+        around = self._around
+        return environment(self._raw, self._references(), around.services(self._pod.namespace), path=around.path)
 
     # Start
 

@@ -20,14 +20,19 @@ _REFERENCE = re.compile(r"\$(?:\$|\(([A-Za-z_.\-][\w.\-]*)\))")
 
 
 def environment(
-    container: Raw, refs: References, services: Iterable[Object], missing: list[MissingReference] | None = None
+    container: Raw,
+    refs: References,
+    services: Iterable[Object],
+    missing: list[MissingReference] | None = None,
+    path: str = PATH,
 ) -> dict[str, str]:
-    """All variables of `container`. services: those of the pod's namespace, and default/kubernetes.
+    """All variables of `container`. services: those of the pod's namespace, and default/kubernetes. path: its PATH,
+    unless it has one of its own.
 
     Raises MissingReference for a ConfigMap, Secret or key that is not there and not optional; with `missing`, adds it
     there instead and leaves the variable out.
     """
-    found = {"PATH": PATH, "HOME": "/root", "HOSTNAME": kernel_name(refs.pod)}
+    found = {"PATH": path, "HOME": "/root", "HOSTNAME": kernel_name(refs.pod)}
     links = refs.pod.spec.get("enableServiceLinks", True)
     for service in services:
         if links or (service.namespace == "default" and service.name == "kubernetes"):

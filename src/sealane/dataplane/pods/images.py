@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sealane.kube.objects import Raw
@@ -126,7 +126,8 @@ def answer(
     name = short_name(image)
     command, args = list(container.get("command") or ()), list(container.get("args") or ())
     argv = _argv(container, name, on_machine)
-    absent = next((program for program in _programs(argv) if not on_machine(program)), "")
+    volumes = [mount["mountPath"].rstrip("/") for mount in container.get("volumeMounts") or ()]
+    absent = next((each for each in _programs(argv) if not (_below(each, volumes) or on_machine(each))), "")
     typed = bool(container.get("stdin"))
     if argv and not absent and not lacking and (typed or runs_programs(image)):
         return Run(tuple(argv), f"{argv[0]} of this machine runs in place of image {image}")
@@ -143,6 +144,11 @@ def answer(
         defaults = [Port("TCP", port) for port in _default_ports(name) if ("TCP", port) not in spoken]
         wanted = (*defaults, *wanted)
     return _stand_in(image, wanted, f" because {why}" if why else "")
+
+
+def _below(program: str, folders: Iterable[str]) -> bool:
+    """Whether a program is looked for in one of the folders: what a volume holds is known when the container starts."""
+    return any(os.path.normpath(program).startswith(f"{folder}/") for folder in folders)
 
 
 def _argv(container: Raw, name: str, on_machine: Callable[[str], bool]) -> list[str]:

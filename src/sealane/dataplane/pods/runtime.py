@@ -18,7 +18,7 @@ from sealane.dataplane.pods.nodes import Node, heartbeat, open_node, register
 from sealane.dataplane.pods.shell import PodShell
 from sealane.dataplane.pods.spawning import Spawner
 from sealane.dataplane.pods.status import difference
-from sealane.dataplane.pods.surroundings import Policing, Sources, Surroundings
+from sealane.dataplane.pods.surroundings import Policing, Sources, Surroundings, search_path
 from sealane.dataplane.pods.tokens import Tokens
 from sealane.kube.client.protocol import ApiError, Client
 from sealane.kube.kinds import POD
@@ -47,6 +47,7 @@ class PodRuntime:
     `run` when they are synced, so that no pod starts without its Services' variables.
     giver: hands sockets to the roles "stand-ins" and "dns". spawner: starts programs.
     run_dir: the tmpfs of the cluster's private mount namespace. log_dir: gets UID_CONTAINER.log files.
+    path: the PATH with which the cluster was started (`search_path`).
     """
 
     def __init__(
@@ -65,8 +66,10 @@ class PodRuntime:
         policing: Policing | None = None,
         strict_probes: bool = False,
         allow_host: bool = False,
+        path: str = "",
     ) -> None:
         recorder = Recorder(client, "kubelet", parallel=1)  # behind everything else
+        shown = tuple(rootfs.to_show(show))
         self.around = Surroundings(
             client,
             sources,
@@ -77,10 +80,11 @@ class PodRuntime:
             log_dir,
             Tokens(client),
             hide=tuple(hide),
-            show=tuple(rootfs.to_show(show)),
+            show=shown,
             policing=policing,
             strict_probes=strict_probes,
             allow_host=allow_host,
+            path=search_path(path, shown),
         )
         self._plans = nodes
         self._threads = threads

@@ -30,7 +30,7 @@ from sealane.dataplane.pods.spawner import Launch
 from sealane.dataplane.pods.spawning import Process, SpawnError
 from sealane.dataplane.pods.states import Before, ContainerPlan, PodState, ProbeKind
 from sealane.dataplane.pods.status import pod_status
-from sealane.dataplane.pods.surroundings import Surroundings, on_machine
+from sealane.dataplane.pods.surroundings import Surroundings
 from sealane.kube.objects import Object, Raw
 from sealane.kube.times import seconds
 from sealane.network.pods import is_over
@@ -137,7 +137,7 @@ class PodShell:
         """
         here = self.on_host_network or namespaces.exists(self._around.run_dir, pod_namespace(self.uid))
         status = self.pod.status
-        answered = answers(self.pod, (), on_machine)
+        answered = answers(self.pod, (), self._around.on_machine)
         found: dict[str, Before] = {}
         for one in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
             name, restarts, running = one["name"], one.get("restartCount", 0), one["state"].get("running")

@@ -13,6 +13,7 @@ from sealane.dataplane.linux.handoff import Giver
 from sealane.dataplane.pods.environment import PATH
 from sealane.dataplane.pods.files import References
 from sealane.dataplane.pods.nodes import Node
+from sealane.dataplane.pods.rootfs import covered, is_shown
 from sealane.dataplane.pods.spawning import Spawner
 from sealane.dataplane.pods.tokens import Token, Tokens, Wanted
 from sealane.kube.client.protocol import Client
@@ -66,6 +67,7 @@ class Surroundings:
     policing: nothing in a pod starts before it has admitted the pod. None: there are no policies.
     strict_probes: exec probes and hooks of stand-ins run on the files of this machine instead of succeeding.
     allow_host: privileged containers are so on the host.
+    path: where programs without a slash are looked for, by pods and here.
     """
 
     client: Client
@@ -81,6 +83,7 @@ class Surroundings:
     policing: Policing | None = None
     strict_probes: bool = False
     allow_host: bool = False
+    path: str = PATH
 
     def references(
         self, pod: Object, ips: tuple[str, ...], node: Node, tokens: Mapping[Wanted, Token] | None = None
@@ -119,9 +122,16 @@ class Surroundings:
     def log_path(self, uid: str, container: str, *, previous: bool = False) -> Path:
         return self.log_dir / f"{uid}_{container}{'.previous' if previous else ''}.log"
 
+    def on_machine(self, program: str) -> bool:
+        """Whether a program (a name, or a path) can be run here."""
+        if "/" in program:
+            return os.path.isfile(program) and os.access(program, os.X_OK)
+        return shutil.which(program, path=self.path) is not None
 
-def on_machine(program: str) -> bool:
-    """Whether a program (a name on the usual path, or a path) can be run here."""
-    if "/" in program:
-        return os.path.isfile(program) and os.access(program, os.X_OK)
-    return shutil.which(program, path=PATH) is not None
+
+def search_path(given: str, show: Sequence[str]) -> str:
+    """The PATH of pods in a cluster that was started with the PATH `given`: its directories that pods see, in their
+    order, and then the usual ones. show: as of Surroundings.
+    """
+    seen = [each for each in given.split(":") if each.startswith("/") and (not covered(each) or is_shown(each, show))]
+    return ":".join(dict.fromkeys([*seen, *PATH.split(":")]))
