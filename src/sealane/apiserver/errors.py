@@ -28,8 +28,10 @@ def not_found(kind: Kind, name: str) -> ApiError:
     return ApiError(404, "NotFound", f'{qualified(kind)} "{name}" not found', _details(kind, name))
 
 
-def already_exists(kind: Kind, name: str) -> ApiError:
-    return ApiError(409, "AlreadyExists", f'{qualified(kind)} "{name}" already exists', _details(kind, name))
+def already_exists(kind: Kind, name: str, *, deleting: bool = False) -> ApiError:
+    """deleting: what is there is on its way out, as Store.Create of k8s.io/apiserver says before the rest."""
+    why = "object is being deleted: " if deleting else ""
+    return ApiError(409, "AlreadyExists", f'{why}{qualified(kind)} "{name}" already exists', _details(kind, name))
 
 
 def conflict(kind: Kind, name: str, why: str) -> ApiError:

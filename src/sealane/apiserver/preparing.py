@@ -74,8 +74,9 @@ class Preparation:
         namespace, name = metadata.get("namespace") or "", metadata["name"]
         if served.kind.namespaced:
             self._check_namespace(served.kind, namespace, name)
-        if self._store.head(served.resource, namespace, name) is not None:
-            raise errors.already_exists(served.kind, name)
+        there = self._store.head(served.resource, namespace, name)
+        if there is not None:
+            raise errors.already_exists(served.kind, name, deleting=there.object.deleting)
         made = self._admission.create(served, named, options)
         if options.manager and not applies:
             sent = defaulted(named) if served.by_facts else made

@@ -110,6 +110,23 @@ def test_preconditions(cluster: Cluster) -> None:
     run(cluster, test)
 
 
+def test_what_is_being_deleted_says_so(cluster: Cluster) -> None:
+    async def test(ask: Asker) -> None:
+        await ask(PATH, "POST", {"metadata": {"name": "a", "finalizers": ["example.com/x"]}})
+        await ask(f"{PATH}/a", "DELETE")
+        refused = await ask(PATH, "POST", configmap("a"))
+        assert (refused["http"], refused["reason"]) == (409, "AlreadyExists")
+        assert refused["message"] == 'object is being deleted: configmaps "a" already exists'
+        more = {"metadata": {"finalizers": ["example.com/x", "example.com/y"]}}
+        refused = await ask(f"{PATH}/a", "PATCH", more, MERGE)
+        assert refused["message"] == (
+            'ConfigMap "a" is invalid: metadata.finalizers: Forbidden: no new finalizers can be added if the object is '
+            'being deleted, found new finalizers []string{"example.com/y"}'
+        )
+
+    run(cluster, test)
+
+
 def test_the_core_group_may_be_written_with_its_slash(cluster: Cluster) -> None:
     async def test(ask: Asker) -> None:
         body = {"apiVersion": "/v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"x": "1"}}

@@ -8,6 +8,7 @@ from sealane.apiserver import errors
 from sealane.apiserver.clock import timestamp
 from sealane.apiserver.objects.metadata import new_uid
 from sealane.apiserver.registry.resources import Served
+from sealane.kube.gotext import quoted
 from sealane.kube.objects import Raw
 
 _SERVERS = frozenset({"uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"})
@@ -66,7 +67,7 @@ def replacing(served: Served, old: Raw, new: Raw, subresource: str) -> Raw:
         added = set(now.get("finalizers") or ()) - set(was.get("finalizers") or ())
         if added:
             why = "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers "
-            why += f"{sorted(added)}"
+            why += f"[]string{{{', '.join(map(quoted, sorted(added)))}}}"
             raise errors.invalid(kind, name, ("metadata.finalizers", "FieldValueForbidden", why))
     new = {**new, "apiVersion": kind.api_version, "kind": kind.kind, "metadata": now}
     return _with_part(new, "status", old.get("status")) if served.has_status else new
