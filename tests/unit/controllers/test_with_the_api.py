@@ -112,6 +112,31 @@ def test_a_deployment_scales_rolls_and_goes_back_and_endpoints_follow(plane: Pla
     asyncio.run(scenario())
 
 
+def test_endpoints_of_a_selector_that_is_removed_stay_until_the_service_goes(plane: Plane) -> None:
+    async def scenario() -> None:
+        async with plane() as running:
+            client = running.client
+            await client.create(SERVICE, service())
+            await client.create(DEPLOYMENT, make("Deployment", replicas=2))
+            await running.until(lambda: len(endpoints(running)) == 2)
+            await running.quiet()
+            before = [each.raw for kind in (ENDPOINTSLICE, ENDPOINTS) for each in running.all(kind)]
+            assert len(before) == 2
+            await client.patch(SERVICE, "shop", "web", {"spec": {"selector": None}})
+            await running.until(lambda: not running.all(SERVICE)[0].spec.get("selector"))
+            await client.patch(DEPLOYMENT, "shop", "web", {"spec": {"replicas": 1}})
+            await running.until(lambda: len(running.all(POD)) == 1)
+            await running.quiet()
+            assert [each.raw for kind in (ENDPOINTSLICE, ENDPOINTS) for each in running.all(kind)] == before
+            await client.patch(SERVICE, "shop", "web", {"spec": {"selector": {"app": "web"}}})
+            await running.until(lambda: endpoints(running) == names(running.all(POD)))
+            await client.patch(SERVICE, "shop", "web", {"spec": {"selector": None}})
+            await client.delete(SERVICE, "shop", "web")
+            await running.until(lambda: not running.all(ENDPOINTSLICE) and not running.all(ENDPOINTS))
+
+    asyncio.run(scenario())
+
+
 def test_a_service_without_ready_pods_has_endpoints_that_are_not_ready(plane: Plane) -> None:
     async def scenario() -> None:
         async with plane() as running:

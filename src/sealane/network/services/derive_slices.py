@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sealane.kube.kinds import ENDPOINTS, ENDPOINTSLICE, SERVICE
 from sealane.kube.objects import Key, Object, Raw
@@ -48,7 +48,11 @@ def derive_endpoints(
     slices: Collection[Key, EndpointSlice],
     endpoints: Collection[Key, Endpoints],
 ) -> EndpointModel:
-    """The wanted EndpointSlices and Endpoints of all Services. slices, endpoints: as they are."""
+    """The wanted EndpointSlices and Endpoints of all Services. slices, endpoints: as they are.
+
+    What was written for a Service that has lost its selector stays as it is, until the Service goes: the endpoint
+    controllers of Kubernetes pass such Services over (kubernetes#91072).
+    """
 
     def endpoint(_key: Key, pod: Pod, _fetch: Fetch) -> PodEndpoint | None:
         return pod_endpoint(pod)
@@ -65,9 +69,11 @@ def derive_endpoints(
 
     def slices_of(_key: Key, service: Service, fetch: Fetch) -> dict[Key, Raw]:
         found = selected(service, fetch)
-        if found is None:
+        if service.spec.get("type") == "ExternalName":
             return {}
         existing = fetch(slices, index=_made_for, value=(service.namespace, service.name))
+        if found is None:
+            return {each.key: cast("Raw", each.raw) for each in existing}
 
         def zone(node: str) -> str:
             known = fetch.get(shares, Key("", "Node", "", node))
@@ -80,10 +86,14 @@ def derive_endpoints(
 
     def endpoints_of(_key: Key, service: Service, fetch: Fetch) -> dict[Key, Raw]:
         found = selected(service, fetch)
-        if found is None:
+        if service.spec.get("type") == "ExternalName":
             return {}
         key = Key(ENDPOINTS.group, ENDPOINTS.kind, service.namespace, service.name)
-        return {key: endpoints_object(service, found)}
+        if found is not None:
+            return {key: endpoints_object(service, found)}
+        there = fetch.get(endpoints, key)
+        ours = there is not None and there.labels.get(ENDPOINTS_MANAGED_BY) == ENDPOINTS_CONTROLLER
+        return {key: cast("Raw", there.raw)} if there is not None and ours else {}
 
     def mirrored(_key: Key, written: Endpoints, fetch: Fetch) -> dict[Key, Raw]:
         if written.labels.get(ENDPOINTS_MANAGED_BY) == ENDPOINTS_CONTROLLER:
