@@ -117,6 +117,21 @@ async def udp_flows_leave_an_endpoint_that_serves_no_more(lab: Lab) -> None:
 
 
 @scenario
+async def flows_of_the_pod_before_end_when_another_gets_its_address(lab: Lab) -> None:
+    b, addresses = lab.pod("b").key, (lab.address("b", 4), lab.address("b", 6))
+    await lab.programmer.admit(b, "first", addresses)
+    coming = [lab.udp_client("c", address, 8080) for address in addresses]
+    going, bystander = lab.udp_client("b", lab.address("c"), 8080), lab.udp_client("a", lab.address("c"), 8080)
+    assert [client() for client in (*coming, going, bystander)] == ["b", "b", "c", "c"]
+    isolated = {"podSelector": {"matchLabels": {"app": "b"}}, "policyTypes": ["Ingress", "Egress"]}
+    lab.put(lab.policy(**isolated))
+    await lab.programmer.synced()
+    assert [client() for client in (*coming, going, bystander)] == ["b", "b", "c", "c"]  # established
+    await lab.programmer.admit(b, "second", addresses)
+    assert [client() for client in (*coming, going, bystander)] == ["silent"] * 3 + ["c"]
+
+
+@scenario
 async def an_answer_on_its_way_arrives_although_its_flow_has_moved(lab: Lab) -> None:
     lab.put(lab.service(protocol="UDP"), *lab.slices("b", protocol="UDP"))
     lab.put(lab.policy(podSelector={"matchLabels": {"app": "a"}}, policyTypes=["Ingress"]))  # answers pass all the same

@@ -65,7 +65,7 @@ def outdated(before: Serving, after: Serving) -> set[Target]:
 class Flow:
     """One entry of the kernel's table. given: the endpoint that answers it. handle: its key in a deletion.
 
-    client: address and port of the client; None where that is translated too.
+    client: address and port of the client; None where that is translated too. source: the address of the client.
     """
 
     family: Family
@@ -74,6 +74,7 @@ class Flow:
     given: Endpoint
     handle: bytes
     client: Endpoint | None = None
+    source: str = ""
 
 
 def stale(flow: Flow, targets: Serving, local: Collection[str], *, complete: bool = False) -> bool:
@@ -117,6 +118,13 @@ class FlowSocket:
         for flow in old.values():
             self._ask(_DELETE, _REQUEST | _ACK, flow.family, flow.handle, lambda _family, _body: None)
         return len(old)
+
+    def forget_ends(self, addresses: Collection[str]) -> None:
+        """Deletes the flows that come from these addresses or go there. Raises OSError when the kernel refuses."""
+        families: set[Family] = {6 if ":" in address else 4 for address in addresses}
+        for flow in [flow for family in families for flow in self.flows(Target(family, "", 0))]:
+            if not {flow.source, flow.address, flow.given[0]}.isdisjoint(addresses):
+                self._ask(_DELETE, _REQUEST | _ACK, flow.family, flow.handle, lambda _family, _body: None)
 
     def flows(self, target: Target) -> list[Flow]:
         """UDP flows to `target`; port 0: to any. The kernel sends no others (before Linux 5.8: all of the family)."""
@@ -212,4 +220,5 @@ def _flow(family: Family, body: bytes) -> Flow | None:
         end(reply[1], source, answer, 2),
         handle,
         asks if asks == told else None,
+        asks[0],
     )

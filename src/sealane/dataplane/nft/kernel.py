@@ -62,6 +62,12 @@ class Kernel:
             self._flows = FlowSocket()
         self._flows.forget(flows, local, complete=complete, moving=self._let_pass)
 
+    def forget_ends(self, addresses: Collection[str]) -> None:
+        """UDP flows of pods that had these addresses before."""
+        if self._flows is None:
+            self._flows = FlowSocket()
+        self._flows.forget_ends(addresses)
+
     def _let_pass(self, flows: Sequence[Flow]) -> None:
         """Answers of these flows reach their clients although the flows are about to be forgotten."""
         try:

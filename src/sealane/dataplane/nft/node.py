@@ -30,6 +30,7 @@ class Node:
         self.thread = thread
         self.ledger = Ledger()
         self.flows: set[Target] = set()
+        self._passed_on: set[str] = set()  # addresses that have another pod now
         self.stale = True
         self.policies: dict[Key, _Use] = {}
         self.peers: dict[PodPeer, int] = {}
@@ -103,6 +104,11 @@ class Node:
         self.flows |= set(targets)
         self._work.set()
 
+    def forget_ends(self, addresses: Collection[str]) -> None:
+        """Flows of whoever had these addresses before are stale."""
+        self._passed_on |= set(addresses)
+        self._work.set()
+
     def rewrite(self) -> None:
         """Has it written from nothing."""
         self.stale = True
@@ -150,6 +156,9 @@ class Node:
             await self.thread.run(kernel.rewrite if whole else kernel.change, steps)
         if flows or whole:
             await self.thread.run(kernel.forget, flows, self._addresses, whole)
+        if self._passed_on:
+            addresses, self._passed_on = self._passed_on, set()
+            await self.thread.run(kernel.forget_ends, addresses)
 
     async def dump(self) -> Dump:
         """The present contents of the kernel."""

@@ -56,6 +56,7 @@ class NftProgrammer:
         self._nodes = {name: Node(Place(name), plan, thread, log_group) for name, (plan, thread) in nodes.items()}
         self._flows: dict[Target, frozenset[Endpoint]] = {}
         self._moved = asyncio.Event()  # `_flows` is not what it was
+        self._held: dict[str, str] = {}  # address -> uid of the last pod that was given it
         self._arranged: dict[tuple[Key, str], services.Arrangement] = {}
         self._differing: set[Key] = set()
         self._on_error = on_error
@@ -84,6 +85,11 @@ class NftProgrammer:
     async def admit(self, pod: Key, uid: str, addresses: tuple[str, ...]) -> None:
         """Returns when every kernel holds what policies mean for a pod that gets these addresses. Before, they get and
         send nothing."""
+        passed_on = [address for address in addresses if self._held.setdefault(address, uid) != uid]
+        self._held |= dict.fromkeys(addresses, uid)
+        if passed_on:  # established flows pass whatever policies say, and these were another pod's
+            for node in self._nodes.values():
+                node.forget_ends(passed_on)
         self._given.set(pod, (uid, addresses))
         await self.synced()
 
