@@ -263,3 +263,68 @@ def test_a_field_that_an_object_leaves_out_can_be_selected_on(cluster: Cluster) 
             assert len((await client.list(kind, fields=fields)).items) == 1, fields
 
     run(cluster, test)
+
+
+CLAIM_SPEC = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+STORAGE_CLASS = {"metadata": {"name": "c"}, "provisioner": "example.com/p", "parameters": {"a": "b"}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "made", "change", "said"),
+    [
+        (
+            kinds.STORAGECLASS,
+            STORAGE_CLASS,
+            {"parameters": {"a": "c"}},
+            "parameters: Forbidden: updates to parameters are",
+        ),
+        (
+            kinds.STORAGECLASS,
+            STORAGE_CLASS,
+            {"reclaimPolicy": "Retain"},
+            "reclaimPolicy: Forbidden: updates to reclaimPo",
+        ),
+        (
+            kinds.STORAGECLASS,
+            STORAGE_CLASS,
+            {"volumeBindingMode": "WaitForFirstConsumer"},
+            'volumeBindingMode: Invalid value: "WaitForFirstConsumer": field is immutable',
+        ),
+        (kinds.STORAGECLASS, STORAGE_CLASS, {"allowVolumeExpansion": True}, ""),
+        (
+            kinds.PRIORITYCLASS,
+            {"metadata": {"name": "c"}, "value": 5},
+            {"value": 6},
+            "value: Forbidden: may not be changed in an update.",
+        ),
+        (
+            kinds.RUNTIMECLASS,
+            {"metadata": {"name": "c"}, "handler": "a"},
+            {"handler": "b"},
+            'handler: Invalid value: "b": field is immutable',
+        ),
+        (
+            kinds.PERSISTENTVOLUMECLAIM,
+            named("c", spec=CLAIM_SPEC),
+            {"spec": {"accessModes": ["ReadOnlyMany"]}},
+            "spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName",
+        ),
+        (kinds.PERSISTENTVOLUMECLAIM, named("c", spec=CLAIM_SPEC), {"spec": {"volumeName": "v"}}, ""),
+        (kinds.PERSISTENTVOLUMECLAIM, named("c", spec=CLAIM_SPEC), {"metadata": {"labels": {"a": "b"}}}, ""),
+    ],
+)
+def test_classes_and_claims_stay_as_they_were_made(
+    cluster: Cluster, kind: Kind, made: Raw, change: Raw, said: str
+) -> None:
+    async def test(client: LocalClient) -> None:
+        await client.create(kind, made)
+        namespace = "default" if kind.namespaced else ""
+        if not said:
+            await client.patch(kind, namespace, "c", change)
+            return
+        with pytest.raises(ApiError) as refused:
+            await client.patch(kind, namespace, "c", change)
+        assert refused.value.code == 422
+        assert f' "c" is invalid: {said}' in str(refused.value)
+
+    run(cluster, test)

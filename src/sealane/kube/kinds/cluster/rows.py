@@ -27,5 +27,5 @@ ROWS = (
         selectable=fields("spec.unschedulable", absent="false"),
     ),
     Definition(kind=LEASE, checks=checks.check_lease, made_by_update=True, conditional=True, columns=columns.LEASE),
-    Definition(kind=RUNTIMECLASS, checks=checks.check_runtime_class),
+    Definition(kind=RUNTIMECLASS, checks=checks.check_runtime_class, fixed=(("handler",),)),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sealane.kube import kinds
 from sealane.kube.kinds.definition import Definition, Usage
-from sealane.kube.kinds.limits import checks, columns, defaults
+from sealane.kube.kinds.limits import changes, checks, columns, defaults
 
 ROWS = (
     Definition(kind=kinds.LIMITRANGE, checks=checks.check_limit_range),
@@ -14,7 +14,9 @@ ROWS = (
         shown_when_deleted=True,
         usage=Usage("resourcequotas"),
     ),
-    Definition(kind=kinds.PRIORITYCLASS, checks=checks.check_priority_class),
+    Definition(
+        kind=kinds.PRIORITYCLASS, checks=checks.check_priority_class, changes={"": changes.check_priority_class_change}
+    ),
     Definition(
         kind=kinds.PODDISRUPTIONBUDGET,
         checks=checks.check_disruption_budget,

@@ -6,7 +6,7 @@ from sealane.kube import kinds
 from sealane.kube.kinds import PERSISTENTVOLUME, PERSISTENTVOLUMECLAIM, STORAGECLASS
 from sealane.kube.kinds.definition import Definition, Usage
 from sealane.kube.kinds.pods.defaults import claim
-from sealane.kube.kinds.storage import checks, columns
+from sealane.kube.kinds.storage import changes, checks, columns
 from sealane.kube.kinds.storage.defaults import driver
 from sealane.kube.kinds.storage.usage import usage
 
@@ -26,11 +26,17 @@ ROWS = (
         kind=PERSISTENTVOLUMECLAIM,
         defaults=claim,
         checks=checks.check_claim,
+        changes={"": changes.check_claim_change},
         shown_when_deleted=True,
         columns=columns.CLAIM,
         usage=Usage("persistentvolumeclaims", usage, _is_of_claims),
     ),
-    Definition(kind=STORAGECLASS, checks=checks.check_storage_class, shown_when_deleted=True),
+    Definition(
+        kind=STORAGECLASS,
+        checks=checks.check_storage_class,
+        changes={"": changes.check_class_change},
+        shown_when_deleted=True,
+    ),
     Definition(
         kind=kinds.CSIDRIVER,
         defaults=driver,
