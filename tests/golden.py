@@ -24,7 +24,7 @@ import yaml
 from google.protobuf import json_format, message
 
 from sealane.cluster import bootstrap
-from sealane.dataplane.envoy import config, routes
+from sealane.dataplane.envoy import config, names, routes, tls
 from sealane.dataplane.nft.ledger import Ledger, transaction
 from sealane.dataplane.nft.policies import peer_facts, pod_facts, policy_facts
 from sealane.dataplane.nft.services import node_facts, service_facts
@@ -41,7 +41,9 @@ from sealane.network.routes.evaluate import describe
 from sealane.network.routes.filters.headers import HeaderEdit
 from sealane.network.routes.filters.redirect import Redirect
 from sealane.network.routes.hosts import is_wildcard
-from sealane.network.routes.model.http import Action, Forward, Respond, Rule
+from sealane.network.routes.model.http import Action, Forward, HostKey, Respond, Rule
+from sealane.network.routes.model.l4 import OpenPort, PortKey
+from sealane.network.routes.model.tls import Chain, chain_for
 from sealane.network.services import Backend, Place, ServiceModel
 
 CASES = Path(__file__).parent / "unit" / "cases"
@@ -108,6 +110,8 @@ def model(case: Path) -> str:
             if keys
         ),
     )
+    for port, opened in sorted(here.routes.ports.items()):
+        section(f"TLS at {port.proxy.namespace}/{port.proxy.name}:{port.port}", _chains(opened))
     for _, host in sorted(here.routes.hosts.items()):
         key = host.key
         title = f"host {key.hostname or '*'} at {key.proxy.namespace}/{key.proxy.name}:{key.port}"
@@ -179,6 +183,12 @@ def _rules(direction: str, rules: Iterable[ResolvedRule]) -> Iterator[str]:
             yield f"  {word} everyone"
 
 
+def _chains(port: OpenPort) -> Iterator[str]:
+    for chain in port.chains:
+        secrets = ", ".join(f"{ref.secret.namespace}/{ref.secret.name}" for ref in chain.certificates)
+        yield f"{chain.hostname or '*'}: {secrets}  ({chain.origin})"
+
+
 def _rule(rule: Rule) -> Iterator[str]:
     yield f"{describe(rule.match)}: {_action(rule.action)}  ({rule.origin})"
     yield from _edits(rule.request_headers, rule.response_headers)
@@ -247,13 +257,32 @@ def envoy(case: Path) -> str:
     """What is the same in every route (retries) is left out."""
     here = world(case).network.routes
     found = [host for _, host in sorted(here.hosts.items())]
-    scopes = [routes.scope(host) for host in found if not is_wildcard(host.key.hostname)]
-    for port in sorted(here.ports):
-        wild = [host for host in found if host.key[:2] == port and is_wildcard(host.key.hostname)]
-        scopes += [routes.wildcard_scope(wild)] if wild else []
+
+    def chain(key: HostKey) -> Chain | None:
+        return (
+            chain_for(opened.chains, key.hostname) if (opened := here.ports.get(PortKey(key.proxy, key.port))) else None
+        )
+
+    scopes = [routes.scope(host, chain(host.key)) for host in found if not is_wildcard(host.key.hostname)]
+    for port, opened in sorted(here.ports.items()):
+        for each in opened.chains or (None,):
+            wild = [
+                host
+                for host in found
+                if host.key[:2] == port and is_wildcard(host.key.hostname) and chain(host.key) == each
+            ]
+            scopes += [routes.wildcard_scope(wild, each)] if wild else []
     out = {scope.name: [_plain(item) for item in scope.route_configuration.virtual_hosts] for scope in scopes}
     endpoints = [_plain(config.endpoints(backend)) for _, backend in sorted(here.backends.items())]
-    return _yaml({key: part for key, part in (("scopes", out), ("endpoints", endpoints)) if part})
+    ends = {
+        names.entry(*port, each): {
+            "match": _plain(tls.chain_match(each)),
+            "certificates": [names.secret(ref.secret) for ref in each.certificates],
+        }
+        for port, opened in sorted(here.ports.items())
+        for each in opened.chains
+    }
+    return _yaml({key: part for key, part in (("tls", ends), ("scopes", out), ("endpoints", endpoints)) if part})
 
 
 def _plain(value: message.Message) -> Any:

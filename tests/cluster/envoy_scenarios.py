@@ -10,6 +10,7 @@ from typing import Any
 
 from envoy_api_world import ApiWorld
 from envoy_world import Load, World, run
+from tls_scenario import tls
 
 from sealane.kube import kinds
 from sealane.kube.objects import Key
@@ -444,6 +445,7 @@ SCENARIOS = {
     "crash": crash,
     "agree": agree,
     "api": api,
+    "tls": tls,
     "bench": bench,
 }
 

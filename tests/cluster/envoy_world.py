@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,7 +21,7 @@ from typing import Any
 from sealane.dataplane.envoy import ads, bootstrap
 from sealane.dataplane.linux import namespaces, privileges, topology
 from sealane.dataplane.linux.threads import NamespaceThread
-from sealane.kube.objects import Object
+from sealane.kube.objects import Key, Object
 from sealane.network.addresses import plan_node
 from sealane.network.model import Network
 from sealane.network.routes.routing import Routing
@@ -49,7 +50,7 @@ class World:
         self.graph = Graph()
         network = Network.of(Objects.of([], self.graph))
         self.routing: Routing = network.routes
-        self._followed = {kind.kind: source for kind, source in network.objects.items()}
+        self.objects = network.objects
         self.listening: Source[str, bool] = Source(self.graph, "listening")
         self.servers: dict[str, asyncio.Server] = {}
         self.xds = str(folder / "xds.sock")
@@ -118,10 +119,13 @@ class World:
         with self.graph.batch():
             for raw in raws:
                 item = Object(dict(raw))
-                self._followed[item.kind].set(item.key, item)
+                self._followed()[item.kind].set(item.key, item)
+
+    def _followed(self) -> dict[str, Source[Key, Object]]:
+        return {kind.kind: source for kind, source in self.objects.items()}
 
     def remove(self, kind: str, namespace: str, name: str) -> None:
-        for source in self._followed.values():
+        for source in self._followed().values():
             for key in [key for key in source if key[1:] == (kind, namespace, name)]:
                 source.remove(key)
 
@@ -229,11 +233,16 @@ class World:
 
     # Requests
 
-    async def connect(self, port: int = 80, *, ip: str = "", from_: str = "client") -> Client:
+    async def connect(
+        self, port: int = 80, *, ip: str = "", from_: str = "client", tls: tuple[ssl.SSLContext, str] | None = None
+    ) -> Client:
+        """tls: with the server name to ask for."""
         made = namespaces.inside(self.netns(from_), lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
         made.setblocking(False)
         await asyncio.get_running_loop().sock_connect(made, (ip or self.gateway_ip, port))
-        return Client(*await asyncio.open_connection(sock=made))
+        if tls is None:
+            return Client(*await asyncio.open_connection(sock=made))
+        return Client(*await asyncio.open_connection(sock=made, ssl=tls[0], server_hostname=tls[1]))
 
     async def get(self, host: str, path: str = "/", *, port: int = 80, ip: str = "", **options: Any) -> Answer:
         """One request on a connection of its own. options: method, headers."""
@@ -318,6 +327,11 @@ class Client:
         if "content-length" in found:
             body = await self._reader.readexactly(int(found["content-length"]))
         return Answer(int(start.split()[1]), found, body)
+
+    def certificate(self) -> bytes:
+        """The server's, in DER."""
+        found: bytes = self._writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        return found
 
     def close(self) -> None:
         self._writer.close()

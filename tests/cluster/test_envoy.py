@@ -43,6 +43,10 @@ def test_no_request_fails_while_pods_come_and_go(shared: Path) -> None:
     play("rollout", shared)
 
 
+def test_tls_by_server_name_and_no_request_fails_while_a_certificate_is_replaced(shared: Path) -> None:
+    play("tls", shared)
+
+
 def test_a_dead_endpoint_is_left_for_another(shared: Path) -> None:
     play("crash", shared)
 

@@ -167,12 +167,17 @@ class Informers(Objects):
     async def synced(self) -> None:
         """Returns when the source of every kind asked for so far holds a first complete list.
 
-        The first lists travel as one batch, so what is derived from several kinds is computed once.
+        The first lists travel as one batch, so what is derived from several kinds is computed once; those of kinds that
+        are asked for because of them, as the next.
         """
-        with self.graph.batch():
-            while waiting := [informer for informer in self._informers.values() if not informer.is_synced]:
-                for informer in waiting:
-                    await informer.synced()
+        while self._waiting():
+            with self.graph.batch():
+                while waiting := self._waiting():
+                    for informer in waiting:
+                        await informer.synced()
+
+    def _waiting(self) -> list[Informer]:
+        return [informer for informer in self._informers.values() if not informer.is_synced]
 
     async def stop(self) -> None:
         await asyncio.gather(*(informer.stop() for informer in self._informers.values()))

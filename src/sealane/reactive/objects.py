@@ -19,6 +19,7 @@ class Objects(Mapping[Kind, Source[Key, Object]]):
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self._asked: dict[Kind, Source[Key, Object]] = {}
+        self._later: dict[Kind, Source[Key, Object]] = {}
 
     @staticmethod
     def of(objects: Iterable[Object], graph: Graph | None = None) -> Objects:
@@ -32,8 +33,17 @@ class Objects(Mapping[Kind, Source[Key, Object]]):
     def __getitem__(self, kind: Kind) -> Source[Key, Object]:
         found = self._asked.get(kind)
         if found is None:
-            found = self._asked[kind] = Source(self.graph, kind.plural)
+            found = self._asked[kind] = self.later(kind)
             self._begin(kind, found)
+        return found
+
+    def later(self, kind: Kind) -> Source[Key, Object]:
+        """The source of `kind` without asking for it: empty, until somebody asks."""
+        found = self._asked.get(kind)
+        if found is None:
+            found = self._later.get(kind)
+        if found is None:
+            found = self._later[kind] = Source(self.graph, kind.plural)
         return found
 
     def __contains__(self, kind: object) -> bool:

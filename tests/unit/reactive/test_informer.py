@@ -142,6 +142,27 @@ def test_many_kinds_at_once(client: Unreliable) -> None:
     asyncio.run(scenario())
 
 
+def test_a_kind_that_is_asked_for_because_of_another_is_synced_too(client: Unreliable) -> None:
+    async def scenario() -> None:
+        await client.prepare()
+        await client.create(CONFIGMAP, configmap("a"))
+        await client.create(SECRET, configmap("s"))
+        cluster = inform(client, Graph(), [CONFIGMAP])
+        later = cluster.later(SECRET)
+        assert SECRET not in cluster
+
+        def ask(_changes: object) -> None:
+            assert cluster[SECRET] is later
+
+        cluster[CONFIGMAP].subscribe(ask, replay=False)
+        cluster.start()
+        await cluster.synced()
+        assert [each.name for each in later.values()] == ["s"]
+        await cluster.stop()
+
+    asyncio.run(scenario())
+
+
 def test_events_of_one_commit_travel_in_one_batch(client: Unreliable) -> None:
     async def scenario() -> None:
         await client.prepare()

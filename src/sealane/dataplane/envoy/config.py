@@ -7,7 +7,7 @@ common to all pods, and network policies see requests come from the Gateway's po
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2
 from envoy.config.common.mutation_rules.v3 import mutation_rules_pb2
@@ -31,10 +31,11 @@ from envoy.extensions.local_address_selectors.filter_state_override.v3 import co
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from google.protobuf import duration_pb2
 
-from sealane.dataplane.envoy import names
+from sealane.dataplane.envoy import names, tls
 from sealane.dataplane.envoy.routes import pack
 from sealane.kube.objects import Key
 from sealane.network.routes.backends import BackendEndpoints
+from sealane.network.routes.model.tls import Chain
 
 H2_PROTOCOLS = frozenset({"kubernetes.io/h2c", "h2c", "http2", "grpc"})
 """`appProtocol`s whose backends are spoken to in HTTP/2 without TLS (KEP-3726 and common usage)."""
@@ -48,12 +49,12 @@ _NETNS_STATE = "envoy.network.upstream_bind_override.network_namespace"
 # Listeners
 
 
-def listener(uid: str, netns: str, proxy: Key, port: int) -> listener_pb2.Listener:
-    """Port `port` of proxy pod `uid`, whose network namespace is at `netns`.
+def listener(uid: str, netns: str, proxy: Key, port: int, chains: Sequence[Chain] = ()) -> listener_pb2.Listener:
+    """Port `port` of proxy pod `uid`, whose network namespace is at `netns`. chains: of a port that speaks TLS.
 
-    Nothing in it depends on routes or hosts, so it is never updated and no connection is ever drained for a route.
+    Nothing in it depends on routes, hosts or what is in Secrets, so it is not updated for them and no connection is
+    ever drained for a route or a renewed certificate.
     """
-    manager = connection_manager(proxy, port)
     address = address_pb2.SocketAddress(
         address="::", port_value=port, ipv4_compat=True, network_namespace_filepath=netns
     )
@@ -62,15 +63,25 @@ def listener(uid: str, netns: str, proxy: Key, port: int) -> listener_pb2.Listen
         stat_prefix=f"{names.port(proxy, port)}",
         address=address_pb2.Address(socket_address=address),
         tcp_backlog_size={"value": 4096},
+        listener_filters=[tls.server_name_reader()] if chains else [],
         filter_chains=[
             listener_components_pb2.FilterChain(
-                filters=[
-                    listener_components_pb2.Filter(name="sealane.netns", typed_config=pack(_remember(netns))),
-                    listener_components_pb2.Filter(name="http", typed_config=pack(manager)),
-                ]
+                name=names.entry(proxy, port, chain),
+                filter_chain_match=tls.chain_match(chain),
+                transport_socket=tls.transport_socket(chain),
+                filters=_filters(netns, connection_manager(proxy, port, chain, chains)),
             )
-        ],
+            for chain in chains
+        ]
+        or [listener_components_pb2.FilterChain(filters=_filters(netns, connection_manager(proxy, port)))],
     )
+
+
+def _filters(netns: str, manager: hcm_pb2.HttpConnectionManager) -> list[listener_components_pb2.Filter]:
+    return [
+        listener_components_pb2.Filter(name="sealane.netns", typed_config=pack(_remember(netns))),
+        listener_components_pb2.Filter(name="http", typed_config=pack(manager)),
+    ]
 
 
 def _remember(netns: str) -> set_filter_state_pb2.Config:
@@ -85,8 +96,10 @@ def _remember(netns: str) -> set_filter_state_pb2.Config:
     return set_filter_state_pb2.Config(on_new_connection=[value])
 
 
-def connection_manager(proxy: Key, port: int) -> hcm_pb2.HttpConnectionManager:
-    prefix = names.port(proxy, port)
+def connection_manager(
+    proxy: Key, port: int, chain: Chain | None = None, chains: Sequence[Chain] = ()
+) -> hcm_pb2.HttpConnectionManager:
+    prefix = names.entry(proxy, port, chain)
     fragment = hcm_pb2.ScopedRoutes.ScopeKeyBuilder.FragmentBuilder(
         # Cuts the port off: "shop/web/80/shop.example:8080" -> "shop/web/80/shop.example".
         header_value_extractor={"name": names.SCOPE_HEADER, "element_separator": ":", "index": 0}
@@ -102,7 +115,7 @@ def connection_manager(proxy: Key, port: int) -> hcm_pb2.HttpConnectionManager:
             extension_pb2.TypedExtensionConfig(name="sealane.scope", typed_config=pack(_scope_header(prefix)))
         ],
         http_filters=[
-            hcm_pb2.HttpFilter(name=names.HOSTS_FILTER, typed_config=pack(hosts_filter(proxy, port))),
+            hcm_pb2.HttpFilter(name=names.HOSTS_FILTER, typed_config=pack(hosts_filter(prefix, chain, chains))),
             hcm_pb2.HttpFilter(
                 name="envoy.filters.http.router", typed_config=pack(router_pb2.Router(suppress_envoy_headers=True))
             ),
@@ -128,14 +141,45 @@ def _scope_header(prefix: str) -> header_mutation_pb2.HeaderMutation:
     )
 
 
-def hosts_filter(proxy: Key, port: int) -> lua_pb2.Lua:
+def hosts_filter(prefix: str, chain: Chain | None = None, chains: Sequence[Chain] = ()) -> lua_pb2.Lua:
     """For a request whose host has no scope: tries the host in lower case, then gives it the scope of wildcards.
 
-    Scopes switch this filter off, so a request for an exact hostname does not pay for it.
+    One that belongs to another HTTPS listener than the connection does is answered with 421 (RFC 9110, 15.5.20): the
+    client opens another connection for it. Scopes switch this filter off, so a request for an exact hostname does not
+    pay for it.
     """
-    code = _HOSTS_LUA.replace("PREFIX", f'"{names.port(proxy, port)}/"')
+    code = _HOSTS_LUA.replace("PREFIX", f'"{prefix}/"')
+    if chain is not None and len(chains) > 1:
+        listed = ", ".join(f'["{each.hostname or "*"}"] = true' for each in chains)
+        code = _OWNER_LUA.replace("CHAINS", listed) + code.replace(
+            _HERE, f'  if elsewhere(host, "{chain.hostname or "*"}") then\n{_MISDIRECTED}  end\n'
+        )
+    else:
+        code = code.replace(_HERE, "")
     return lua_pb2.Lua(default_source_code=base_pb2.DataSource(inline_string=code))
 
+
+_HERE = "-- whose host is it?\n"
+_MISDIRECTED = """    request:respond({[":status"] = "421"}, "")
+    return
+"""
+
+_OWNER_LUA = """
+local listeners = {CHAINS}
+
+local function elsewhere(host, own)
+  local name = string.gsub(string.lower(host), ":%d+$", "")
+  if listeners[name] then return name ~= own end
+  local rest = name
+  while true do
+    local dot = string.find(rest, ".", 1, true)
+    if not dot then break end
+    rest = string.sub(rest, dot + 1)
+    if listeners["*." .. rest] then return "*." .. rest ~= own end
+  end
+  return listeners["*"] and own ~= "*"
+end
+"""
 
 # Reading route metadata makes Envoy look the route up (once a request), which routeName alone does not.
 _HOSTS_LUA = f"""
@@ -146,7 +190,7 @@ end
 
 function envoy_on_request(request)
   local host = request:headers():get(":authority") or ""
-  local lower = string.lower(host)
+{_HERE}  local lower = string.lower(host)
   if lower ~= host then
     serve(request, lower)
     request:metadata():get("")

@@ -1,8 +1,8 @@
 """The delta xDS protocol of one Envoy connection, without I/O: requests and changes go in, responses come out.
 
 Source: https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol ("Incremental xDS", "Eventual consistency
-considerations"). Order makes every update safe to take under load: clusters and their endpoints first, listeners and
-scopes that may name them only when those are there, and clusters that nothing names any more last.
+considerations"). Order makes every update safe to take under load: secrets, clusters and their endpoints first,
+listeners and scopes that may name them only when those are there, and clusters that nothing names any more last.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TypeAlias
 from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf import any_pb2
 
-from sealane.dataplane.envoy.resources import CLUSTER, ENDPOINTS, LISTENER, SCOPE, Resources
+from sealane.dataplane.envoy.resources import CLUSTER, ENDPOINTS, LISTENER, SCOPE, SECRET, Resources
 from sealane.dataplane.envoy.routes import renamed
 
 log = logging.getLogger(__name__)
@@ -123,7 +123,21 @@ class DeltaStream:
         listeners, scopes = self._types.get(LISTENER), self._types.get(SCOPE)
         if listeners is not None and scopes is not None and scopes.acked and not scopes.unacked:
             under_way = {name for names in listeners.unacked.values() for name in names}
-            self.listening = {name for name in listeners.sent if name not in under_way}
+            has = self._secrets()
+            self.listening = {
+                name
+                for name in listeners.sent
+                if name not in under_way
+                and (found := self._resources[LISTENER].get(name)) is not None
+                and has.issuperset(found.secrets)
+            }
+
+    def _secrets(self) -> set[str]:
+        """Those that Envoy has. A listener warms up until it has all of its own."""
+        state = self._types.get(SECRET)
+        if state is None:
+            return set()
+        return set(state.sent).difference(*state.unacked.values())
 
     def _refused(self, state: _Type, request: Request, names: tuple[str, ...]) -> None:
         """Envoy refuses a response whole, for one bad resource in it: the halves are sent again, until it stands alone.
@@ -139,6 +153,7 @@ class DeltaStream:
 
     def responses(self) -> Iterator[Response]:
         """The responses that can be sent now."""
+        yield from self._flush(SECRET)
         yield from self._flush(CLUSTER, removals=False)
         yield from self._flush(ENDPOINTS)
         if self._warming:
@@ -167,7 +182,7 @@ class DeltaStream:
             if found is not None:
                 if state.sent.get(name) != found.version:
                     changed.append(name)
-            elif name in state.sent and type_url != ENDPOINTS:  # which go with their cluster
+            elif name in state.sent and type_url not in (ENDPOINTS, SECRET):  # which go with their cluster or listener
                 if not removals:
                     continue
                 removed.append(name)

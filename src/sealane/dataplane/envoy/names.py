@@ -6,6 +6,7 @@ from sealane.kube.objects import Key
 from sealane.network.routes.backends import BackendKey
 from sealane.network.routes.model.http import HostKey
 from sealane.network.routes.model.l4 import INGRESS_PROXY
+from sealane.network.routes.model.tls import Chain
 
 SCOPE_HEADER = "x-sealane-scope"
 HOSTS_FILTER = "sealane.hosts"
@@ -22,9 +23,19 @@ def port(key: Key, number: int) -> str:
     return f"{proxy(key)}/{number}"
 
 
-def scope(key: HostKey) -> str:
+def entry(key: Key, number: int, chain: Chain | None = None) -> str:
+    """Where requests come in: a port, or one HTTPS listener of it: "shop/web/443/*.example.com"."""
+    return port(key, number) if chain is None else f"{port(key, number)}/{chain.hostname or '*'}"
+
+
+def scope(key: HostKey, chain: Chain | None = None) -> str:
     """Name of a virtual host, and of an exact one's scope and its key: "shop/web/80/shop.example.com"."""
-    return f"{port(key.proxy, key.port)}/{key.hostname or '*'}"
+    return f"{entry(key.proxy, key.port, chain)}/{key.hostname or '*'}"
+
+
+def secret(key: Key) -> str:
+    """ "shop/certificate"."""
+    return f"{key.namespace}/{key.name}"
 
 
 def cluster(key: BackendKey) -> str:

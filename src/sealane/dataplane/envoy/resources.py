@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from google.protobuf import message
 
-from sealane.dataplane.envoy import config, names, routes
+from sealane.dataplane.envoy import config, names, routes, tls
 from sealane.kube.objects import Key
 from sealane.network.routes.backends import BackendEndpoints, BackendKey
 from sealane.network.routes.hosts import is_wildcard
 from sealane.network.routes.model.http import HostKey, VirtualHost
-from sealane.network.routes.model.l4 import PortKey
+from sealane.network.routes.model.l4 import OpenPort, PortKey
+from sealane.network.routes.model.tls import Chain, chain_for
 from sealane.network.routes.proxies import ProxyPod
 from sealane.network.routes.routing import Routing, proxy_of_port
-from sealane.reactive.collections import Collection, Fetch, derive_many
+from sealane.reactive.collections import Collection, Fetch, derive, derive_many
 from sealane.reactive.groups import Members, group
 
 _PREFIX = "type.googleapis.com/envoy.config."
@@ -24,24 +25,37 @@ CLUSTER = f"{_PREFIX}cluster.v3.Cluster"
 ENDPOINTS = f"{_PREFIX}endpoint.v3.ClusterLoadAssignment"
 LISTENER = f"{_PREFIX}listener.v3.Listener"
 SCOPE = f"{_PREFIX}route.v3.ScopedRouteConfiguration"
+SECRET = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """version: a hash of body, so it is the same after a restart of the control plane. body: the encoded message."""
+    """version: a hash of body, so it is the same after a restart of the control plane. body: the encoded message.
+
+    secrets: names of those that a listener waits for.
+    """
 
     name: str
     version: str
-    body: bytes
+    body: bytes = field(repr=False)
+    secrets: tuple[str, ...] = ()
 
 
 Resources = Mapping[str, Collection[str, Resource]]
 """By type URL, then by resource name."""
 
 
-def resource(name: str, value: message.Message) -> dict[str, Resource]:
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A virtual host at the HTTPS listener that it belongs to; chain: None on a port without TLS."""
+
+    host: VirtualHost
+    chain: Chain | None
+
+
+def resource(name: str, value: message.Message, secrets: Iterable[str] = ()) -> dict[str, Resource]:
     body = value.SerializeToString(deterministic=True)
-    return {name: Resource(name, blake2b(body, digest_size=8).hexdigest(), body)}
+    return {name: Resource(name, blake2b(body, digest_size=8).hexdigest(), body, tuple(secrets))}
 
 
 def resources(routing: Routing, netns_path: Callable[[str], str]) -> Resources:
@@ -53,19 +67,40 @@ def resources(routing: Routing, netns_path: Callable[[str], str]) -> Resources:
     def endpoints(_key: BackendKey, backend: BackendEndpoints, _fetch: Fetch) -> Mapping[str, Resource]:
         return resource(names.cluster(backend.key), config.endpoints(backend))
 
-    def exact(key: HostKey, host: VirtualHost, _fetch: Fetch) -> Mapping[str, Resource]:
-        return {} if is_wildcard(key.hostname) else resource(names.scope(key), routes.scope(host))
+    def place(key: HostKey, host: VirtualHost, fetch: Fetch) -> Placed:
+        chains = fetch.get(secure, PortKey(key.proxy, key.port)) or ()
+        return Placed(host, chain_for(chains, key.hostname))
 
-    def wildcard(_key: PortKey, hosts: Members[VirtualHost]) -> Resource:
-        made = routes.wildcard_scope(tuple(hosts))
+    def exact(key: HostKey, placed: Placed, _fetch: Fetch) -> Mapping[str, Resource]:
+        if is_wildcard(key.hostname):
+            return {}
+        return resource(names.scope(key, placed.chain), routes.scope(placed.host, placed.chain))
+
+    def wildcard(_entry: str, members: Members[Placed]) -> Resource:
+        found = tuple(members)
+        made = routes.wildcard_scope([each.host for each in found], found[0].chain)
         return resource(made.name, made)[made.name]
 
     def listeners(_key: Key, pod: ProxyPod, fetch: Fetch) -> Mapping[str, Resource]:
         made: dict[str, Resource] = {}
         for port in fetch(routing.ports, index=proxy_of_port, value=pod.proxy):
-            listener = config.listener(pod.uid, netns_path(pod.uid), pod.proxy, port.key.port)
-            made.update(resource(listener.name, listener))
+            listener = config.listener(pod.uid, netns_path(pod.uid), pod.proxy, port.key.port, port.chains)
+            made.update(resource(listener.name, listener, (names.secret(each) for each in _secrets(port))))
         return made
+
+    def secret(key: Key, _used: bool, fetch: Fetch) -> Mapping[str, Resource]:
+        pair = fetch.get(routing.pairs, key)
+        if pair is None or pair.problem:
+            return {}
+        return resource(names.secret(key), tls.secret(key, pair))
+
+    def chains(_key: PortKey, port: OpenPort, _fetch: Fetch) -> tuple[Chain, ...] | None:
+        return port.chains or None
+
+    # A port without TLS never has a value here, so a listener that joins it places no host anew.
+    secure = derive("envoy.chains", routing.ports, chains)
+    placed = derive("envoy.placed", routing.hosts, place)
+    used: Collection[Key, bool] = group("envoy.used_secrets", [(routing.ports, _secrets)], lambda _key, _ports: True)
 
     return {
         CLUSTER: derive_many("envoy.clusters", routing.backends, clusters),
@@ -74,11 +109,12 @@ def resources(routing: Routing, netns_path: Callable[[str], str]) -> Resources:
         SCOPE: group(
             "envoy.scopes",
             [
-                (derive_many("envoy.exact", routing.hosts, exact), _name),
-                (group("envoy.wildcard", [(routing.hosts, _wildcards)], wildcard), _name),
+                (derive_many("envoy.exact", placed, exact), _name),
+                (group("envoy.wildcard", [(placed, _wildcards)], wildcard), _name),
             ],
             lambda _name, found: next(iter(found)),
         ),
+        SECRET: derive_many("envoy.secrets", used, secret),
     }
 
 
@@ -86,6 +122,12 @@ def _name(item: Resource) -> tuple[str]:
     return (item.name,)
 
 
-def _wildcards(host: VirtualHost) -> tuple[PortKey, ...]:
-    """Index of virtual hosts by port, of those that are not exact."""
-    return (PortKey(host.key.proxy, host.key.port),) if is_wildcard(host.key.hostname) else ()
+def _wildcards(placed: Placed) -> tuple[str, ...]:
+    """Index of virtual hosts by port or HTTPS listener, of those that are not exact."""
+    key = placed.host.key
+    return (names.entry(key.proxy, key.port, placed.chain),) if is_wildcard(key.hostname) else ()
+
+
+def _secrets(port: OpenPort) -> tuple[Key, ...]:
+    """Index of ports by the Secrets whose certificates they show."""
+    return tuple(dict.fromkeys(each.secret for chain in port.chains for each in chain.certificates))

@@ -23,15 +23,19 @@ from sealane.network.routes.hosts import ANY
 from sealane.network.routes.model.http import Backend, Forward, Respond, Rule, VirtualHost
 from sealane.network.routes.model.l4 import INGRESS_PROXY
 from sealane.network.routes.model.matches import Match, ValueMatch
+from sealane.network.routes.model.tls import Chain
 
 
-def scope(host: VirtualHost) -> scoped_route_pb2.ScopedRouteConfiguration:
-    """An exact hostname: what a request with its scope key gets."""
-    return _scope(names.scope(host.key), [_virtual_host(host, ["*"])])
+def scope(host: VirtualHost, chain: Chain | None = None) -> scoped_route_pb2.ScopedRouteConfiguration:
+    """An exact hostname: what a request with its scope key gets. chain: the HTTPS listener that it belongs to."""
+    return _scope(names.scope(host.key, chain), [_virtual_host(host, ["*"], chain)])
 
 
-def wildcard_scope(hosts: Sequence[VirtualHost]) -> scoped_route_pb2.ScopedRouteConfiguration:
-    """All wildcard hostnames of one port, and any: what a request gets whose host has no scope of its own."""
+def wildcard_scope(
+    hosts: Sequence[VirtualHost], chain: Chain | None = None
+) -> scoped_route_pb2.ScopedRouteConfiguration:
+    """All wildcard hostnames of one port (or HTTPS listener), and any: what a request gets whose host has no scope of
+    its own."""
     by_name = {host.key.hostname: host for host in hosts}
     any_host = by_name.get(ANY)
     made: list[pb.VirtualHost] = []
@@ -40,8 +44,8 @@ def wildcard_scope(hosts: Sequence[VirtualHost]) -> scoped_route_pb2.ScopedRoute
         if host.key.proxy == INGRESS_PROXY and host.key.hostname:
             made.append(_single_label(host, domains, any_host))
         else:
-            made.append(_virtual_host(host, domains))
-    return _scope(f"{names.port(hosts[0].key.proxy, hosts[0].key.port)}/*", made)
+            made.append(_virtual_host(host, domains, chain))
+    return _scope(f"{names.entry(hosts[0].key.proxy, hosts[0].key.port, chain)}/*", made)
 
 
 def _scope(name: str, virtual_hosts: Sequence[pb.VirtualHost]) -> scoped_route_pb2.ScopedRouteConfiguration:
@@ -76,9 +80,10 @@ def renamed(body: bytes, suffix: str) -> bytes:
     return encoded
 
 
-def _virtual_host(host: VirtualHost, domains: Sequence[str]) -> pb.VirtualHost:
+def _virtual_host(host: VirtualHost, domains: Sequence[str], chain: Chain | None = None) -> pb.VirtualHost:
     """The last route answers 404: a request that found its hostname looks no further."""
-    made = [*(route(rule, host.key.port) for rule in host.rules), _NOT_FOUND]
+    scheme = "http" if chain is None else "https"
+    made = [*(route(rule, host.key.port, scheme) for rule in host.rules), _NOT_FOUND]
     return pb.VirtualHost(name=names.scope(host.key), domains=domains, routes=made)
 
 
@@ -108,7 +113,7 @@ _DISABLED = pack(pb.FilterConfig(disabled=True))
 _NOT_FOUND = pb.Route(name="none", match=pb.RouteMatch(prefix=""), direct_response=pb.DirectResponseAction(status=404))
 
 
-def route(rule: Rule, port: int) -> pb.Route:
+def route(rule: Rule, port: int, scheme: str = "http") -> pb.Route:
     """One rule. Route names are the rule's provenance, so Envoy's own logs and stats can be read with the manifests."""
     made = pb.Route(name=str(rule.origin), match=match(rule.match))
     headers.edit(made, rule.request_headers, rule.response_headers)
@@ -118,7 +123,7 @@ def route(rule: Rule, port: int) -> pb.Route:
         if action.body:
             made.direct_response.body.inline_string = action.body
     elif isinstance(action, Redirect):
-        made.redirect.CopyFrom(redirect.redirect(action, rule.match.path, port))
+        made.redirect.CopyFrom(redirect.redirect(action, rule.match.path, port, scheme))
     elif any(backend.weight > 0 for backend in action.backends):
         made.route.CopyFrom(_forward(action, rule))
     else:

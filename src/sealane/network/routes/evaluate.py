@@ -19,7 +19,7 @@ from sealane.network.routes.model.matches import Match, PathMatch, ValueMatch
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """path includes the query string. headers: (name, value) pairs; names in any case."""
+    """path includes the query string. headers: (name, value) pairs; names in any case. scheme: "https" over TLS."""
 
     proxy: Key
     port: int
@@ -27,6 +27,7 @@ class Request:
     path: str = "/"
     method: str = "GET"
     headers: tuple[tuple[str, str], ...] = ()
+    scheme: str = "http"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def _decide(found: VirtualHost, rule: Rule, request: Request, reasons: list[Reas
             reasons.append(Reason(f"answered by the proxy: {status}", rule.origin))
             return RouteDecision(found, rule, (), status, seen, reasons=tuple(reasons))
         case Redirect() as redirect:
-            location = redirect.location(request.host, request.port, request.path, rule.match.path)
+            location = redirect.location(request.host, request.port, request.path, rule.match.path, request.scheme)
             reasons.append(Reason(f"redirected with {redirect.status} to {location}", rule.origin))
             return RouteDecision(found, rule, (), redirect.status, seen, location, tuple(reasons))
         case Forward() as forward:

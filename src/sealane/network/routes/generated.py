@@ -113,8 +113,13 @@ def objects(
         "selector": chosen,
         "ipFamilyPolicy": "PreferDualStack",
         "ports": [
-            {"name": f"http-{port}", "port": port, "targetPort": port, "protocol": "TCP"}
-            for port in sorted(item.key.port for item in ports)
+            {
+                "name": f"{port.scheme}-{port.key.port}",
+                "port": port.key.port,
+                "targetPort": port.key.port,
+                "protocol": "TCP",
+            }
+            for port in sorted(ports, key=lambda port: port.key.port)
         ],
     }
     if address:

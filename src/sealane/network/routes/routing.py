@@ -1,5 +1,7 @@
 """All derived collections of routing, from objects to virtual hosts, backends and statuses.
 
+           Secret ─► pairs
+                       ▼
     GatewayClass, Gateway ─► listeners ─┐
     HTTPRoute ─► routes ────────────────┼─► hosts ─► backends
     Ingress ─► ingresses ───────────────┘
@@ -9,13 +11,15 @@ One route among many costs what its own hosts cost.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from sealane.kube.objects import Key, Object
+from sealane.network.certificates.pairs import Pair, pair_of
 from sealane.network.routes import backends, proxies
 from sealane.network.routes.backends import BackendEndpoints, BackendKey
-from sealane.network.routes.gateway_api import httproute, status
+from sealane.network.routes.gateway_api import frontend_tls, httproute, status
 from sealane.network.routes.gateway_api import listeners as gateway
 from sealane.network.routes.gateway_api.httproute import BoundRoute
 from sealane.network.routes.gateway_api.listeners import GatewayListener, ListenerKey
@@ -24,12 +28,16 @@ from sealane.network.routes.ingress import status as ingress_status
 from sealane.network.routes.ingress.ingress import BoundIngress
 from sealane.network.routes.model.http import Forward, HostKey, Rule, VirtualHost, virtual_host
 from sealane.network.routes.model.l4 import OpenPort, PortKey
+from sealane.network.routes.model.tls import Chain
 from sealane.network.routes.proxies import ProxyPod
 from sealane.network.routes.published import Status
 from sealane.network.routes.sources import Sources
-from sealane.reactive.collections import Collection, Fetch, derive, derive_many
+from sealane.reactive.collections import Change, Collection, Fetch, derive, derive_many
 from sealane.reactive.groups import Members, group
 from sealane.reactive.objects import Objects
+
+if TYPE_CHECKING:
+    from sealane.kube.shapes import Gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,8 @@ class Routing:
     """The routing model of a cluster, kept current.
 
     hosts: the input of `evaluate.evaluate`. ports: the listeners of proxies. backends: those that a rule names.
-    attached: number of routes at each listener. statuses: the status that each object should have, by kind.
+    attached: number of routes at each listener. pairs: the certificates that HTTPS listeners name, good or bad.
+    statuses: the status that each object should have, by kind.
     """
 
     sources: Sources
@@ -49,12 +58,14 @@ class Routing:
     backends: Collection[BackendKey, BackendEndpoints]
     pods: Collection[Key, ProxyPod]
     attached: Collection[ListenerKey, int]
+    pairs: Collection[Key, Pair]
     statuses: Mapping[str, Collection[Key, Status]]
 
 
 def routing(sources: Sources) -> Routing:
+    pairs = _pairs(sources)
     listeners = derive_many(
-        "routes.listeners", sources.gateways, lambda _key, item, fetch: gateway.listeners(item, sources, fetch)
+        "routes.listeners", sources.gateways, lambda _key, item, fetch: gateway.listeners(item, sources, pairs, fetch)
     )
     routes = derive(
         "routes.routes",
@@ -96,8 +107,34 @@ def routing(sources: Sources) -> Routing:
         derive("routes.backends", used, lambda key, _used, fetch: backends.endpoints(key, sources, fetch)),
         derive("routes.pods", sources.pods, lambda _key, pod, _fetch: proxies.proxy_pod(pod)),
         attached,
+        pairs,
         {**status.statuses(sources, listeners, routes, attached), "Ingress": ingress_status.statuses(sources)},
     )
+
+
+def _pairs(sources: Sources) -> Collection[Key, Pair]:
+    """The certificates that Gateways of ours name. The first of them is when Secrets are asked for."""
+
+    def secrets(_key: Key, item: Gateway, fetch: Fetch) -> tuple[Key, ...] | None:
+        ours = gateway.is_ours(fetch.get(sources.gateway_classes, gateway.class_key(item)))
+        return (frontend_tls.secrets_of(item) or None) if ours else None
+
+    def pair(key: Key, _named: bool, fetch: Fetch) -> Pair | None:
+        secret = fetch.get(sources.secrets, key)
+        return pair_of(secret) if secret is not None else None
+
+    named: Collection[Key, bool] = group(
+        "routes.certificates",
+        [(derive("routes.certificate_refs", sources.gateways, secrets), tuple)],
+        lambda _key, _gateways: True,
+    )
+
+    def ask(_changes: Sequence[Change[Key, bool]]) -> None:
+        if named:
+            sources.ask_for_secrets()
+
+    named.subscribe(ask)
+    return derive("routes.pairs", named, pair)
 
 
 def routing_of(objects: Iterable[Object]) -> Routing:
@@ -147,7 +184,12 @@ def _port_of_ingress(_item: BoundIngress) -> tuple[PortKey, ...]:
 
 def _open_port(key: PortKey, members: Members[GatewayListener | BoundIngress]) -> OpenPort:
     names = [item.key.name if isinstance(item, GatewayListener) else ingress.LISTENER.name for item in members]
-    return OpenPort(key, tuple(dict.fromkeys(names)))
+    chains = (
+        Chain(item.hostname, item.name, item.origin, item.tls.certificates)
+        for item in (member.listener for member in members if isinstance(member, GatewayListener))
+        if item is not None and item.tls is not None
+    )
+    return OpenPort(key, tuple(dict.fromkeys(names)), tuple(sorted(chains, key=lambda chain: chain.hostname)))
 
 
 def proxy_of_port(port: OpenPort) -> tuple[Key]:

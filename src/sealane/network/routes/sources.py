@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         Namespace,
         Pod,
         ReferenceGrant,
+        Secret,
         Service,
     )
 
@@ -29,7 +31,10 @@ GATEWAY_GROUP = "gateway.networking.k8s.io"
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The collections of objects that routing reads, by kind."""
+    """The collections of objects that routing reads, by kind.
+
+    secrets: empty until `ask_for_secrets` is called, which is when the first listener names one.
+    """
 
     gateway_classes: Collection[Key, GatewayClass]
     gateways: Collection[Key, Gateway]
@@ -41,6 +46,8 @@ class Sources:
     endpoint_slices: Collection[Key, EndpointSlice]
     namespaces: Collection[Key, Namespace]
     pods: Collection[Key, Pod]
+    secrets: Collection[Key, Secret]
+    ask_for_secrets: Callable[[], object]
 
     @classmethod
     def of(cls, objects: Followed) -> Sources:
@@ -56,4 +63,6 @@ class Sources:
             objects[kinds.ENDPOINTSLICE],
             objects[kinds.NAMESPACE],
             objects[kinds.POD],
+            objects.later(kinds.SECRET),
+            lambda: objects[kinds.SECRET],
         )

@@ -9,13 +9,13 @@ from sealane.network.routes.filters.redirect import Redirect
 from sealane.network.routes.model.matches import PathMatch
 
 
-def redirect(action: Redirect, matched: PathMatch, listener_port: int) -> pb.RedirectAction:
+def redirect(action: Redirect, matched: PathMatch, listener_port: int, scheme: str = "http") -> pb.RedirectAction:
     made = pb.RedirectAction(response_code=_REDIRECT_CODES[action.status])
     if action.scheme:
         made.scheme_redirect = action.scheme
     if action.hostname:
         made.host_redirect = action.hostname
-    if port := action.shown_port(listener_port):
+    if port := action.shown_port(listener_port, scheme):
         made.port_redirect = port
     if action.path:
         edit_path(made, action.path, matched)

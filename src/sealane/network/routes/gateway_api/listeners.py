@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from sealane.kube.objects import Key
 from sealane.kube.selectors import LabelSelector
+from sealane.network.certificates.pairs import Pair
 from sealane.network.provenance import Provenance
 from sealane.network.routes import hosts
 from sealane.network.routes.classes import served_here
+from sealane.network.routes.conditions import Condition
+from sealane.network.routes.gateway_api import frontend_tls
 from sealane.network.routes.model.http import HostKey, Listener
 from sealane.network.routes.sources import GATEWAY_GROUP, Sources
-from sealane.reactive.collections import Fetch
+from sealane.reactive.collections import Collection, Fetch
 
 if TYPE_CHECKING:
     from sealane.kube.shapes import Gateway, GatewayClass
@@ -31,7 +34,7 @@ CONTROLLER = "sealane.dev/gateway-controller"
 
 RouteKind = tuple[str, str]
 HTTP_ROUTE: RouteKind = (GATEWAY_GROUP, "HTTPRoute")
-SUPPORTED_KINDS: Mapping[str, tuple[RouteKind, ...]] = {"HTTP": (HTTP_ROUTE,)}
+SUPPORTED_KINDS: Mapping[str, tuple[RouteKind, ...]] = {"HTTP": (HTTP_ROUTE,), "HTTPS": (HTTP_ROUTE,)}
 """Route kinds that each protocol can carry; a protocol that is not here is not supported."""
 
 
@@ -44,8 +47,9 @@ class ListenerKey(NamedTuple):
 class GatewayListener:
     """A listener of a Gateway of ours.
 
-    listener: its part of the routing model, None while `problem` keeps it from serving.
-    problem: "" or UnsupportedProtocol, ProtocolConflict, HostnameConflict.
+    listener: its part of the routing model, None while `problem` or the lack of a certificate keeps it from serving.
+    problem: "" or UnsupportedProtocol, UnsupportedValue, ProtocolConflict, HostnameConflict.
+    certificates: the ResolvedRefs condition of references to certificates that do not resolve.
     kinds: the routes that may attach. bad_kinds: allowedRoutes names kinds we cannot serve here.
     namespaces: which namespaces' routes may attach; a selector is matched with the namespace's labels.
     """
@@ -58,6 +62,7 @@ class GatewayListener:
     kinds: tuple[RouteKind, ...]
     bad_kinds: bool
     namespaces: Literal["Same", "All"] | LabelSelector
+    certificates: Condition | None = None
 
     def allows(self, route: Key, sources: Sources, fetch: Fetch) -> bool:
         """Whether `allowedRoutes` lets this route attach."""
@@ -90,11 +95,14 @@ def own_hosts(listener: GatewayListener) -> tuple[HostKey, ...]:
     return (HostKey(served.proxy, served.port, served.hostname),) if served is not None else ()
 
 
-def listeners(gateway: Gateway, sources: Sources, fetch: Fetch) -> dict[ListenerKey, GatewayListener]:
+def listeners(
+    gateway: Gateway, sources: Sources, pairs: Collection[Key, Pair], fetch: Fetch
+) -> dict[ListenerKey, GatewayListener]:
     """The listeners of a Gateway whose class is ours; of another's none.
 
     Two listeners of one port conflict when their protocols differ or their hostnames are equal; then neither serves
-    ("The implementation MUST NOT pick one conflicting Listener as the winner").
+    ("The implementation MUST NOT pick one conflicting Listener as the winner"). An HTTPS listener serves once one of
+    its certificates resolves.
     """
     if not is_ours(fetch.get(sources.gateway_classes, class_key(gateway))):
         return {}
@@ -108,23 +116,34 @@ def listeners(gateway: Gateway, sources: Sources, fetch: Fetch) -> dict[Listener
     def problem(entry: GatewaySpecListeners) -> str:
         if entry["protocol"] not in SUPPORTED_KINDS:
             return "UnsupportedProtocol"
+        if entry["protocol"] == "HTTPS" and not frontend_tls.is_supported(gateway, entry):
+            return "UnsupportedValue"
         if len(protocols[entry["port"]]) > 1:
             return "ProtocolConflict"
         return "HostnameConflict" if taken[entry["port"], entry.get("hostname") or ""] > 1 else ""
 
     problems = [problem(entry) for entry in entries]
+    terminated = [
+        frontend_tls.resolve(gateway, number, sources, pairs, fetch) if entry["protocol"] == "HTTPS" else None
+        for number, entry in enumerate(entries)
+    ]
+    serving = [
+        not problems[number] and (each is None or bool(each.tls.certificates)) for number, each in enumerate(terminated)
+    ]
     found: dict[ListenerKey, GatewayListener] = {}
     for number, entry in enumerate(entries):
         port, hostname = entry["port"], (entry.get("hostname") or hosts.ANY).lower()
         rivals = tuple(
             (other.get("hostname") or hosts.ANY).lower()
             for index, other in enumerate(entries)
-            if index != number and other["port"] == port and not problems[index]
+            if index != number and other["port"] == port and serving[index]
         )
-        served = None
-        if not problems[number]:
+        served, resolved = None, terminated[number]
+        if serving[number]:
             origin = Provenance(gateway.key, ("spec", "listeners", number))
             served = Listener(gateway.key, entry["name"], port, "HTTP", hostname, origin, rivals)
+            if resolved is not None:
+                served = replace(served, protocol="HTTPS", tls=resolved.tls)
         allowed = entry.get("allowedRoutes") or {}
         kinds, bad_kinds = _kinds(entry["protocol"], allowed)
         key = ListenerKey(gateway.key, entry["name"])
@@ -137,6 +156,7 @@ def listeners(gateway: Gateway, sources: Sources, fetch: Fetch) -> dict[Listener
             kinds,
             bad_kinds,
             _namespaces(allowed.get("namespaces") or {}),
+            resolved.problem if resolved is not None else None,
         )
     return found
 

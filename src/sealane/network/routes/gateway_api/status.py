@@ -103,7 +103,7 @@ def gateway_status(
     class_name = gateways.class_key(item).name
     addresses = service_addresses(item.key, class_name, sources, fetch)
     ready = bool(addresses) and proxy_is_ready(item.key, class_name, sources, fetch)
-    valid = [listener for listener in found.values() if not listener.problem]
+    valid = [listener for listener in found.values() if listener.listener is not None]
     generation = _generation(item)
     conditions = (_gateway_accepted(found, valid), _programmed(bool(valid), addresses, ready))
     return Status(
@@ -125,7 +125,7 @@ def gateway_status(
 def _gateway_accepted(found: dict[str, GatewayListener], valid: list[GatewayListener]) -> Condition:
     if len(valid) == len(found):
         return Condition("Accepted", True, "Accepted", "all listeners are valid")
-    names = ", ".join(listener.key.name for listener in found.values() if listener.problem)
+    names = ", ".join(listener.key.name for listener in found.values() if listener.listener is None)
     return Condition("Accepted", bool(valid), "ListenersNotValid", f"listeners that cannot serve: {names}")
 
 
@@ -141,6 +141,7 @@ def _programmed(valid: bool, addresses: list[dict[str, str]], ready: bool) -> Co
 
 _PROBLEMS = {
     "UnsupportedProtocol": "this protocol is not supported",
+    "UnsupportedValue": "TLS is not passed through, and certificates of clients are not verified",
     "ProtocolConflict": "another listener has the same port and a different protocol",
     "HostnameConflict": "another listener has the same port and hostname",
 }
@@ -149,16 +150,15 @@ _PROBLEMS = {
 def _listener_status(listener: GatewayListener, attached: int | None, ready: bool, generation: int) -> dict[str, Any]:
     problem = listener.problem
     message = _PROBLEMS.get(problem, "")
+    unusable = listener.listener is None
     conflict = problem in ("ProtocolConflict", "HostnameConflict")
     conditions = [
         Condition("Accepted", not problem, problem or "Accepted", message),
         Condition("Conflicted", conflict, problem if conflict else "NoConflicts", message if conflict else ""),
-        Condition("Programmed", False, "Invalid", message)
-        if problem
+        Condition("Programmed", False, "Invalid", message or "it has no certificate that can be used")
+        if unusable
         else Condition("Programmed", ready, "Programmed" if ready else "Pending"),
-        Condition("ResolvedRefs", False, "InvalidRouteKinds", "allowedRoutes.kinds names kinds that cannot attach here")
-        if listener.bad_kinds
-        else Condition("ResolvedRefs", True, "ResolvedRefs"),
+        _resolved_refs(listener),
     ]
     return {
         "name": listener.key.name,
@@ -166,6 +166,13 @@ def _listener_status(listener: GatewayListener, attached: int | None, ready: boo
         "supportedKinds": [{"group": group, "kind": kind} for group, kind in listener.kinds],
         "conditions": [condition.raw(generation) for condition in conditions],
     }
+
+
+def _resolved_refs(listener: GatewayListener) -> Condition:
+    if listener.bad_kinds:
+        text = "allowedRoutes.kinds names kinds that cannot attach here"
+        return Condition("ResolvedRefs", False, "InvalidRouteKinds", text)
+    return listener.certificates or Condition("ResolvedRefs", True, "ResolvedRefs")
 
 
 def route_status(item: HTTPRoute, bound: BoundRoute | None) -> Status | None:

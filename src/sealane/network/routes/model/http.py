@@ -19,6 +19,7 @@ from sealane.network.routes.filters.mirror import Mirror
 from sealane.network.routes.filters.redirect import Redirect
 from sealane.network.routes.filters.rewrite import Rewrite
 from sealane.network.routes.model.matches import Match
+from sealane.network.routes.model.tls import Terminate
 
 
 class HostKey(NamedTuple):
@@ -38,6 +39,7 @@ class Listener:
 
     proxy: key of the Gateway, or INGRESS_PROXY. hostname: "" for any.
     rivals: hostnames of the proxy's other listeners on this port: a request belongs to the most specific one alone.
+    tls: of an HTTPS listener.
     """
 
     proxy: Key
@@ -47,6 +49,7 @@ class Listener:
     hostname: str
     origin: Provenance
     rivals: tuple[str, ...] = ()
+    tls: Terminate | None = None
 
     def owns(self, hostname: str) -> bool:
         """Whether requests for `hostname` arrive here and not at a listener with a more specific hostname.

@@ -1,0 +1,47 @@
+"""TLS of listeners: which certificate a connection gets, by the name that the client asks for (SNI).
+
+Source: https://gateway-api.sigs.k8s.io/reference/spec/ (v1), `Listener.tls` and `Listener.hostname`; SNI is RFC 6066.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sealane.kube.objects import Key
+from sealane.network.provenance import Provenance
+from sealane.network.routes import hosts
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRef:
+    """A Secret with a good certificate, by name alone: what is in it changes no listener. origin: the reference."""
+
+    secret: Key
+    origin: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Terminate:
+    """TLS ends at the listener (mode Terminate), with one of these certificates."""
+
+    certificates: tuple[CertificateRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What one HTTPS listener is for its port. hostname: exact, "*.suffix", or "" for any."""
+
+    hostname: str
+    listener: str
+    origin: Provenance
+    certificates: tuple[CertificateRef, ...]
+
+
+def chain_for(chains: Iterable[Chain], name: str) -> Chain | None:
+    """The chain that takes a connection for `name`: exact before the longest wildcard before any. name: "" without SNI.
+
+    `Listener.hostname`: "requests SHOULD match at most one Listener". None: the handshake is refused.
+    """
+    fitting = [chain for chain in chains if hosts.matches(chain.hostname, name.lower())]
+    return max(fitting, key=lambda chain: hosts.specificity(chain.hostname), default=None)
