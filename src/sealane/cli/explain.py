@@ -108,27 +108,36 @@ async def read(folder: Folder) -> list[Object]:
 
 async def deciding(client: Client) -> list[Object]:
     """All objects of a cluster that decide where a packet goes. Raises ApiError and OSError."""
-    from sealane.explain.world import read_kinds
+    from sealane.explain.world import named_secrets, read_kinds
     from sealane.kube.client.protocol import ApiError
     from sealane.network.services.node_ports import CONFIGURED_BY
 
     lists = await asyncio.gather(*(client.list(kind) for kind in read_kinds()))
     found = [each for listed in lists for each in listed.items]
-    try:
-        found.append(await client.get(kinds.CONFIGMAP, CONFIGURED_BY.namespace, CONFIGURED_BY.name))
-    except ApiError as error:
-        if error.code != 404:
-            raise
+    single = [(kinds.CONFIGMAP, CONFIGURED_BY), *((kinds.SECRET, key) for key in named_secrets(found))]
+    for kind, key in single:
+        try:
+            found.append(await client.get(kind, key.namespace, key.name))
+        except ApiError as error:
+            if error.code != 404:
+                raise
     return found
 
 
 async def _read_live(context: str) -> list[Object]:
     """Everything of a live cluster that decides where a packet goes."""
     from sealane.cli import live
-    from sealane.explain.world import read_kinds
+    from sealane.explain.world import named_secrets, read_kinds
+    from sealane.kube.client.protocol import ApiError
 
     async with live.client(context) as client:
         objects, refused = await live.read(client, read_kinds())
+        for key in named_secrets(objects):
+            try:
+                objects.append(await client.get(kinds.SECRET, key.namespace, key.name))
+            except ApiError as error:
+                if error.code != 404:
+                    refused[kinds.SECRET] = error.message
     for why in refused.values():
         print(f"warning: not seen: {why}", file=sys.stderr)
     return objects

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Hop = Literal["source", "name", "address", "service", "route", "egress", "ingress", "pod"]
+Hop = Literal["source", "name", "address", "service", "tls", "route", "egress", "ingress", "pod"]
 Mark = Literal["pass", "stop", "note"]
 Verdict = Literal["allowed", "denied", "mixed"]
 Outcome = Literal["answered", "refused", "silent", "unreachable", "unresolved"]

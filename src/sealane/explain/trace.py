@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from sealane.explain.edge import handshake, not_served
 from sealane.explain.legs import Candidate, Leg, gathered, leg
 from sealane.explain.listening import listeners
 from sealane.explain.naming import resolve
@@ -100,7 +101,7 @@ def _addresses(world: World, source: Place, target: Target, way: _Way) -> tuple[
             reachable = _reachable_from(world, source, target.service, own)
             return reachable[:1], False
         name = f"{target.service.name}.{target.service.namespace}.svc.{world.zone.domain}."
-    proxied = _served_host(world, target)
+    proxied = _served_host(world, source, target)
     if proxied is not None:
         # No DNS of the cluster knows this name; its owner is expected to point it to the proxy.
         host, address = proxied
@@ -114,6 +115,10 @@ def _addresses(world: World, source: Place, target: Target, way: _Way) -> tuple[
     for item in world.objects.values():
         if item.kind == "Service" and name.rstrip(".").lower() in public_names(item):
             return _public(world, item, name, way), False
+    refused = not_served(world, source, target)
+    if refused is not None:
+        way.add([refused])
+        return (), False
     resolved = resolve(world, source, name)
     way.add([resolved.step])
     return resolved.addresses, resolved.foreign
@@ -142,13 +147,13 @@ def _reachable_from(world: World, source: Place, service: Key, addresses: tuple[
     return tuple(dict.fromkeys((*model.proxied, *external))) or addresses
 
 
-def _served_host(world: World, target: Target) -> tuple[HostKey, str] | None:
+def _served_host(world: World, source: Place, target: Target) -> tuple[HostKey, str] | None:
     """The virtual host of a proxy that serves the target's name, and the proxy's address ("" while it has none)."""
     if target.url is None or not target.name or world.zone.covers(target.name.rstrip(".").lower()):
         return None
     for hostname in host_candidates(strip_port(target.url.host)):
-        if not hostname:
-            continue
+        if not hostname and source.kind not in ("outside", "address"):
+            continue  # a listener of any name says nothing of whose names those are
         for key in sorted(key for key in world.routing.hosts if (key.hostname, key.port) == (hostname, target.port)):
             return key, _proxy_address(world, key.proxy)
     return None
@@ -231,7 +236,13 @@ def _arrive(world: World, source: Place, target: Target, candidates: list[Candid
 def _route(world: World, proxy: Key, arrived: Leg, target: Target, way: _Way) -> str:
     """The proxy's decision on the request; "" when it passes it on."""
     host = target.url.host if target.url else target.name or target.address
-    request = Request(proxy, arrived.candidate.port, host, target.url.path if target.url else "/")
+    secured = handshake(world, proxy, arrived.candidate.port, target)
+    if secured is not None:
+        way.add([secured])
+        if secured.mark == "stop":
+            return ""
+    path, scheme = (target.url.path, target.url.scheme) if target.url else ("/", "http")
+    request = Request(proxy, arrived.candidate.port, host, path, scheme=scheme)
     decision = evaluate(world.routing.hosts, request)
     parts = tuple(Step("route", "note", each.text, world.at(each.source)) for each in decision.reasons)
     where = world.at(decision.rule.origin) if decision.rule is not None else world.where(proxy)

@@ -141,6 +141,12 @@ def read_kinds() -> tuple[Kind, ...]:
     return (*(kind for kind in asked if kind != kinds.CONFIGMAP), *OWNERS)
 
 
+def named_secrets(objects: Iterable[Object]) -> tuple[Key, ...]:
+    """The Secrets that Gateways of ours name as certificates: of all Secrets, a world reads these."""
+    network = Network.of(each for each in objects if each.kind in (kinds.GATEWAYCLASS.kind, kinds.GATEWAY.kind))
+    return tuple(sorted(network.routes.certificates))
+
+
 def is_outside(address: str) -> bool:
     return address in {str(own) for own in OUTSIDE}
 

@@ -12,7 +12,7 @@ from sealane.explain.expect import expected
 from sealane.explain.render import render
 from sealane.explain.steps import Trace
 from sealane.explain.trace import trace
-from sealane.explain.world import World
+from sealane.explain.world import World, named_secrets
 from sealane.kube.objects import Key, Object, Origin
 
 SHOP = CASES / "shop"
@@ -25,6 +25,14 @@ def shop(source: str, target: str) -> Trace:
 def test_exit_codes() -> None:
     assert shop("deploy/frontend", "http://cart-service/items").exit_code == 0
     assert shop("deploy/checkout", "cart-service").exit_code == 1
+
+
+def test_of_secrets_a_world_reads_those_that_gateways_of_ours_name() -> None:
+    found = named_secrets(
+        [*(Object(raw) for _, raw in bootstrap.objects(1)), *manifests(CASES / "tls-name-not-served")]
+    )
+    assert [key.name for key in found] == ["none", "shop"]
+    assert named_secrets(manifests(CASES / "tls-name-not-served")) == ()  # no class, so not ours
 
 
 def test_json_says_all() -> None:

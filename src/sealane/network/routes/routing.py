@@ -45,7 +45,8 @@ class Routing:
     """The routing model of a cluster, kept current.
 
     hosts: the input of `evaluate.evaluate`. ports: the listeners of proxies. backends: those that a rule names.
-    attached: number of routes at each listener. pairs: the certificates that HTTPS listeners name, good or bad.
+    attached: number of routes at each listener. certificates: the Secrets that HTTPS listeners name, there or not.
+    pairs: their certificates and keys, good or bad.
     statuses: the status that each object should have, by kind.
     """
 
@@ -58,12 +59,14 @@ class Routing:
     backends: Collection[BackendKey, BackendEndpoints]
     pods: Collection[Key, ProxyPod]
     attached: Collection[ListenerKey, int]
+    certificates: Collection[Key, bool]
     pairs: Collection[Key, Pair]
     statuses: Mapping[str, Collection[Key, Status]]
 
 
 def routing(sources: Sources) -> Routing:
-    pairs = _pairs(sources)
+    certificates = _certificates(sources)
+    pairs = derive("routes.pairs", certificates, lambda key, _named, fetch: _pair(key, sources, fetch))
     listeners = derive_many(
         "routes.listeners", sources.gateways, lambda _key, item, fetch: gateway.listeners(item, sources, pairs, fetch)
     )
@@ -107,21 +110,18 @@ def routing(sources: Sources) -> Routing:
         derive("routes.backends", used, lambda key, _used, fetch: backends.endpoints(key, sources, fetch)),
         derive("routes.pods", sources.pods, lambda _key, pod, _fetch: proxies.proxy_pod(pod)),
         attached,
+        certificates,
         pairs,
         {**status.statuses(sources, listeners, routes, attached), "Ingress": ingress_status.statuses(sources)},
     )
 
 
-def _pairs(sources: Sources) -> Collection[Key, Pair]:
-    """The certificates that Gateways of ours name. The first of them is when Secrets are asked for."""
+def _certificates(sources: Sources) -> Collection[Key, bool]:
+    """The Secrets that Gateways of ours name. The first of them is when Secrets are asked for."""
 
     def secrets(_key: Key, item: Gateway, fetch: Fetch) -> tuple[Key, ...] | None:
         ours = gateway.is_ours(fetch.get(sources.gateway_classes, gateway.class_key(item)))
         return (frontend_tls.secrets_of(item) or None) if ours else None
-
-    def pair(key: Key, _named: bool, fetch: Fetch) -> Pair | None:
-        secret = fetch.get(sources.secrets, key)
-        return pair_of(secret) if secret is not None else None
 
     named: Collection[Key, bool] = group(
         "routes.certificates",
@@ -134,7 +134,12 @@ def _pairs(sources: Sources) -> Collection[Key, Pair]:
             sources.ask_for_secrets()
 
     named.subscribe(ask)
-    return derive("routes.pairs", named, pair)
+    return named
+
+
+def _pair(key: Key, sources: Sources, fetch: Fetch) -> Pair | None:
+    secret = fetch.get(sources.secrets, key)
+    return pair_of(secret) if secret is not None else None
 
 
 def routing_of(objects: Iterable[Object]) -> Routing:
