@@ -136,10 +136,17 @@ def reachable(
                 else f"Service {mirror.namespace}/{mirror.service}",
                 "address": f"{mirror.address}:{mirror.port}",
                 "host": f"{mirror.host}:{mirror.host_port}",
+                "scheme": _scheme(service, mirror.port),
                 "hostnames": hosts,
             }
         )
     return found
+
+
+def _scheme(service: Object, port: int) -> str:
+    """By the port's name, as proxies' Services have it, else by its number."""
+    names = [entry.get("name") or "" for entry in service.spec.get("ports") or () if entry.get("port") == port]
+    return "https" if port == 443 or any(name.partition("-")[0] == "https" for name in names) else "http"
 
 
 def _hostnames(gateway: str, namespace: str, routes: tuple[Object, ...]) -> set[str]:
@@ -166,9 +173,12 @@ def _print_reachable(found: dict[str, Any], out: Console) -> None:
         host, _, port = each["host"].partition(":")
         name = each["hostnames"][0] if each["hostnames"] else ""
         suffix = "" if port == "80" else f":{port}"
-        encrypted = each["address"].endswith(":443")
+        encrypted = each["scheme"] == "https"
         curl = f"curl -k https://{host}:{port}/" if encrypted else f"curl http://{host}{suffix}/"
-        if name:
+        if name and encrypted:  # the name decides before the first request: it is in the handshake
+            shown_name = name.replace("*", "www", 1)
+            curl = f"curl -k --resolve {shown_name}:{port}:{host} https://{shown_name}:{port}/"
+        elif name:
             curl = curl.replace("curl", f"curl -H 'Host: {name}'", 1)
         more = f" (and on {further} more nodes)" if further else ""
         shown.add_row(each["what"], each["address"] + more, each["host"], curl)
