@@ -99,7 +99,11 @@ def model(case: Path) -> str:
     section("names", sorted(_names(here, base)))
     for key, resolved in sorted(here.policies.resolved.items()):
         rules = [*_rules("ingress", resolved.ingress), *_rules("egress", resolved.egress)]
-        section(f"{key} for pods {resolved.policy.pods}", rules or ["allows nothing"])
+        title = f"{key} for pods {resolved.policy.pods}"
+        if resolved.policy.tier != "NetworkPolicy":
+            policy = resolved.policy
+            title = f"{key}, {policy.tier} tier, priority {policy.priority}, for {policy.subject}"
+        section(title, rules or ["allows nothing"])
     isolated = (item for _, item in sorted(here.policies.isolation.items()) if item.ingress or item.egress)
     section(
         "isolated",
@@ -176,7 +180,9 @@ def _rules(direction: str, rules: Iterable[ResolvedRule]) -> Iterator[str]:
         ports = ", ".join(map(str, each.rule.ports)) or "every port"
         named = {f"{_host(address)}:{port}/{protocol}" for found in each.named for address, protocol, port in found}
         word = "from" if direction == "ingress" else "to"
-        yield f"{direction} on {ports}" + (f" ({', '.join(sorted(named))})" if named else "")
+        verdict = each.rule.verdict
+        said = "" if verdict == "Accept" and each.rule.provenance.key.kind == "NetworkPolicy" else f"{verdict} "
+        yield f"{said}{direction} on {ports}" + (f" ({', '.join(sorted(named))})" if named else "")
         for peer, members in zip(each.rule.peers, each.members, strict=True):
             yield f"  {word} {peer}" + (f": {', '.join(sorted(members))}" if members else "")
         if not each.rule.peers:

@@ -1,4 +1,4 @@
-"""What `agree_random` draws: Services of every kind, policies and zones, over four pods on two nodes."""
+"""What `agree_random` draws: Services of every kind, policies of all tiers and zones, over four pods on two nodes."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ class DrawnCluster:
     services: list[DrawnService]
     zones: tuple[str, str]
     policies: list[dict[str, Any]]
+    cluster_policies: list[dict[str, Any]]
 
 
 services = st.builds(
@@ -112,11 +113,62 @@ policies = st.builds(
     _rules("to"),
 )
 
+_selected = st.builds(
+    lambda labels, space: {"pods": {"podSelector": {"matchLabels": labels}, "namespaceSelector": space}},
+    _selectors,
+    st.sampled_from([{}, {"matchLabels": {"team": "x"}}, {"matchLabels": {"team": "none"}}]),
+)
+_subjects = st.one_of(st.just({"namespaces": {}}), _selected)
+_destinations = st.one_of(
+    _selected,
+    st.sampled_from(
+        [
+            {"nodes": {}},
+            {"nodes": {"matchLabels": {"topology.kubernetes.io/zone": "east"}}},
+            {"networks": ["10.244.1.0/24", "fd00:10:244:2::/64"]},
+            {"networks": ["172.18.0.0/16"]},
+            {"domainNames": ["example.com"]},
+        ]
+    ),
+)
+_protocols = st.sampled_from(
+    [
+        [{"tcp": {"destinationPort": {"number": 8080}}}],
+        [{"destinationNamedPort": "web"}, {"udp": {}}],
+        [{"destinationNamedPort": "datagrams"}],
+        [{"udp": {"destinationPort": {"range": {"start": 8000, "end": 8100}}}}],
+        [{"tcp": {}}],
+        [],
+    ]
+)
+
+
+def _verdicts(end: str, peers: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[list[dict[str, Any]]]:
+    rule = st.builds(
+        lambda action, some, ports: {"action": action, end: some, **({"protocols": ports} if ports else {})},
+        st.sampled_from(["Accept", "Deny", "Pass"]),
+        st.lists(peers, min_size=1, max_size=2),
+        _protocols,
+    )
+    return st.lists(rule, max_size=2)
+
+
+cluster_policies = st.fixed_dictionaries(
+    {
+        "tier": st.sampled_from(["Admin", "Baseline"]),
+        "priority": st.integers(0, 2),
+        "subject": _subjects,
+        "ingress": _verdicts("from", _subjects),
+        "egress": _verdicts("to", _destinations),
+    }
+)
+
 clusters = st.builds(
     DrawnCluster,
     st.lists(services, min_size=1, max_size=3),
     st.tuples(*[st.sampled_from(["", "east", "west"])] * 2),
     st.one_of(st.just([]), st.lists(policies, max_size=3)),
+    st.one_of(st.just([]), st.lists(cluster_policies, max_size=3)),
 )
 
 
@@ -185,6 +237,11 @@ def policy(number: int, spec: dict[str, Any]) -> Object:
     return Object({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec})
 
 
+def cluster_policy(number: int, spec: dict[str, Any]) -> Object:
+    raw = {"apiVersion": "policy.networking.k8s.io/v1beta1", "kind": "ClusterNetworkPolicy"}
+    return Object({**raw, "metadata": {"name": f"cluster-policy-{number}"}, "spec": spec})
+
+
 def node(plan: NodePlan, zone: str) -> Object:
     labels = {"topology.kubernetes.io/zone": zone} if zone else {}
     addresses = [{"type": "InternalIP", "address": str(address)} for address in plan.addresses]
@@ -209,4 +266,5 @@ def objects(
         made = service(number, each)
         served += [made, *slices(made, each, pods, zones)]
     policies = [policy(number, spec) for number, spec in enumerate(drawn.policies)]
+    policies += [cluster_policy(number, spec) for number, spec in enumerate(drawn.cluster_policies)]
     return [node(plan, zones[plan.name]) for plan in plans], served, policies

@@ -157,7 +157,15 @@ class Agreement:
         nodes, served, policies = agree_draw.objects(drawn, self._pods, lab.nodes)
         everything = [*nodes, *served, *policies, *self._pods.values(), *self._standing, *self._rest]
         with lab.graph.batch():
-            for kind in ("Service", "EndpointSlice", "NetworkPolicy", "Node", "Pod", "Namespace"):
+            for kind in (
+                "Service",
+                "EndpointSlice",
+                "NetworkPolicy",
+                "ClusterNetworkPolicy",
+                "Node",
+                "Pod",
+                "Namespace",
+            ):
                 lab.sources[kind].replace({one.key: one for one in everything if one.kind == kind})
         await lab.programmer.synced()
         await asyncio.sleep(0)  # the balancer's turn

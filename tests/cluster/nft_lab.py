@@ -160,6 +160,18 @@ class Lab:
         meta = {"name": name, "namespace": "shop"}
         return Object({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": meta, "spec": spec})
 
+    def cluster_policy(self, name: str, tier: str, priority: int = 0, app: str = "a", **rules: Any) -> Object:
+        """About pods of `app` in every namespace."""
+        subject = {"pods": {"podSelector": {"matchLabels": {"app": app}}}}
+        return Object(
+            {
+                "apiVersion": "policy.networking.k8s.io/v1beta1",
+                "kind": "ClusterNetworkPolicy",
+                "metadata": {"name": name},
+                "spec": {"tier": tier, "priority": priority, "subject": subject, **rules},
+            }
+        )
+
     # Packets
 
     async def run(self, where: str, *command: str) -> str:

@@ -497,6 +497,61 @@ async def many_services(lab: Lab) -> None:
 
 
 @scenario
+async def tiers_are_asked_in_turn(lab: Lab) -> None:
+    """The admin tier beats NetworkPolicies; Pass, or no word of it, leads on; the baseline is for who has none."""
+
+    def by(app: str, action: str, port: int | None = None) -> dict[str, Any]:
+        peer = {"pods": {"podSelector": {"matchLabels": {"app": app}}}}
+        ports = {"protocols": [{"tcp": {"destinationPort": {"number": port}}}]} if port else {}
+        return {"action": action, "from": [peer], **ports}
+
+    async def answers(**expected: str) -> None:
+        await lab.programmer.synced()
+        for family in (4, 6):
+            for source, outcome in expected.items():
+                found = await lab.ask(source, lab.address("a", family), 8080)
+                assert found[0] == outcome, (source, family, found)
+        await lab.consistent()
+
+    await answers(b="a", c="a", d="a")
+    # Admin Deny beats a NetworkPolicy that allows; Accept beats one that does not; the rest falls through.
+    lab.put(lab.policy(podSelector={"matchLabels": {"app": "a"}}, ingress=[{"from": [only("b")]}]))
+    lab.put(lab.cluster_policy("first", "Admin", 1, ingress=[by("b", "Deny"), by("c", "Accept")]))
+    await answers(b="silent", c="a", d="silent")
+    # Of two in a tier the least priority counts, and Pass skips the rest of the tier.
+    lab.put(lab.cluster_policy("before", "Admin", 0, ingress=[by("b", "Pass"), by("c", "Pass"), by("d", "Accept")]))
+    await answers(b="a", c="silent", d="a")
+    # Rules count for their ports.
+    lab.put(lab.cluster_policy("before", "Admin", 0, ingress=[by("b", "Deny", 8081), by("d", "Accept", 8080)]))
+    await answers(b="silent", c="a", d="a")
+    lab.remove(lab.cluster_policy("before", "Admin"), lab.cluster_policy("first", "Admin"))
+    await answers(b="a", c="silent", d="silent")
+    # Where a NetworkPolicy isolates, the baseline is not asked; where none does, it is.
+    everyone = [{"action": "Deny", "from": [{"namespaces": {}}]}]
+    lab.put(lab.cluster_policy("base", "Baseline", ingress=[by("d", "Pass"), by("c", "Accept"), *everyone]))
+    await answers(b="a", c="silent", d="silent")
+    lab.remove(lab.policy())
+    await answers(b="silent", c="a", d="a")
+    lab.put(lab.cluster_policy("on", "Admin", ingress=[by("b", "Pass"), by("c", "Deny")]))
+    await answers(b="silent", c="silent", d="a")
+    # Nodes and networks, as egress peers; of a domain name nothing is known.
+    lab.remove(lab.cluster_policy("on", "Admin"), lab.cluster_policy("base", "Baseline"))
+    to = [
+        {"action": "Accept", "to": [{"networks": [f"{lab.address('b')}/32", f"{lab.address('b', 6)}/128"]}]},
+        {"action": "Accept", "to": [{"domainNames": ["example.com"]}]},
+        {"action": "Deny", "to": [{"networks": ["0.0.0.0/0", "::/0"]}]},
+    ]
+    lab.put(lab.cluster_policy("out", "Admin", egress=to))
+    await lab.programmer.synced()
+    for family in (4, 6):
+        assert (await lab.ask("a", lab.address("b", family), 8080))[0] == "b"
+        assert (await lab.ask("a", lab.address("c", family), 8080))[0] == "silent"
+        assert (await lab.ask("c", lab.address("a", family), 8080))[0] == "a"  # answers pass all the same
+    lab.remove(lab.cluster_policy("out", "Admin"))
+    await answers(b="a", c="a", d="a")
+
+
+@scenario
 async def increments_lead_where_starting_anew_leads(lab: Lab) -> None:
     """Random changes in random batches, then each node's kernel against one that was written from nothing."""
     random = Random(7)  # one order for every run; each step depends on those before
@@ -537,10 +592,20 @@ async def increments_lead_where_starting_anew_leads(lab: Lab) -> None:
             name, **random.choice([only("a", "c"), {"podSelector": {}}]), policyTypes=types, ingress=rules, egress=out
         )
 
+    def cluster_policy(name: str) -> Object:
+        peers: list[dict[str, Any]] = [{"namespaces": {}}, {"pods": only("b", "d")}]
+        rules = [
+            {"action": random.choice(["Accept", "Deny", "Pass"]), "from": [random.choice(peers)]}
+            for _ in range(random.randint(0, 2))
+        ]
+        to = [{"action": "Pass", "to": [random.choice([*peers, {"nodes": {}}, {"networks": ["10.0.0.0/8"]}])]}]
+        tier, priority = random.choice(["Admin", "Baseline"]), random.randint(0, 2)
+        return lab.cluster_policy(name, tier, priority, random.choice("abc"), ingress=rules, egress=to)
+
     for _ in range(240):
         name = random.choice(names)
         ready = random.sample(list("abcd"), random.randint(0, 4))
-        match random.randrange(7):
+        match random.randrange(9):
             case 0:
                 lab.put(service(name))
             case 1:
@@ -553,6 +618,10 @@ async def increments_lead_where_starting_anew_leads(lab: Lab) -> None:
                 lab.remove(lab.policy(name))
             case 6:
                 lab.put(lab.pod(random.choice("abcd"), app=random.choice("abc")))
+            case 7:
+                lab.put(cluster_policy(name))
+            case 8:
+                lab.remove(lab.cluster_policy(name, "Admin"))
         if random.random() < 0.3:
             await asyncio.sleep(random.random() * 0.002)  # sometimes while a transaction runs
     await lab.programmer.synced()

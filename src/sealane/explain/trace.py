@@ -174,7 +174,7 @@ def _leave(world: World, source: Place, target: Target, way: _Way) -> str:
     """The way to a name outside, whose address is not known here. Raises Unknown where that would decide."""
     isolation = world.policies.isolation.get(source.pod.key) if source.pod is not None else None
     if isolation is not None and isolation.egress:
-        listed = ", ".join(f"{key.namespace}/{key.name}" for key in isolation.egress)
+        listed = ", ".join(f"{key.namespace}/{key.name}" if key.namespace else str(key) for key in isolation.egress)
         raise Unknown(
             f"{target.text} is a name outside the cluster, and {source.text} is isolated for egress by {listed}: "
             "give the address in its place"

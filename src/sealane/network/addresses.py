@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
@@ -52,6 +52,11 @@ class NodePlan:
         """The node's own address in each pod range, the source of what the node itself sends to pods."""
         v4, v6 = self.pod_cidrs
         return v4[1], v6[1]
+
+
+def canonical_cidr(text: str) -> str:
+    """A range without what its mask hides: "10.0.0.0/8" of "10.1.2.3/8". Raises ValueError."""
+    return str(ip_network(text, strict=False))
 
 
 def plan_node(index: int) -> NodePlan:

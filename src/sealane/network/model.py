@@ -62,7 +62,8 @@ class Network:
 
         objects = self.objects
         policies, pods, namespaces = objects[kinds.NETWORKPOLICY], objects[kinds.POD], objects[kinds.NAMESPACE]
-        return derive_policies(policies, pods, namespaces, self.given)
+        cluster_policies, nodes = objects[kinds.CLUSTERNETWORKPOLICY], objects[kinds.NODE]
+        return derive_policies(policies, pods, namespaces, self.given, cluster_policies, nodes)
 
     @cached_property
     def routes(self) -> Routing:

@@ -141,10 +141,21 @@ def test_a_definition_of_other_words_is_not_ours() -> None:
 
 def test_who_writes_a_policy_that_nothing_enforces_is_warned(cluster: Cluster) -> None:
     async def test(ask: Asker) -> None:
-        subject = {"namespaces": {}}
-        raw = {"metadata": {"name": "p"}, "spec": {"tier": "Admin", "priority": 1, "subject": subject}}
-        made = await ask("/apis/policy.networking.k8s.io/v1beta1/clusternetworkpolicies", "POST", raw)
+        group, subject = "/apis/policy.networking.k8s.io", {"namespaces": {}}
+        raw: Any = {"metadata": {"name": "p"}, "spec": {"priority": 1, "subject": subject}}
+        made = await ask(f"{group}/v1alpha1/adminnetworkpolicies", "POST", raw)
         assert made["http"] == 201
         assert "not enforced" in made["warnings"][0]
+        raw["spec"]["tier"] = "Admin"
+        made = await ask(f"{group}/v1beta1/clusternetworkpolicies", "POST", raw)
+        assert made["http"] == 201
+        assert "warnings" not in made  # what is enforced
+        raw["metadata"]["name"] = "q"
+        raw["spec"]["egress"] = [
+            {"action": "Accept", "to": [{"namespaces": {}}, {"domainNames": ["example.com"]}]},
+            {"action": "Deny", "to": [{"networks": ["0.0.0.0/0"]}]},
+        ]
+        [warning] = (await ask(f"{group}/v1beta1/clusternetworkpolicies", "POST", raw))["warnings"]
+        assert "spec.egress[0].to[1].domainNames" in warning
 
     run(cluster, test)

@@ -42,9 +42,10 @@ class World:
     def __init__(self, *objects: Object) -> None:
         graph = Graph()
         self.sources: dict[str, Source[Key, Object]] = {
-            kind: Source(graph, kind) for kind in ("NetworkPolicy", "Pod", "Namespace")
+            kind: Source(graph, kind) for kind in ("NetworkPolicy", "Pod", "Namespace", "ClusterNetworkPolicy", "Node")
         }
-        self.policies: Policies = derive_policies(*self.sources.values())
+        policies, pods, namespaces, cluster_policies, nodes = self.sources.values()
+        self.policies: Policies = derive_policies(policies, pods, namespaces, None, cluster_policies, nodes)
         for object_ in objects:
             self.put(object_)
 

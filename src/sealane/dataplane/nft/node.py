@@ -15,7 +15,7 @@ from sealane.dataplane.nft.ledger import NOTHING, Facts, Ledger
 from sealane.dataplane.nft.steps import Step
 from sealane.kube.objects import Key
 from sealane.network.addresses import NodePlan
-from sealane.network.policies import Isolation, PodPeer, Policies
+from sealane.network.policies import Isolation, Policies, SelectedPeer
 from sealane.network.services import Place
 
 
@@ -33,7 +33,7 @@ class Node:
         self._passed_on: set[str] = set()  # addresses that have another pod now
         self.stale = True
         self.policies: dict[Key, _Use] = {}
-        self.peers: dict[PodPeer, int] = {}
+        self.peers: dict[SelectedPeer, int] = {}
         self._waiting: list[Step] = []
         self._work = asyncio.Event()
         self._work.set()
@@ -75,13 +75,14 @@ class Node:
 
     def put_policy(self, key: Key, policy: Policies) -> None:
         resolved = policy.resolved.get(key)
-        peers = frozenset(policies.peers_of(resolved)) if resolved else frozenset[PodPeer]()
+        peers = frozenset(policies.peers_of(resolved)) if resolved else frozenset[SelectedPeer]()
         use = self.policies[key]
         self._need_peers(use.peers, peers, policy)
         use.peers = peers
-        self.ledger.put(key, policies.policy_facts(resolved) if resolved else policies.nothing_allowed(key))
+        facts = policies.policy_facts(resolved, self._log_group) if resolved else policies.nothing_allowed(key)
+        self.ledger.put(key, facts)
 
-    def _need_peers(self, before: frozenset[PodPeer], after: frozenset[PodPeer], policy: Policies) -> None:
+    def _need_peers(self, before: frozenset[SelectedPeer], after: frozenset[SelectedPeer], policy: Policies) -> None:
         for peer in after - before:
             self.peers[peer] = self.peers.get(peer, 0) + 1
             if self.peers[peer] == 1:
@@ -173,4 +174,4 @@ class _Use:
     """The use of a policy on a node: how many pods are under it, and the peers it needs there."""
 
     pods: int
-    peers: frozenset[PodPeer]
+    peers: frozenset[SelectedPeer]

@@ -2,8 +2,11 @@
 for each peer that rules name.
 
 Only pods of the node have entries: egress is asked where a packet starts, ingress where it ends, both in the forward
-hook, where Services are already translated. Packets of the node itself pass the output and input hooks, so a pod and
-its own node always reach each other. Egress and ingress are two base chains, so `accept` in one leads to the other.
+hook, where Services are already translated. Tiers are asked in turn: the maps lead into the chain of a pod's first
+tier, and those of `next` from its admin tier, where that passes or says nothing, into the one after it.
+
+Packets of the node itself pass the output and input hooks, so a pod and its own node always reach each other. Egress
+and ingress are two base chains, so `accept` in one leads to the other.
 
 An address behind a pod link that is not `known` gets and sends nothing. So a pod is isolated before it starts, as
 https://kubernetes.io/docs/concepts/services-networking/network-policies/#pod-lifecycle-and-network-policies asks.
@@ -19,11 +22,14 @@ from sealane.kube.objects import Key
 from sealane.network.policies import (
     BlockPeer,
     Direction,
+    DomainPeer,
     Isolation,
-    PodPeer,
+    Policy,
     PolicyPort,
     ResolvedPolicy,
     ResolvedRule,
+    Rule,
+    SelectedPeer,
 )
 
 TABLE = "sealane-policies"
@@ -36,7 +42,9 @@ def skeleton() -> str:
     """The empty table with its verdict maps and base chains, dormant; replaces all contents of the table."""
     lines = empty_table(TABLE)
     for family, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")):
-        lines += [f"map {direction}{family} {{ type {kind} : verdict; }}" for direction in DIRECTIONS]
+        for direction in DIRECTIONS:
+            lines.append(f"map {direction}{family} {{ type {kind} : verdict; }}")
+            lines.append(f"map {direction}-next{family} {{ type {kind} : verdict; }}")
         lines.append(f"set itself{family} {{ type {kind} . {kind}; }}")
         lines.append(f"set known{family} {{ type {kind}; }}")
     for direction, end, link, priority in (
@@ -54,40 +62,54 @@ def skeleton() -> str:
             f"ip {end} vmap @{direction}4",
             f"ip6 {end} vmap @{direction}6",
             "}",
+            f"chain {direction}-next {{",
+            f"ip {end} vmap @{direction}-next4",
+            f"ip6 {end} vmap @{direction}-next6",
+            "accept",
+            "}",
         ]
     lines.append("}\n")
     return "\n".join(lines)
 
 
 def pod_facts(isolation: Isolation, log_group: int | None = None) -> Facts:
-    """A pod of this node: into which chains its traffic goes. Pods under the same policies share a chain.
+    """A pod of this node: into which chains its traffic goes. Pods under the same policies of a tier share a chain.
 
     log_group: nflog group to which the first packet of each denied connection is copied.
     """
     elements = {f"{TABLE} known{_family(address)} {address}": "" for address in isolation.addresses}
     chains: dict[str, tuple[str, ...]] = {}
     for direction in DIRECTIONS:
-        policies = isolation.policies(direction)
-        if not policies:
-            continue
-        chain = f"{direction}-of-{_digest(policies)}"
-        deny = (
-            ["counter drop"]
-            if log_group is None
-            else [f'log prefix "{direction} denied" group {log_group}', "counter drop"]
+        log = () if log_group is None else (_log(direction, log_group),)
+        maps = [direction, f"{direction}-next"]
+        # A NetworkPolicy has the last word: only where a pod has none is its baseline asked.
+        isolating = isolation.policies(direction, "NetworkPolicy")
+        below = (
+            ("of", isolating, (*log, "counter drop"))
+            if isolating
+            else ("baseline-of", isolation.policies(direction, "Baseline"), ("accept",))
         )
-        jumps = (f"jump {policy_chain(policy, direction)}" for policy in policies)
-        chains[f"{TABLE} {chain}"] = (*jumps, *deny)
-        for address in isolation.addresses:
-            elements[f"{TABLE} {direction}{_family(address)} {address}"] = f"goto {chain}"
+        admin = ("admin-of", isolation.policies(direction, "Admin"), (f"goto {direction}-next",))
+        for name, policies, last in (admin, below):
+            if not policies:
+                continue
+            chain = f"{direction}-{name}-{_digest(policies)}"
+            jumps = (f"jump {policy_chain(policy, direction)}" for policy in policies)
+            chains[f"{TABLE} {chain}"] = (*jumps, *last)
+            leading = maps.pop(0)
+            for address in isolation.addresses:
+                elements[f"{TABLE} {leading}{_family(address)} {address}"] = f"goto {chain}"
     if isolation.ingress or isolation.egress:
         for address in isolation.addresses:
             elements[f"{TABLE} itself{_family(address)} {address} . {address}"] = ""
     return Facts(elements, chains=chains)
 
 
-def policy_facts(resolved: ResolvedPolicy) -> Facts:
-    """A policy's chains, and the sets that its named ports mean. The sets of its peers come from `peer_facts`."""
+def policy_facts(resolved: ResolvedPolicy, log_group: int | None = None) -> Facts:
+    """A policy's chains, and the sets that its named ports mean. The sets of its peers come from `peer_facts`.
+
+    log_group: as for `pod_facts`, of connections that a rule denies.
+    """
     elements: dict[str, str] = {}
     chains: dict[str, tuple[str, ...]] = {}
     sets: dict[str, Declaration] = {}
@@ -97,7 +119,7 @@ def policy_facts(resolved: ResolvedPolicy) -> Facts:
         rules: list[str] = []
         for rule in resolved.rules(direction):
             for family in (4, 6):
-                rules += _rule(rule, direction, family)
+                rules += _rule(rule, direction, family, _verdict(resolved.policy, rule.rule, direction, log_group))
             for port, destinations in zip(rule.rule.ports, rule.named, strict=True):
                 if not isinstance(port.port, str):
                     continue
@@ -117,22 +139,22 @@ def nothing_allowed(policy: Key) -> Facts:
     return Facts(chains={f"{TABLE} {policy_chain(policy, direction)}": () for direction in DIRECTIONS})
 
 
-def peer_facts(peer: PodPeer, addresses: frozenset[str]) -> Facts:
-    """The addresses of a peer's pods, as one set for each family, shared by all rules that name the same peer."""
+def peer_facts(peer: SelectedPeer, addresses: frozenset[str]) -> Facts:
+    """The addresses of a peer's pods or nodes, one set a family, shared by all rules that name the same peer."""
     return Facts(
         {f"{_peer_set(peer, _family(address))} {address}": "" for address in sorted(addresses)},
         sets={_peer_set(peer, 4): _ADDRESSES[4], _peer_set(peer, 6): _ADDRESSES[6]},
     )
 
 
-def peers_of(resolved: ResolvedPolicy) -> set[PodPeer]:
+def peers_of(resolved: ResolvedPolicy) -> set[SelectedPeer]:
     """Whose sets the policy's chains need."""
     return {
         peer
         for direction in DIRECTIONS
         for rule in resolved.rules(direction)
         for peer in rule.rule.peers
-        if isinstance(peer, PodPeer)
+        if isinstance(peer, SelectedPeer)
     }
 
 
@@ -142,7 +164,22 @@ def policy_chain(policy: Key, direction: Direction) -> str:
     return f"{name[:100]}-{_digest(policy)}"
 
 
-def _rule(rule: ResolvedRule, direction: Direction, family: int) -> list[str]:
+def _verdict(policy: Policy, rule: Rule, direction: Direction, log_group: int | None) -> str:
+    """What a rule does with what it matches. What the baseline passes on is nobody's any more."""
+    match rule.verdict:
+        case "Accept":
+            return "accept"
+        case "Deny":
+            return "counter drop" if log_group is None else f"{_log(direction, log_group)} counter drop"
+        case "Pass":
+            return f"goto {direction}-next" if policy.tier == "Admin" else "accept"
+
+
+def _log(direction: Direction, group: int) -> str:
+    return f'log prefix "{direction} denied" group {group}'
+
+
+def _rule(rule: ResolvedRule, direction: Direction, family: int, verdict: str) -> list[str]:
     """nftables rules, one for each pair of peer and port group."""
     ip = "ip" if family == 4 else "ip6"
     end = "saddr" if direction == "ingress" else "daddr"
@@ -152,11 +189,11 @@ def _rule(rule: ResolvedRule, direction: Direction, family: int) -> list[str]:
             if (":" in peer.cidr) == (family == 6):
                 excepts = "".join(f" {ip} {end} != {cidr}" for cidr in peer.excepts)
                 peers.append(f"{ip} {end} {peer.cidr}{excepts} ")
-        else:
+        elif not isinstance(peer, DomainPeer):
             peers.append(f"{ip} {end} @{_peer_set(peer, family).split()[1]} ")
     if not rule.rule.peers:
         peers = [f"meta nfproto ipv{family} "]
-    return [f"{peer}{ports}accept" for peer in peers for ports in _ports(rule, ip, family)]
+    return [f"{peer}{ports}{verdict}" for peer in peers for ports in _ports(rule, ip, family)]
 
 
 def _ports(rule: ResolvedRule, ip: str, family: int) -> list[str]:
@@ -179,7 +216,7 @@ def _ports(rule: ResolvedRule, ip: str, family: int) -> list[str]:
     return found
 
 
-def _peer_set(peer: PodPeer, family: int) -> str:
+def _peer_set(peer: SelectedPeer, family: int) -> str:
     return f"{TABLE} peer{family}-{_digest(peer)}"
 
 

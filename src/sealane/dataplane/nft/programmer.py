@@ -23,7 +23,7 @@ from sealane.dataplane.nft.steps import Step
 from sealane.kube.objects import Key
 from sealane.network.addresses import NodePlan
 from sealane.network.model import Network
-from sealane.network.policies import Isolation, PodPeer, ResolvedPolicy
+from sealane.network.policies import Isolation, ResolvedPolicy, SelectedPeer
 from sealane.network.services import Place, ServiceModel
 from sealane.reactive.backoff import Backoff
 from sealane.reactive.collections import Change
@@ -214,7 +214,7 @@ class NftProgrammer:
                     node.put_policy(change.key, self._policy)
         self._gather_soon()
 
-    def _members_changed(self, changes: Sequence[Change[PodPeer, frozenset[str]]]) -> None:
+    def _members_changed(self, changes: Sequence[Change[SelectedPeer, frozenset[str]]]) -> None:
         for change in changes:
             for node in self._nodes.values():
                 if change.key in node.peers and change.new is not None:

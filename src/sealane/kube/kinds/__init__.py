@@ -100,6 +100,9 @@ PERSISTENTVOLUMECLAIM = Kind("", "v1", "PersistentVolumeClaim", "persistentvolum
 CONTROLLERREVISION = Kind("apps", "v1", "ControllerRevision", "controllerrevisions", subresources=())
 ENDPOINTSLICE = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", subresources=())
 NETWORKPOLICY = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", True, ("netpol",), subresources=())
+CLUSTERNETWORKPOLICY = Kind(
+    "policy.networking.k8s.io", "v1beta1", "ClusterNetworkPolicy", "clusternetworkpolicies", False, ("cnp",)
+)
 INGRESS = Kind("networking.k8s.io", "v1", "Ingress", "ingresses", True, ("ing",))
 INGRESSCLASS = Kind("networking.k8s.io", "v1", "IngressClass", "ingressclasses", False, subresources=())
 IPADDRESS = Kind("networking.k8s.io", "v1", "IPAddress", "ipaddresses", False, ("ip",), subresources=())

@@ -1,20 +1,25 @@
 """Policies: which pods may talk to which. Every policy kind compiles to the one model here, read by nft/ and explain/.
 
-`networkpolicy` reads the objects, `resolve` finds whom the selectors mean at this moment, `evaluate` answers for two
-parties, tier by tier.
-Sources: https://kubernetes.io/docs/concepts/services-networking/network-policies/ and the NetworkPolicy v1 reference.
+`networkpolicy` and `clusternetworkpolicy` read the objects, `resolve` finds whom the selectors mean at this moment,
+`evaluate` answers for two parties, tier by tier.
+Sources: https://kubernetes.io/docs/concepts/services-networking/network-policies/, the NetworkPolicy v1 reference, and
+https://network-policy-api.sigs.k8s.io/.
 """
 
+from sealane.network.policies.clusternetworkpolicy import cluster_network_policy
 from sealane.network.policies.evaluate import Decision, Party, Ruling, evaluate, party
 from sealane.network.policies.model import (
     TIERS,
     BlockPeer,
     Direction,
+    DomainPeer,
+    NodePeer,
     Peer,
     PodPeer,
     Policy,
     PolicyPort,
     Rule,
+    SelectedPeer,
     Tier,
     Verdict,
 )
@@ -35,8 +40,10 @@ __all__ = [
     "BlockPeer",
     "Decision",
     "Direction",
+    "DomainPeer",
     "Given",
     "Isolation",
+    "NodePeer",
     "Party",
     "Peer",
     "PodPeer",
@@ -48,8 +55,10 @@ __all__ = [
     "ResolvedRule",
     "Rule",
     "Ruling",
+    "SelectedPeer",
     "Tier",
     "Verdict",
+    "cluster_network_policy",
     "derive_policies",
     "evaluate",
     "network_policy",

@@ -94,6 +94,7 @@ def _ruling(
         return Ruling(direction, True, Reason(f"no policy isolates {subject.namespace}/{subject.name} for {direction}"))
     tier: Tier | None = None
     passed = False
+    before = ""  # who passed it on
     isolating: list[ResolvedPolicy] = []
     for key in keys:
         resolved = policies.resolved.get(key)
@@ -107,21 +108,33 @@ def _ruling(
             continue
         for rule in resolved.rules(direction):
             if rule_matches(rule, peer.address, destination.address, protocol, port):
+                who = _who(resolved, rule)
                 match rule.rule.verdict:
                     case "Accept":
-                        return Ruling(direction, True, Reason(f"{key} allows it", rule.rule.provenance))
+                        return Ruling(direction, True, Reason(f"{before}{who} allows it", rule.rule.provenance))
                     case "Deny":
-                        return Ruling(direction, False, Reason(f"{key} denies it", rule.rule.provenance))
+                        return Ruling(direction, False, Reason(f"{before}{who} denies it", rule.rule.provenance))
                     case "Pass":
                         passed = True
+                        before += f"{who} passes it on; "
                         isolating.clear()
                         break
         else:
             if resolved.policy.otherwise == "Deny":
                 isolating.append(resolved)
     if isolating:
-        return Ruling(direction, False, _isolated(direction, subject, peer, isolating, protocol, port))
-    return Ruling(direction, True, Reason(f"no policy denies {direction} of {subject.namespace}/{subject.name}"))
+        reason = _isolated(direction, subject, peer, isolating, protocol, port)
+        return Ruling(direction, False, reason._replace(text=before + reason.text))
+    text = f"{before}no policy denies {direction} of {subject.namespace}/{subject.name}"
+    return Ruling(direction, True, Reason(text))
+
+
+def _who(resolved: ResolvedPolicy, rule: ResolvedRule) -> str:
+    """A rule as sentences name it: with its tier, where it is not a NetworkPolicy's."""
+    policy, name = resolved.policy, rule.rule.name
+    if policy.tier == "NetworkPolicy":
+        return str(policy.key)
+    return f"{policy.key} of the {policy.tier.lower()} tier" + (f", rule {name!r}," if name else "")
 
 
 def _isolated(

@@ -41,7 +41,29 @@ class BlockPeer:
         return f"{self.cidr} except {', '.join(self.excepts)}" if self.excepts else self.cidr
 
 
-Peer = PodPeer | BlockPeer
+@dataclass(frozen=True, slots=True)
+class NodePeer:
+    """The nodes that `nodes` selects, by their own addresses, which pods on their network share."""
+
+    nodes: LabelSelector
+
+    def __str__(self) -> str:
+        return f"nodes {self.nodes}"
+
+
+@dataclass(frozen=True, slots=True)
+class DomainPeer:
+    """A domain name. What it stands for is not followed: no address matches."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"domain name {self.name} (not followed)"
+
+
+SelectedPeer = PodPeer | NodePeer
+"""Peers whose addresses follow objects."""
+Peer = SelectedPeer | BlockPeer | DomainPeer
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +84,25 @@ class PolicyPort:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule on traffic from (ingress) or to (egress) any of `peers` on any of `ports`. None of either: all."""
+    """A rule on traffic from (ingress) or to (egress) any of `peers` on any of `ports`. None of either: all.
+
+    name: the rule's own; "" without one.
+    """
 
     peers: tuple[Peer, ...]
     ports: tuple[PolicyPort, ...]
     provenance: Provenance
     verdict: Verdict = "Accept"
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """One policy object. ingress, egress: its rules, or None where it has no say in that direction.
 
-    tier, priority: when it is asked; of the policies of a tier the one with the least priority first. otherwise: its
-    verdict on traffic that no rule of its tier matches: Deny for NetworkPolicies, which isolate.
+    tier, priority: when it is asked; of the policies of a tier the one with the least priority first, of equal ones by
+    name. otherwise: its verdict on traffic that no rule of its tier matches: Deny for NetworkPolicies, which isolate.
+    namespaces: those of its pods; None for its own namespace.
     """
 
     key: Key
@@ -85,6 +112,7 @@ class Policy:
     tier: Tier = "NetworkPolicy"
     priority: int = 0
     otherwise: Verdict = "Deny"
+    namespaces: LabelSelector | None = None
 
     @property
     def order(self) -> tuple[int, int, Key]:
@@ -94,6 +122,10 @@ class Policy:
     @property
     def namespace(self) -> str:
         return self.key.namespace
+
+    @property
+    def subject(self) -> PodPeer:
+        return PodPeer(self.key.namespace if self.namespaces is None else self.namespaces, self.pods)
 
     def rules(self, direction: Direction) -> tuple[Rule, ...] | None:
         return self.ingress if direction == "ingress" else self.egress

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from sealane.kube.selectors import LabelSelector
+from sealane.network.addresses import canonical_cidr
 from sealane.network.policies.model import BlockPeer, Direction, Peer, PodPeer, Policy, PolicyPort, Rule
 from sealane.network.provenance import Provenance
 
@@ -48,8 +48,8 @@ def _rules(policy: NetworkPolicy, direction: Direction) -> tuple[Rule, ...]:
 def _peer(peer: NetworkPolicyPeer, namespace: str) -> Peer:
     block = peer.get("ipBlock")
     if block is not None:
-        excepts = tuple(_cidr(cidr) for cidr in block.get("except") or ())
-        return BlockPeer(_cidr(block["cidr"]), excepts)
+        excepts = tuple(canonical_cidr(cidr) for cidr in block.get("except") or ())
+        return BlockPeer(canonical_cidr(block["cidr"]), excepts)
     pods = LabelSelector.of(peer.get("podSelector") or {})
     selector = peer.get("namespaceSelector")
     return PodPeer(namespace if selector is None else LabelSelector.of(selector), pods)
@@ -60,7 +60,3 @@ def _port(port: NetworkPolicyPort) -> PolicyPort:
     if isinstance(number, str) and number.isdigit():
         number = int(number)
     return PolicyPort(port.get("protocol") or "TCP", number, port.get("endPort"))
-
-
-def _cidr(text: str) -> str:
-    return str(ip_network(text, strict=False))

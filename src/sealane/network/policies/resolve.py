@@ -6,20 +6,32 @@ names; and each policy with those. A pod's change touches the peers it is or was
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any
 
 from sealane.kube.objects import Key
 from sealane.kube.selectors import LabelSelector
 from sealane.network.pods import container_ports, is_over, own_addresses
-from sealane.network.policies.model import BlockPeer, Direction, PodPeer, Policy, PolicyPort, Rule
+from sealane.network.policies.clusternetworkpolicy import cluster_network_policy
+from sealane.network.policies.model import (
+    BlockPeer,
+    Direction,
+    NodePeer,
+    PodPeer,
+    Policy,
+    PolicyPort,
+    Rule,
+    SelectedPeer,
+    Tier,
+)
 from sealane.network.policies.networkpolicy import network_policy
 from sealane.reactive.collections import Collection, Fetch, derive
 from sealane.reactive.groups import group
 
 if TYPE_CHECKING:
-    from sealane.kube.shapes import Namespace, NetworkPolicy, Pod
+    from sealane.kube.shapes import ClusterNetworkPolicy, Namespace, NetworkPolicy, Node, Pod
 
 AddressPort = tuple[str, str, int]
 """(address, protocol, port)."""
@@ -28,6 +40,7 @@ Given = tuple[str, tuple[str, ...]]
 """(uid of a pod, the addresses its node has given it), which its status does not say yet."""
 
 _NOBODY: frozenset[str] = frozenset()
+_NONE: frozenset[Key] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +60,35 @@ class PolicyPod:
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """A pod and the policies that are asked about its traffic, in their order. Empty in a direction: none is."""
+    """A pod and the policies that are asked about its traffic, in their order. Empty in a direction: none is.
+
+    admin, baseline: those of them that are of these tiers; the rest are NetworkPolicies.
+    """
 
     pod: Key
     node: str
     addresses: tuple[str, ...]
     ingress: tuple[Key, ...]
     egress: tuple[Key, ...]
+    admin: frozenset[Key] = frozenset()
+    baseline: frozenset[Key] = frozenset()
 
-    def policies(self, direction: Direction) -> tuple[Key, ...]:
-        return self.ingress if direction == "ingress" else self.egress
+    def policies(self, direction: Direction, tier: Tier | None = None) -> tuple[Key, ...]:
+        """Those of one tier, or of all."""
+        keys = self.ingress if direction == "ingress" else self.egress
+        if tier is None or not (self.admin or self.baseline):
+            return keys if tier in (None, "NetworkPolicy") else ()
+        return tuple(key for key in keys if self._tier(key) == tier)
+
+    def _tier(self, key: Key) -> Tier:
+        return "Admin" if key in self.admin else "Baseline" if key in self.baseline else "NetworkPolicy"
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRule:
     """A rule with the addresses its peers have now.
 
-    members: for each peer of `rule`, the addresses of its pods; empty for a block.
+    members: for each peer of `rule`, the addresses of its pods or nodes; empty for a block.
     named: the targets of named ports: for each port of `rule`, the destinations that have a port of that name; empty
         for the others. The targets are the policy's own pods (ingress) or the peers' pods (egress).
     """
@@ -87,12 +112,12 @@ class ResolvedPolicy:
 class Policies:
     """All that is known of policies, as collections that follow their objects.
 
-    members: the addresses of each peer's pods; a peer that several rules name is there once.
+    members: the addresses of each peer's pods or nodes; a peer that several rules name is there once.
     """
 
     pods: Collection[Key, PolicyPod]
     isolation: Collection[Key, Isolation]
-    members: Collection[PodPeer, frozenset[str]]
+    members: Collection[SelectedPeer, frozenset[str]]
     resolved: Collection[Key, ResolvedPolicy]
 
 
@@ -101,6 +126,8 @@ def derive_policies(
     pods: Collection[Key, Pod],
     namespaces: Collection[Key, Namespace],
     given: Collection[Key, Given] | None = None,
+    cluster_policies: Collection[Key, ClusterNetworkPolicy] | None = None,
+    nodes: Collection[Key, Node] | None = None,
 ) -> Policies:
     """policies: NetworkPolicy objects. Namespaces are selected by the labels of their objects. given: by pod."""
 
@@ -108,12 +135,22 @@ def derive_policies(
         return policy_pod(pod, fetch.get(given, key) if given is not None else None)
 
     peers: Collection[Key, PolicyPod] = derive("policy pods", pods, peer_pod)
-    compiled: Collection[Key, Policy] = derive(
-        "policies", policies, lambda _key, policy, _fetch: network_policy(policy)
-    )
+    read: Sequence[tuple[Collection[Key, Any], Any]] = [
+        (each, _own_key) for each in (policies, cluster_policies) if each is not None
+    ]
+    compiled: Collection[Key, Policy] = group("policies", read, lambda _key, found: _compiled(next(iter(found))))
+
+    # Whether there is any policy of the cluster: without one, no pod pays for looking.
+    tiered: Collection[str, bool] = group("tiers", [(compiled, _of_cluster)], lambda _one, _policies: True)
 
     def isolation(key: Key, pod: PolicyPod, fetch: Fetch) -> Isolation | None:
         found = fetch(compiled, namespace=pod.namespace, selecting=pod.labels, selector_of=_subject)
+        wide: list[Policy] = []
+        if fetch.get(tiered, "") is not None:
+            wide = fetch(compiled, namespace="", selecting=pod.labels, selector_of=_subject)
+        if wide:
+            space = fetch.get(namespaces, Key("", "Namespace", "", pod.namespace))
+            found = [*found, *(policy for policy in wide if _selects(policy.namespaces, space))]
         own = sorted(found, key=lambda policy: policy.order)
         return Isolation(
             key,
@@ -121,13 +158,20 @@ def derive_policies(
             pod.addresses,
             tuple(policy.key for policy in own if policy.ingress is not None),
             tuple(policy.key for policy in own if policy.egress is not None),
+            frozenset(policy.key for policy in own if policy.tier == "Admin") if wide else _NONE,
+            frozenset(policy.key for policy in own if policy.tier == "Baseline") if wide else _NONE,
         )
 
-    def members(peer: PodPeer, _same: PodPeer, fetch: Fetch) -> frozenset[str]:
+    def members(peer: SelectedPeer, _same: SelectedPeer, fetch: Fetch) -> frozenset[str]:
+        if isinstance(peer, NodePeer):
+            found = fetch(nodes, selector=peer.nodes) if nodes is not None else []
+            return frozenset(address for node in found for address in _node_addresses(node))
         return frozenset(address for pod in _peer_pods(peer, peers, namespaces, fetch) for address in pod.addresses)
 
-    named: Collection[PodPeer, PodPeer] = group("peers", [(compiled, _peers_of)], lambda peer, _policies: peer)
-    addresses: Collection[PodPeer, frozenset[str]] = derive("peer members", named, members)
+    named: Collection[SelectedPeer, SelectedPeer] = group(
+        "peers", [(compiled, _peers_of)], lambda peer, _policies: peer
+    )
+    addresses: Collection[SelectedPeer, frozenset[str]] = derive("peer members", named, members)
 
     def resolved(_key: Key, policy: Policy, fetch: Fetch) -> ResolvedPolicy:
         def of(direction: Direction) -> tuple[ResolvedRule, ...]:
@@ -135,7 +179,7 @@ def derive_policies(
                 ResolvedRule(
                     rule,
                     tuple(
-                        (fetch.get(addresses, peer) or _NOBODY) if isinstance(peer, PodPeer) else _NOBODY
+                        (fetch.get(addresses, peer) or _NOBODY) if isinstance(peer, SelectedPeer) else _NOBODY
                         for peer in rule.peers
                     ),
                     tuple(
@@ -173,9 +217,34 @@ def _subject(policy: Policy) -> LabelSelector:
     return policy.pods
 
 
-def _peers_of(policy: Policy) -> set[PodPeer]:
+def _own_key(policy: NetworkPolicy | ClusterNetworkPolicy) -> tuple[Key]:
+    return (policy.key,)
+
+
+def _of_cluster(policy: Policy) -> tuple[str, ...]:
+    return () if policy.namespaces is None else ("",)
+
+
+def _compiled(policy: Any) -> Policy:
+    return network_policy(policy) if policy.kind == "NetworkPolicy" else cluster_network_policy(policy)
+
+
+def _selects(namespaces: LabelSelector | None, namespace: Namespace | None) -> bool:
+    """As for peers: a namespace without an object is selected by what selects all."""
+    if namespaces is None or not namespaces.requirements:
+        return True
+    return namespace is not None and namespaces.matches(namespace.labels)
+
+
+def _node_addresses(node: Node) -> Iterable[str]:
+    """On the underlay, and as its own pods see it: the first of each of their ranges."""
+    yield from (each["address"] for each in node.status.get("addresses") or () if each["type"] == "InternalIP")
+    yield from (str(ip_network(cidr)[1]) for cidr in node.spec.get("podCIDRs") or ())
+
+
+def _peers_of(policy: Policy) -> set[SelectedPeer]:
     rules = (*(policy.ingress or ()), *(policy.egress or ()))
-    return {peer for rule in rules for peer in rule.peers if isinstance(peer, PodPeer)}
+    return {peer for rule in rules for peer in rule.peers if isinstance(peer, SelectedPeer)}
 
 
 def _peer_pods(
@@ -202,7 +271,7 @@ def _destinations(
 ) -> list[PolicyPod]:
     """The pods whose containers' port names a rule can mean."""
     if direction == "ingress":
-        return fetch(pods, namespace=policy.namespace, selector=policy.pods)
+        return _peer_pods(policy.subject, pods, namespaces, fetch)
     if not rule.peers or any(isinstance(peer, BlockPeer) for peer in rule.peers):
         return fetch(pods, selector=LabelSelector())
     peers = [peer for peer in rule.peers if isinstance(peer, PodPeer)]

@@ -1,19 +1,35 @@
-"""Kinds that are stored and on which nothing acts yet: a warning tells the client not to rely on them."""
+"""Kinds and fields that are stored and on which nothing acts yet: a warning tells the client not to rely on them."""
 
 from __future__ import annotations
 
-from sealane.apiserver.admission.attempts import Attempt, Step
+from collections.abc import Iterator
 
+from sealane.apiserver.admission.attempts import Attempt, Step
+from sealane.kube.objects import Raw
+
+_GROUP = "policy.networking.k8s.io"
+_CLUSTER_POLICIES = "clusternetworkpolicies"
 _POLICIES = frozenset(
-    ("policy.networking.k8s.io", plural)
-    for plural in ("clusternetworkpolicies", "adminnetworkpolicies", "baselineadminnetworkpolicies")
+    (_GROUP, plural) for plural in ("adminnetworkpolicies", "baselineadminnetworkpolicies", _CLUSTER_POLICIES)
 )
 
 
 def step() -> Step:
     def check(attempt: Attempt) -> None:
-        if attempt.operation in ("CREATE", "UPDATE") and not attempt.subresource:
-            kind = attempt.served.kind.kind
-            attempt.options.warn(f"{kind} is stored, and not enforced: no packet is allowed or denied by it")
+        if attempt.operation not in ("CREATE", "UPDATE") or attempt.subresource:
+            return
+        kind = attempt.served.kind
+        if kind.plural != _CLUSTER_POLICIES:
+            attempt.options.warn(f"{kind.kind} is stored, and not enforced: no packet is allowed or denied by it")
+            return
+        for path in _domain_names(attempt.object):
+            attempt.options.warn(f"{path} is stored, and not followed: no packet is matched by a domain name")
 
     return Step("StoredOnly", _POLICIES, check=check)
+
+
+def _domain_names(policy: Raw) -> Iterator[str]:
+    for number, rule in enumerate((policy.get("spec") or {}).get("egress") or ()):
+        for index, peer in enumerate(rule.get("to") or ()):
+            if peer.get("domainNames"):
+                yield f"spec.egress[{number}].to[{index}].domainNames"
