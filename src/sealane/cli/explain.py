@@ -16,6 +16,7 @@ from sealane.kube.objects import Key, Object, Origin
 if TYPE_CHECKING:
     from sealane.explain.world import World
     from sealane.kube.client.protocol import Client
+    from sealane.kube.kinds import Kind
 
 
 def trace(
@@ -71,6 +72,15 @@ OWN = ("kube-system", "sealane-system")
 
 def _world(command: str, paths: list[str], name: str, context: str) -> World:
     """The models of manifests, of a live cluster, or of the running one. Raises Exit."""
+    from sealane.explain.world import left_out
+
+    found = _read_world(command, paths, name, context)
+    for what in left_out(found):
+        print(f"warning: {what}", file=sys.stderr)
+    return found
+
+
+def _read_world(command: str, paths: list[str], name: str, context: str) -> World:
     from sealane.explain.world import World
 
     if paths and context:
@@ -112,8 +122,15 @@ async def deciding(client: Client) -> list[Object]:
     from sealane.kube.client.protocol import ApiError
     from sealane.network.services.node_ports import CONFIGURED_BY
 
-    lists = await asyncio.gather(*(client.list(kind) for kind in read_kinds()))
-    found = [each for listed in lists for each in listed.items]
+    async def listed(kind: Kind) -> Sequence[Object]:
+        try:
+            return (await client.list(kind)).items
+        except ApiError as error:
+            if error.code != 404:  # its CustomResourceDefinition is deleted
+                raise
+            return ()
+
+    found = [each for items in await asyncio.gather(*map(listed, read_kinds())) for each in items]
     single = [(kinds.CONFIGMAP, CONFIGURED_BY), *((kinds.SECRET, key) for key in named_secrets(found))]
     for kind, key in single:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Address, ip_network
 
 from sealane.kube import kinds
@@ -13,8 +13,8 @@ from sealane.network.model import Network
 from sealane.network.names import Zone
 from sealane.network.names.records import zone_apex
 from sealane.network.pods import own_addresses
-from sealane.network.policies import Policies
-from sealane.network.provenance import Provenance
+from sealane.network.policies import DomainPeer, Policies
+from sealane.network.provenance import FieldPath, Provenance
 from sealane.network.routes.routing import Routing
 from sealane.network.services import ServiceModel, has_node_ports
 from sealane.network.services.node_ports import CONFIGURED_BY
@@ -135,10 +135,32 @@ OWNERS = (kinds.DEPLOYMENT, kinds.REPLICASET, kinds.STATEFULSET, kinds.DAEMONSET
 """Kinds whose objects stand in manifests for the pods that they make."""
 
 
+UNMODELLED = tuple(kind for kind in kinds.DEFINED if kind.kind in ("AdminNetworkPolicy", "BaselineAdminNetworkPolicy"))
+"""Kinds that decide about packets in other clusters; nothing here acts on them."""
+
+
 def read_kinds() -> tuple[Kind, ...]:
     """The kinds that a world reads. Of ConfigMaps it reads one only (`CONFIGURED_BY`): they are left out."""
     asked = World(()).network.objects
-    return (*(kind for kind in asked if kind != kinds.CONFIGMAP), *OWNERS)
+    return (*(kind for kind in asked if kind != kinds.CONFIGMAP), *OWNERS, *UNMODELLED)
+
+
+def left_out(world: World) -> Iterator[str]:
+    """Policies and peers that decide about packets and that no answer counts, each with its place."""
+    unmodelled = {(kind.group, kind.kind) for kind in UNMODELLED}
+    for key in sorted(key for key in world.objects if (key.group, key.kind) in unmodelled):
+        yield f"{_placed(world, key, ('spec',))}{key} is not modelled: no answer counts it"
+    for resolved in sorted(world.policies.resolved.values(), key=lambda resolved: resolved.policy.key):
+        for rule in resolved.policy.egress or ():
+            for peer in rule.peers:
+                if isinstance(peer, DomainPeer):
+                    at = _placed(world, resolved.policy.key, rule.provenance.path)
+                    yield f"{at}{resolved.policy.key}: {peer.name} is a domain name: no answer counts it"
+
+
+def _placed(world: World, key: Key, path: FieldPath) -> str:
+    at = world.where(key, *path)
+    return "" if at == str(Provenance(key, path)) else f"{at}: "
 
 
 def named_secrets(objects: Iterable[Object]) -> tuple[Key, ...]:

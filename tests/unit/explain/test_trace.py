@@ -12,7 +12,7 @@ from sealane.explain.expect import expected
 from sealane.explain.render import render
 from sealane.explain.steps import Trace
 from sealane.explain.trace import trace
-from sealane.explain.world import World, named_secrets
+from sealane.explain.world import World, left_out, named_secrets, read_kinds
 from sealane.kube.objects import Key, Object, Origin
 
 SHOP = CASES / "shop"
@@ -67,3 +67,14 @@ def test_lines_of_the_manifest_that_decided() -> None:
     assert found["egress"] == "policies.yaml:70"
     assert found["pod"] == "cart.yaml:20"
     assert found["service"] == "services.yaml:9"
+
+
+def test_what_no_answer_counts_is_named_with_its_line() -> None:
+    api = {"apiVersion": "policy.networking.k8s.io/v1alpha1", "kind": "AdminNetworkPolicy"}
+    admin = Object({**api, "metadata": {"name": "old"}, "spec": {}}, Origin("admin.yaml", 1, {("spec",): 4}))
+    assert list(left_out(World([*manifests(CASES / "policy-admin-peers"), admin]))) == [
+        "admin.yaml:4: AdminNetworkPolicy old is not modelled: no answer counts it",
+        "objects.yaml:33: ClusterNetworkPolicy out: example.com is a domain name: no answer counts it",
+    ]
+    assert {"AdminNetworkPolicy", "BaselineAdminNetworkPolicy"} <= {kind.kind for kind in read_kinds()}
+    assert not list(left_out(world(SHOP)))

@@ -165,7 +165,7 @@ def policy_chain(policy: Key, direction: Direction) -> str:
 
 
 def _verdict(policy: Policy, rule: Rule, direction: Direction, log_group: int | None) -> str:
-    """What a rule does with what it matches. What the baseline passes on is nobody's any more."""
+    """The statement that ends a rule. After the baseline no tier is left: Pass lets the packet through."""
     match rule.verdict:
         case "Accept":
             return "accept"

@@ -94,7 +94,7 @@ def _ruling(
         return Ruling(direction, True, Reason(f"no policy isolates {subject.namespace}/{subject.name} for {direction}"))
     tier: Tier | None = None
     passed = False
-    before = ""  # who passed it on
+    before = ""  # the rules that passed it on
     isolating: list[ResolvedPolicy] = []
     for key in keys:
         resolved = policies.resolved.get(key)

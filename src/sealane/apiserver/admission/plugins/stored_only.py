@@ -1,4 +1,4 @@
-"""Kinds and fields that are stored and on which nothing acts yet: a warning tells the client not to rely on them."""
+"""Kinds and fields that are stored and on which nothing acts yet: a warning tells clients not to rely on them."""
 
 from __future__ import annotations
 
