@@ -8,7 +8,14 @@ import time
 import pytest
 from tests.unit.apiserver.conftest import Cluster
 
-from sealane.apiserver.followers.retention import COMPACTION_SECONDS, EVENT_SECONDS, Compaction, expire, is_over
+from sealane.apiserver.followers.retention import (
+    COMPACTION_SECONDS,
+    EVENT_SECONDS,
+    FRESH_SECONDS,
+    Compaction,
+    expire,
+    is_over,
+)
 from sealane.kube import kinds
 from sealane.kube.objects import Object, Raw
 from sealane.kube.times import timestamp
@@ -70,5 +77,27 @@ def test_history_holds_what_happened_in_the_last_five_minutes(cluster: Cluster) 
             compaction.advance(2 * COMPACTION_SECONDS)
             assert store.history.covers(second)
             assert not store.history.covers(second - 1)
+
+    asyncio.run(play())
+
+
+def test_of_much_that_happened_only_what_is_fresh_stays(cluster: Cluster) -> None:
+    async def play() -> None:
+        async with cluster.client() as client:
+            store = cluster.stores[0]
+            compaction = Compaction(store, 0.0)
+            large = {"metadata": {"name": "large", "namespace": "default"}, "data": {"key": "x" * 900_000}}
+            await client.create(kinds.CONFIGMAP, large)
+            for number in range(6):
+                changed = {"metadata": {"labels": {"number": str(number)}}}
+                await client.patch(kinds.CONFIGMAP, "default", "large", changed)
+            first = store.version
+            compaction.advance(60.0)
+            assert store.history.covers(0)
+            await client.create(kinds.CONFIGMAP, {"metadata": {"name": "small", "namespace": "default"}})
+            compaction.advance(120.0)
+            compaction.advance(FRESH_SECONDS + 60.0)
+            assert not store.history.covers(0)
+            assert store.history.covers(first)
 
     asyncio.run(play())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import random
 import shutil
@@ -20,6 +21,7 @@ from sealane.apiserver.storage.backends import Address, Change, StorageError, St
 from sealane.apiserver.storage.backends.sqlite import SqliteBackend
 from sealane.apiserver.storage.history import History
 from sealane.apiserver.storage.store import Store
+from sealane.kube.objects import Object
 
 WRITER = """
 import asyncio, sys
@@ -201,6 +203,41 @@ def test_history_is_bounded_in_events_and_bytes(tmp_path: Path) -> None:
         assert (store.history.covers(150), store.history.covers(149)) == (True, False)
         await fill(store, 30, 10_000)
         assert store.history.oldest >= 220
+        store.close()
+
+    asyncio.run(test())
+
+
+def test_history_counts_what_objects_were_before_and_keeps_nothing_parsed(tmp_path: Path) -> None:
+    async def test() -> None:
+        store = Store.open(tmp_path / "store.db")
+        await fill(store, 20, 10_000)
+        store.history = History(store.version, size=100_000)
+        for number in range(20):
+            address = Address(CONFIGMAPS, "ns", f"c-{number}")
+            await store.write(address, store.stamped({"metadata": {"name": f"c-{number}"}}), deleted=True)
+        assert not store.history.covers(30)  # twenty objects of 10,000 bytes are gone: no more than ten of them stay
+        gc.collect()
+        assert [each for each in gc.get_objects() if isinstance(each, Object) and each.name.startswith("c-")] == []
+        assert [each.stored.object.name for each in store.history.since(39, CONFIGMAPS)] == ["c-19"]
+        store.close()
+
+    asyncio.run(test())
+
+
+def test_tidying_gives_back_the_pages_of_deleted_objects_without_another_commit(tmp_path: Path) -> None:
+    async def test() -> None:
+        path = tmp_path / "store.db"
+        store = Store.open(path)
+        await fill(store, 500, 4000)
+        for number in range(500):
+            stored = store.get(CONFIGMAPS, "ns", f"c-{number}")
+            assert stored is not None
+            store.enqueue(Address(CONFIGMAPS, "ns", f"c-{number}"), store.stamped(stored.object.raw), deleted=True)
+        await store.flush()
+        await store.tidy()
+        assert path.stat().st_size < 100_000
+        assert (tmp_path / "store.db-wal").stat().st_size == 0
         store.close()
 
     asyncio.run(test())

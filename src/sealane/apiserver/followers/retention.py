@@ -2,15 +2,19 @@
 
 As kube-apiserver does by default: --event-ttl=1h0m0s, counted from an Event's last write, and
 --etcd-compaction-interval=5m, each time up to where the time before ended
-(k8s.io/apiserver/pkg/storage/etcd3/compact.go). A client that asks for an expired version gets 410 Expired.
+(k8s.io/apiserver/pkg/storage/etcd3/compact.go). Of much that happened only what is younger than a round stays as long
+as that: kube-apiserver's watch cache promises 75 seconds (k8s.io/apiserver/pkg/storage/cacher, eventFreshDuration).
+Whoever asks for what is no more gets 410 Expired. Each round gives memory and pages of the file back to the system.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import logging
 import time
+from collections import deque
 
 from sealane.apiserver.local import LocalClient
 from sealane.apiserver.storage.store import Store
@@ -23,6 +27,9 @@ log = logging.getLogger(__name__)
 
 EVENT_SECONDS = 3600.0
 COMPACTION_SECONDS = 300.0
+FRESH_SECONDS = 75.0
+KEPT_BYTES = 8 << 20
+"""Of events that are not fresh any more."""
 _ROUND_SECONDS = 60.0
 
 
@@ -32,11 +39,16 @@ class Compaction:
     def __init__(self, store: Store, now: float) -> None:
         self._store = store
         self._noted = (now, store.version)
+        self._rounds = deque([self._noted])
 
     def advance(self, now: float) -> None:
+        history, rounds = self._store.history, self._rounds
+        rounds.append((now, self._store.version))
+        while now - rounds[0][0] >= FRESH_SECONDS:
+            history.thin(rounds.popleft()[1], KEPT_BYTES)
         then, version = self._noted
         if now - then >= COMPACTION_SECONDS:
-            self._store.history.compact(version)
+            history.compact(version)
             self._noted = (now, self._store.version)
 
 
@@ -57,6 +69,13 @@ async def expire(client: LocalClient, now: float) -> None:
                 await client.delete(EVENT, event.namespace, event.name)
 
 
+def give_back() -> None:
+    """Returns what malloc holds free to the system: malloc_trim(3), where the C library has it."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 async def run(store: Store, client: LocalClient) -> None:
     """Until cancelled."""
     compaction = Compaction(store, time.monotonic())
@@ -65,5 +84,7 @@ async def run(store: Store, client: LocalClient) -> None:
         try:
             compaction.advance(time.monotonic())
             await expire(client, time.time())
+            await store.tidy()
+            give_back()
         except Exception:
             log.exception("what is over stays for another round")

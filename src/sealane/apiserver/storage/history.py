@@ -18,7 +18,10 @@ BYTES = 64 << 20
 
 
 class History:
-    """The latest events of a store. oldest: every event after this version is here."""
+    """The latest events of a store, by their bytes: parsed only when they are read, so deleted objects cost little.
+
+    oldest: every event after this version is here.
+    """
 
     def __init__(self, version: int, events: int = EVENTS, size: int = BYTES) -> None:
         self.oldest = version
@@ -29,13 +32,12 @@ class History:
 
     def extend(self, events: Sequence[Event]) -> None:
         kept = self._events
-        for event in events:
+        for type_, address, stored, before in events:
+            event = Event(type_, address, stored.packed(), before.packed() if before is not None else None)
             kept.append(event)
-            self._bytes += len(event.stored.data)
+            self._bytes += _size(event)
         while kept and (len(kept) > self._most or self._bytes > self._size):
-            dropped = kept.popleft()
-            self._bytes -= len(dropped.stored.data)
-            self.oldest = dropped.stored.version
+            self._drop()
 
     def covers(self, version: int) -> bool:
         """Whether all that happened after `version` is known."""
@@ -44,8 +46,18 @@ class History:
     def compact(self, version: int) -> None:
         """Forgets what happened up to `version`."""
         while self._events and self._events[0].stored.version <= version:
-            self._bytes -= len(self._events.popleft().stored.data)
+            self._drop()
         self.oldest = max(self.oldest, version)
+
+    def thin(self, version: int, size: int) -> None:
+        """Forgets what happened up to `version`, the oldest first, until no more than `size` bytes are kept."""
+        while self._bytes > size and self._events and self._events[0].stored.version <= version:
+            self._drop()
+
+    def _drop(self) -> None:
+        dropped = self._events.popleft()
+        self._bytes -= _size(dropped)
+        self.oldest = dropped.stored.version
 
     def since(self, version: int, resource: Resource) -> list[Event]:
         """The events of `resource` after `version`, which has to be covered, in their order."""
@@ -61,3 +73,8 @@ class History:
             if event.address.resource == resource:
                 found[event.address] = event.before
         return found
+
+
+def _size(event: Event) -> int:
+    """Bytes that an event holds; what it shares with the one before it is counted for both."""
+    return len(event.stored.data) + (len(event.before.data) if event.before is not None else 0)

@@ -180,6 +180,11 @@ class Store:
         if waiters is not None:
             await asyncio.shield(waiters)
 
+    async def tidy(self) -> None:
+        """Lets the backend give back what deleted objects took, between two commits. Raises StorageError."""
+        if not self._closed:
+            await asyncio.get_running_loop().run_in_executor(self._committer, self._backend.tidy)
+
     def _start(self) -> None:
         writes, waiters = self._waiting, self._waiters
         if waiters is None or self._closed:

@@ -53,6 +53,10 @@ class Backend(Protocol):
         """
         ...
 
+    def tidy(self) -> None:
+        """Gives back what deleted objects took; asked now and then. Raises StorageError."""
+        ...
+
     def close(self) -> None: ...
 
 

@@ -143,6 +143,9 @@ class EtcdBackend:
             with suppress(self._grpc.RpcError):  # another client has compacted further
                 self._invoke(wire.KV_COMPACT, wire.compaction_request(revision))
 
+    def tidy(self) -> None:
+        """Nothing: how much etcd keeps is its own affair."""
+
     def close(self) -> None:
         self._channel.close()
 

@@ -20,7 +20,9 @@ CREATE TABLE IF NOT EXISTS version (id INTEGER PRIMARY KEY CHECK (id = 1), value
 """
 _LOG_BYTES = 16 << 20  # what is left of the write-ahead log after a checkpoint
 _LOOK_EVERY = 256  # commits between two looks at how much of the file is free
-_FREE_PAGES = 1024  # of 4 KiB: less is not worth the work
+_FREE_PAGES = 1024  # of 4 KiB: less is not worth the work while commits wait
+_FREE_PAGES_LEFT = 64  # … and when nobody hurries
+_FREE_PAGES_AT_ONCE = 4096
 
 
 class SqliteBackend:
@@ -103,6 +105,16 @@ class SqliteBackend:
         (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
         if free > _FREE_PAGES and free * 2 > pages:
             self._connection.executescript(f"PRAGMA incremental_vacuum({free // 2})")  # `execute` would free one page
+
+    def tidy(self) -> None:
+        """Gives back free pages, so many at once as take milliseconds, and the log with what has been written since."""
+        try:
+            (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+            if free > _FREE_PAGES_LEFT:
+                self._connection.executescript(f"PRAGMA incremental_vacuum({min(free, _FREE_PAGES_AT_ONCE)})")
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            raise StorageError(f"the store cannot be written: {error}") from None
 
     def close(self) -> None:
         self._connection.close()
