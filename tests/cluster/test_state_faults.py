@@ -259,6 +259,42 @@ def test_up_ended_at_any_instant_leaves_what_the_next_up_and_down_can_use(
         assert not folder(cluster).exists()
 
 
+NOT_YET = """
+import os, signal, sys, time
+from sealane.cluster import lifecycle
+
+started = lifecycle.start
+
+def start(folder, options):
+    found = started(folder, options)
+    os.kill(os.getpid(), signal.SIGINT)
+    return found
+
+def stop(folder, *, keep=False):
+    os.kill(os.getpid(), signal.SIGINT)
+    return stopped(folder, keep=keep)
+
+stopped, lifecycle.start, lifecycle.stop = lifecycle.stop, start, stop
+from sealane.cli import main
+main()
+"""
+
+
+def test_ctrl_c_at_the_start_and_again_while_up_stops_leaves_nothing_and_says_so(cluster: Cluster) -> None:
+    process = subprocess.run(
+        [sys.executable, "-c", NOT_YET, "up", *UP, "--name", cluster.name],
+        env={**os.environ, "SEALANE_HOME": str(folder(cluster).parent)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert process.returncode == 130
+    assert process.stderr == "sealane: interrupted; stopped again\n"
+    assert supervisors(cluster) == []
+    assert not folder(cluster).exists()
+
+
 def test_run_that_is_ended_leaves_no_cluster(tmp_path: Path) -> None:
     home = tmp_path / "home"
     process = subprocess.Popen(

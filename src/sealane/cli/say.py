@@ -61,6 +61,18 @@ def terminable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Lets what undoes a command come to its end: further signals that would end it are not taken meanwhile."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def complain(message: str) -> None:
     print(f"sealane: {message}", file=sys.stderr)
 

@@ -11,7 +11,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sealane.cli.say import BAD_INPUT, INTERRUPTED, NOT, OK, Exit, complain, console, guarded, progress, terminable
+from sealane.cli.say import (
+    BAD_INPUT,
+    INTERRUPTED,
+    NOT,
+    OK,
+    Exit,
+    complain,
+    console,
+    guarded,
+    progress,
+    terminable,
+    undisturbed,
+)
 from sealane.cluster import lifecycle, state
 from sealane.cluster.state import Folder, Options, Record
 from sealane.kube.client.protocol import Client
@@ -67,10 +79,19 @@ def _up(paths: list[str], options: UpOptions, name: str, *, as_json: bool) -> in
     began = time.monotonic()
     with terminable(), progress(not as_json) as say:
         folder, code = bring_up(paths, options, name, say)
-    if code == BAD_INPUT and not options.keep_going:
-        return code
+        if code == BAD_INPUT and not options.keep_going:
+            return code
+        try:
+            _print_up(folder, code, began, as_json=as_json)
+        except KeyboardInterrupt:
+            raise _goes_on(name) from None
+    return code
+
+
+def _print_up(folder: Folder, code: int, began: float, *, as_json: bool) -> None:
     from sealane.cli import status
 
+    name = folder.name
     if as_json:
         print(json.dumps(status.describe(folder), indent=1))
     else:
@@ -81,7 +102,6 @@ def _up(paths: list[str], options: UpOptions, name: str, *, as_json: bool) -> in
         hint = "" if name == state.DEFAULT_NAME else f" --name {name}"
         print(f"  export KUBECONFIG=$(sealane kubeconfig{hint})   then kubectl get pods -A -o wide")
         print(f"  sealane status{hint} · sealane trace{hint} FROM TO · sealane verify{hint} · sealane down{hint}")
-    return code
 
 
 def _print_answered(folder: Folder, since: float) -> None:
@@ -104,13 +124,19 @@ def bring_up(paths: list[str], options: UpOptions, name: str, say: Callable[[str
     with folder.lock():
         kept, damaged = folder.store.exists(), folder.damaged
         chosen = choose(folder.read(), options)
-        started = lifecycle.start(folder, chosen)
+        ours = lifecycle.listening(folder) is None
+        try:
+            started = lifecycle.start(folder, chosen)
+        except KeyboardInterrupt:
+            raise _interrupted(folder, ours, kept) from None
         if started and damaged:
             complain(
                 f"{folder.record_path} was damaged and is written anew, for {chosen.nodes} nodes; objects are kept"
             )
         try:
             manifests, good = _load(paths, options, folder if kept or not started else None)
+        except KeyboardInterrupt:
+            raise _interrupted(folder, started, kept) from None
         except BaseException:
             if started:
                 lifecycle.stop(folder, keep=kept)
@@ -120,14 +146,12 @@ def bring_up(paths: list[str], options: UpOptions, name: str, say: Callable[[str
                 lifecycle.stop(folder, keep=kept)
             return folder, BAD_INPUT
         say("starting the API, nodes and DNS")
-        for module in NEEDED:  # takes as long as the cluster needs to start
-            importlib.import_module(module)
         try:
+            for module in NEEDED:  # takes as long as the cluster needs to start
+                importlib.import_module(module)
             lifecycle.wait(folder)
         except KeyboardInterrupt:
-            if started:
-                lifecycle.stop(folder, keep=kept)
-            raise Exit(INTERRUPTED, "interrupted; " + ("stopped again" if started else "nothing was done")) from None
+            raise _interrupted(folder, started, kept) from None
         except BaseException:
             if started:
                 lifecycle.stop(folder, keep=True)  # with its logs
@@ -135,10 +159,24 @@ def bring_up(paths: list[str], options: UpOptions, name: str, say: Callable[[str
     try:
         code = asyncio.run(_apply_and_wait(folder, manifests, options, say))
     except KeyboardInterrupt:
-        raise Exit(
-            INTERRUPTED, f"interrupted; cluster {name!r} runs with what was applied so far (sealane down --name {name})"
-        ) from None
+        raise _goes_on(name) from None
     return folder, code if good else BAD_INPUT
+
+
+def _interrupted(folder: Folder, started: bool, kept: bool) -> Exit:
+    """After Ctrl-C before anything was applied: what this command started is stopped again, whatever else comes."""
+    if not started:
+        return Exit(INTERRUPTED, "interrupted; nothing was done")
+    with undisturbed():
+        lifecycle.stop(folder, keep=kept)
+    return Exit(INTERRUPTED, "interrupted; stopped again")
+
+
+def _goes_on(name: str) -> Exit:
+    """After Ctrl-C while or after objects were applied."""
+    return Exit(
+        INTERRUPTED, f"interrupted; cluster {name!r} runs with what was applied so far (sealane down --name {name})"
+    )
 
 
 def _check_upstream(text: str | None) -> None:
