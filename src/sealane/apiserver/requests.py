@@ -36,7 +36,7 @@ class Target:
     rest: str = ""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)  # of those asked for again and again: lists, watches, what a few clients follow
 def parse_path(path: str) -> Target | None:
     """None for a path that is about no resource: discovery, or a path with an empty segment."""
     parts = [unquote(part) for part in path.removeprefix("/").removesuffix("/").split("/")]

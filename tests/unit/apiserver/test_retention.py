@@ -92,11 +92,11 @@ def test_of_much_that_happened_only_what_is_fresh_stays(cluster: Cluster) -> Non
                 changed = {"metadata": {"labels": {"number": str(number)}}}
                 await client.patch(kinds.CONFIGMAP, "default", "large", changed)
             first = store.version
-            compaction.advance(60.0)
+            compaction.advance(15.0)
             assert store.history.covers(0)
             await client.create(kinds.CONFIGMAP, {"metadata": {"name": "small", "namespace": "default"}})
-            compaction.advance(120.0)
-            compaction.advance(FRESH_SECONDS + 60.0)
+            compaction.advance(30.0)
+            compaction.advance(FRESH_SECONDS + 15.0)
             assert not store.history.covers(0)
             assert store.history.covers(first)
 

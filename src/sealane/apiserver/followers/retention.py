@@ -2,9 +2,8 @@
 
 As kube-apiserver does by default: --event-ttl=1h0m0s, counted from an Event's last write, and
 --etcd-compaction-interval=5m, each time up to where the time before ended
-(k8s.io/apiserver/pkg/storage/etcd3/compact.go). Of much that happened only what is younger than a round stays as long
-as that: kube-apiserver's watch cache promises 75 seconds (k8s.io/apiserver/pkg/storage/cacher, eventFreshDuration).
-Whoever asks for what is no more gets 410 Expired. Each round gives memory and pages of the file back to the system.
+(k8s.io/apiserver/pkg/storage/etcd3/compact.go). Of many events only 2 MB stay longer than half a minute, so that
+memory comes back after load. A client that asks for an expired version gets 410 Expired.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import ctypes
 import logging
 import time
 from collections import deque
+from itertools import count
 
 from sealane.apiserver.local import LocalClient
 from sealane.apiserver.storage.store import Store
@@ -27,10 +27,11 @@ log = logging.getLogger(__name__)
 
 EVENT_SECONDS = 3600.0
 COMPACTION_SECONDS = 300.0
-FRESH_SECONDS = 75.0
-KEPT_BYTES = 8 << 20
+FRESH_SECONDS = 30.0
+KEPT_BYTES = 2 << 20
 """Of events that are not fresh any more."""
-_ROUND_SECONDS = 60.0
+_ROUND_SECONDS = 15.0
+_EXPIRY_ROUNDS = 4
 
 
 class Compaction:
@@ -41,8 +42,10 @@ class Compaction:
         self._noted = (now, store.version)
         self._rounds = deque([self._noted])
 
-    def advance(self, now: float) -> None:
+    def advance(self, now: float) -> bool:
+        """Whether anything was forgotten."""
         history, rounds = self._store.history, self._rounds
+        before = history.oldest
         rounds.append((now, self._store.version))
         while now - rounds[0][0] >= FRESH_SECONDS:
             history.thin(rounds.popleft()[1], KEPT_BYTES)
@@ -50,6 +53,7 @@ class Compaction:
         if now - then >= COMPACTION_SECONDS:
             history.compact(version)
             self._noted = (now, self._store.version)
+        return history.oldest != before
 
 
 def is_over(event: Object, now: float) -> bool:
@@ -79,12 +83,14 @@ def give_back() -> None:
 async def run(store: Store, client: LocalClient) -> None:
     """Until cancelled."""
     compaction = Compaction(store, time.monotonic())
-    while True:
+    for number in count(1):
         await asyncio.sleep(_ROUND_SECONDS)
         try:
-            compaction.advance(time.monotonic())
-            await expire(client, time.time())
+            forgotten = compaction.advance(time.monotonic())
+            if number % _EXPIRY_ROUNDS == 0:
+                await expire(client, time.time())
             await store.tidy()
-            give_back()
+            if forgotten:
+                give_back()
         except Exception:
             log.exception("what is over stays for another round")
