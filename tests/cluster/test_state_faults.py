@@ -317,6 +317,21 @@ def test_a_hanging_supervisor_is_ended(cluster: Cluster) -> None:
     assert supervisors(cluster) == []
 
 
+def test_a_control_plane_that_hangs_is_started_again_and_meanwhile_commands_say_so(cluster: Cluster) -> None:
+    cluster.sealane("up", "-", *UP, stdin=CONFIG).check()
+    [pid] = [each["pid"] for each in cluster.status()["processes"] if each["role"] == "control-plane"]
+    os.kill(pid, signal.SIGSTOP)
+    status, exec_ = begin(cluster, "status"), begin(cluster, "exec", "--name", cluster.name, "pod/any", "--", "true")
+    for done in (end(status), end(exec_)):
+        assert done.code == 5, done
+        assert "has not answered for 10 s" in done.out + done.err
+    again = eventually(
+        lambda: [each for each in cluster.status()["processes"] if each["role"] == "control-plane" and each["restarts"]]
+    )
+    assert again[0]["pid"] != pid
+    assert kept(cluster)
+
+
 def test_a_port_that_was_taken_meanwhile_is_replaced(cluster: Cluster) -> None:
     import socket
 

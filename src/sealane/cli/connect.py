@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from sealane.cli.say import NO_CLUSTER, NOT, Exit
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from sealane.cli.say import NO_CLUSTER, NOT, SILENT, Exit
 from sealane.cluster import lifecycle, state
 from sealane.cluster.state import Folder, Record
+from sealane.cluster.supervisor import HANG_SECONDS
 from sealane.kube import kinds
 from sealane.kube.client.protocol import Client
 from sealane.kube.objects import Object
 from sealane.kube.selectors import LabelSelector
+
+if TYPE_CHECKING:
+    from sealane.kube.client.http import HttpClient
 
 
 def running(name: str) -> tuple[Folder, Record]:
@@ -23,6 +32,29 @@ def running(name: str) -> tuple[Folder, Record]:
         what = "was killed or has ended" if record is not None else "does not run"
         raise Exit(NO_CLUSTER, f"cluster {name!r} {what}; {hint}")
     return folder, record
+
+
+PATIENCE = 10.0
+"""Seconds for the API to answer what is small."""
+
+
+@asynccontextmanager
+async def answering(folder: Folder) -> AsyncIterator[HttpClient]:
+    """A client of a running cluster's API. Raises Exit when nothing comes of what is asked within PATIENCE."""
+    from sealane.kube.client.http import HttpClient
+
+    try:
+        async with HttpClient.from_kubeconfig(folder.local_kubeconfig) as client, asyncio.timeout(PATIENCE):
+            yield client
+    except TimeoutError:
+        raise Exit(SILENT, silent(folder)) from None
+
+
+def silent(folder: Folder) -> str:
+    return (
+        f"the API of cluster {folder.name!r} has not answered for {PATIENCE:g} s; a control plane that hangs "
+        f"is started again after {HANG_SECONDS:g} s; see {folder.logs / 'control-plane.log'}"
+    )
 
 
 WORKLOADS = {

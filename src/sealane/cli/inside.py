@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 
-from sealane.cli.connect import find_pod, running
+from sealane.cli.connect import answering, find_pod, running
 from sealane.cli.say import BAD_INPUT, NOT, OK, Exit, guarded
 from sealane.cluster.state import Folder
 
@@ -57,9 +57,7 @@ def _logs(name: str, namespace: str, pod: str, container: str, *, follow: bool, 
 
 
 async def _find(folder: Folder, namespace: str, reference: str) -> str:
-    from sealane.kube.client.http import HttpClient
-
-    async with HttpClient.from_kubeconfig(folder.local_kubeconfig) as client:
+    async with answering(folder) as client:
         try:
             return (await find_pod(client, namespace, reference)).name
         except OSError as error:

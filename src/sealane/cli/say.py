@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-OK, NOT, BAD_INPUT, LACKING, NO_CLUSTER = 0, 1, 2, 3, 4
+OK, NOT, BAD_INPUT, LACKING, NO_CLUSTER, SILENT = 0, 1, 2, 3, 4, 5
 INTERRUPTED = 130
 
 T = TypeVar("T")

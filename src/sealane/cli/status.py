@@ -7,8 +7,9 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from sealane.cli.connect import PATIENCE, running, silent
 from sealane.cli.live import node_line, pod_line
-from sealane.cli.say import NO_CLUSTER, OK, complain, console, guarded, table
+from sealane.cli.say import NO_CLUSTER, OK, SILENT, complain, console, guarded, table
 from sealane.cluster import lifecycle, state
 from sealane.cluster.state import Folder
 from sealane.kube import kinds
@@ -31,8 +32,6 @@ def kubeconfig(name: str) -> int:
 
 
 def _kubeconfig(name: str) -> int:
-    from sealane.cli.connect import running
-
     folder, _ = running(name)
     print(folder.kubeconfig)
     return OK
@@ -48,6 +47,8 @@ def _status(name: str, *, as_json: bool) -> int:
     else:
         for each in found:
             _print(each, console())
+    if any(each.get("silent") for each in found):
+        return SILENT
     return OK if found else NO_CLUSTER
 
 
@@ -55,7 +56,7 @@ def describe(folder: Folder) -> dict[str, Any]:
     """One cluster as JSON: {name, phase, api, kubeconfig, folder, processes, nodes, pods, reachable, proxy}.
 
     phase: running, starting, stopping, or "dead" (its supervisor was killed: `up` starts it again, `down` clears it),
-    "damaged" (it runs, but cluster.json cannot be read: `up` writes it anew).
+    "damaged" (it runs, but cluster.json cannot be read: `up` writes it anew). silent: its API does not answer.
     """
     record = folder.read()
     found: dict[str, Any] = {
@@ -86,7 +87,9 @@ def describe(folder: Folder) -> dict[str, Any]:
     if record.running:
         try:
             found.update(asyncio.run(_objects(folder)))
-        except (OSError, TimeoutError) as error:
+        except TimeoutError:
+            found |= {"error": silent(folder), "silent": True}
+        except OSError as error:
             found["error"] = f"the API does not answer: {error}"
     return found
 
@@ -96,7 +99,7 @@ async def _objects(folder: Folder) -> dict[str, Any]:
 
     client = HttpClient.from_kubeconfig(folder.local_kubeconfig)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             nodes, pods, services, routes, ingresses = await asyncio.gather(
                 *(client.list(kind) for kind in (kinds.NODE, kinds.POD, kinds.SERVICE, kinds.HTTPROUTE, kinds.INGRESS))
             )

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import gc
 import json
 import logging
@@ -40,6 +41,12 @@ STEADY_SECONDS = 1.0
 """A child that was ready and lived so long starts again at once, however often it died before."""
 AGAIN_FIRST, AGAIN_LAST = 0.1, 5.0
 """Seconds before a child that dies early starts again: the first pause, doubled each time, and the longest."""
+BEAT_SECONDS = 2.0
+"""Between two signs of life of a child that gives them: `Channel.beat`."""
+HANG_SECONDS = 15.0
+"""A child whose signs of life have not come for so long hangs: it says where, and is started again."""
+SIGNAL_WHERE = signal.SIGUSR2
+"""At which a child writes into its log what each of its threads does."""
 PR_SET_NAME, PR_SET_PDEATHSIG = 15, 1
 
 
@@ -81,6 +88,10 @@ class Channel:
         gc.enable()
         self._send({"ready": True})
 
+    def beat(self) -> None:
+        """The event loop of this process turns. Who has said so once has to go on with it."""
+        self._send({"beat": True})
+
     def need(self, role: str) -> None:
         """Start the on-demand process `role`, if it does not run yet."""
         self._send({"need": role})
@@ -106,6 +117,7 @@ class Child:
     channel: socket.socket | None = None
     buffer: bytes = b""
     due: float | None = None  # when to start it again
+    beaten: float | None = None  # when its last sign of life came; None of a child that gives none
 
 
 @dataclass(slots=True)
@@ -127,6 +139,8 @@ class Supervisor:
     abandoned: bool = False
     """Its owner has gone: nobody will ask for its folder."""
     failure: str = ""
+    looked: float = field(default_factory=time.monotonic)
+    """When hanging children were last looked for."""
 
     def run(self) -> None:
         """Serves until told to stop."""
@@ -151,6 +165,7 @@ class Supervisor:
             for key, _ in self.selector.select(self._patience()):
                 key.data()
             self._reap()
+            self._end_hanging()
             self._restart_due()
             if self._homeless():
                 log.error("%s was removed; this cluster ends", self.folder.path)
@@ -185,6 +200,7 @@ class Supervisor:
         ours.setblocking(False)
         child.pid, child.started, child.born = pid, start_time(pid), time.monotonic()
         child.ready, child.due, child.channel, child.buffer = False, None, ours, b""
+        child.beaten = None
         self.selector.register(ours, selectors.EVENT_READ, lambda: self._hear(child))
         self._write_record()
 
@@ -207,6 +223,7 @@ class Supervisor:
             self.selector.close()
             self.listener.close()
             redirect(self.folder.logs / f"{role.name}.log")
+            faulthandler.register(SIGNAL_WHERE, file=2, all_threads=True)
             role.main(Channel(sock))
             status = 0
         except KeyboardInterrupt:
@@ -244,6 +261,8 @@ class Supervisor:
                 child.ready = True
                 log.info("%s is ready %.0f ms after its start", child.role.name, 1000 * (time.monotonic() - child.born))
                 self._answer_waiting()
+            elif message.get("beat"):
+                child.beaten = time.monotonic()
             elif message.get("failed"):
                 self.failure = message["failed"]
                 self.stopping = True
@@ -277,6 +296,23 @@ class Supervisor:
                 self.selector.unregister(before)
                 before.close()
                 child.channel = None
+
+    def _end_hanging(self) -> None:
+        """A child that hangs writes into its log where (`faulthandler`), and is killed; then it starts again as any."""
+        now = time.monotonic()
+        slept, self.looked = now - self.looked > 2 * LOOK_SECONDS, now
+        for child in self.children.values():
+            if not child.pid or child.beaten is None:
+                continue
+            if slept:  # this process was stopped itself, perhaps with all others: they have their time anew
+                child.beaten = now
+            elif now - child.beaten > HANG_SECONDS:
+                log.error("%s (pid %d) hangs for %.0f s and is killed", child.role.name, child.pid, HANG_SECONDS)
+                child.beaten = None
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child.pid, SIGNAL_WHERE)
+                    time.sleep(0.05)
+                    os.kill(child.pid, signal.SIGKILL)
 
     def _restart_due(self) -> None:
         now = time.monotonic()

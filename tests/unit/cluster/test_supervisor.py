@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from sealane.cluster import lifecycle
+from sealane.cluster import lifecycle, supervisor
+from sealane.cluster.processes import loop
+from sealane.cluster.processes.loop import serve
 from sealane.cluster.state import Folder, Options, Process, Record, start_time
 from sealane.cluster.supervisor import STEADY_SECONDS, Channel, Plan, Role, Supervisor, pause
 from sealane.testing.cluster import eventually
@@ -33,6 +36,18 @@ def asks_for_more(channel: Channel) -> None:
 def cannot(channel: Channel) -> None:
     channel.failed("no such thing on this machine")
     signal.pause()
+
+
+def hangs_once(marker: Path) -> Callable[[Channel], None]:
+    async def work(channel: Channel) -> None:
+        channel.ready()
+        await asyncio.sleep(0.2)
+        if not marker.exists():
+            marker.touch()
+            time.sleep(3600)  # on the event loop
+        await asyncio.sleep(3600)
+
+    return lambda channel: serve(work(channel), beating=channel)
 
 
 @pytest.fixture
@@ -153,3 +168,19 @@ def test_the_folder_is_private(supervise: Callable[..., Folder]) -> None:
     ]
     assert loose == []
     assert folder.supervisor_socket.stat().st_mode & 0o077 == 0
+
+
+def test_a_child_whose_event_loop_hangs_says_where_and_is_started_again(
+    supervise: Callable[..., Folder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "HANG_SECONDS", 0.5)
+    monkeypatch.setattr(supervisor, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(loop, "BEAT_SECONDS", 0.1)
+    folder = supervise(Role("hangs", hangs_once(tmp_path / "hung")), Role("idle", idle))
+    lifecycle.wait(folder)
+    idling = pid_of(folder, "idle")
+    record = eventually(lambda: (found := folder.read()) and any(each.restarts for each in found.processes) and found)
+    assert {each.role: each.restarts for each in record.processes if each.restarts} == {"hangs": 1}
+    assert pid_of(folder, "idle") == idling  # gives no signs of life, and is not asked for any
+    assert "in work" in (folder.logs / "hangs.log").read_text()
+    assert lifecycle.stop(folder)

@@ -8,17 +8,31 @@ import signal
 from collections.abc import Coroutine
 from typing import Any
 
+from sealane.cluster.supervisor import BEAT_SECONDS, Channel
+
 Work = Coroutine[Any, Any, None]
 
 
-def serve(work: Work) -> None:
-    """Runs `work` on uvloop until it ends or SIGTERM comes, which cancels it."""
+def serve(work: Work, beating: Channel | None = None) -> None:
+    """Runs `work` on uvloop until it ends or SIGTERM comes, which cancels it.
+
+    beating: the supervisor that hears again and again that the loop turns, and starts this process anew when it hangs.
+    """
     import uvloop
 
     async def until_told() -> None:
         task = asyncio.ensure_future(work)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        beat = asyncio.ensure_future(_beat(beating)) if beating is not None else None
         with contextlib.suppress(asyncio.CancelledError):
             await task
+        if beat is not None:
+            beat.cancel()
 
     uvloop.run(until_told())
+
+
+async def _beat(channel: Channel) -> None:
+    while True:
+        channel.beat()
+        await asyncio.sleep(BEAT_SECONDS)

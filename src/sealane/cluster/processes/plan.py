@@ -51,7 +51,7 @@ def prepare(folder: Folder, options: Options, api: socket.socket, started_in: st
         pki.write_kubeconfig(folder.outside_kubeconfig, f"https://{API[0]}:{API_PORT}", credentials, folder.name)
 
     def role(name: str, work: Callable[[Channel], Work]) -> Role:
-        return Role(name, lambda channel: serve(work(channel)))
+        return Role(name, lambda channel: serve(work(channel), beating=channel))
 
     return Plan(
         first=role("control-plane", lambda channel: control_plane.run(folder, options, [api, inside, local], channel)),
