@@ -11,6 +11,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -332,9 +333,33 @@ def test_a_control_plane_that_hangs_is_started_again_and_meanwhile_commands_say_
     assert kept(cluster)
 
 
-def test_a_port_that_was_taken_meanwhile_is_replaced(cluster: Cluster) -> None:
-    import socket
+BALANCED = """
+apiVersion: v1
+kind: Pod
+metadata: {name: web, labels: {app: web}}
+spec: {containers: [{name: web, image: web, ports: [{containerPort: 8080}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 8080}]}
+"""
 
+
+def test_mirrors_come_back_while_the_api_does_not_answer(cluster: Cluster) -> None:
+    cluster.sealane("up", "-", *UP, stdin=BALANCED).check()
+    host, _, port = eventually(lambda: cluster.status()["reachable"])[0]["host"].rpartition(":")
+    pids = {each["role"]: each["pid"] for each in cluster.status()["processes"]}
+    os.kill(pids["control-plane"], signal.SIGSTOP)
+    try:
+        os.kill(pids["host-access"], signal.SIGKILL)
+        eventually(lambda: not Path(f"/proc/{pids['host-access']}").exists())
+        eventually(lambda: socket.create_connection((host, int(port))).close() is None)
+    finally:
+        os.kill(pids["control-plane"], signal.SIGCONT)
+
+
+def test_a_port_that_was_taken_meanwhile_is_replaced(cluster: Cluster) -> None:
     cluster.sealane("up", "-", *UP, stdin=CONFIG).check()
     cluster.sealane("down", "--keep").check()
     port = json.loads((folder(cluster) / "cluster.json").read_text())["api_port"]

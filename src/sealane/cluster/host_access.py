@@ -15,12 +15,12 @@ import logging
 import socket
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from ipaddress import IPv4Network, ip_address
 from pathlib import Path
 
-from sealane.cluster.state import replace
+from sealane.cluster.state import replace as replace_file
 from sealane.dataplane import relay
 from sealane.dataplane.linux.peers import is_our_users
 from sealane.dataplane.linux.threads import NamespaceThread
@@ -112,6 +112,15 @@ class Mirrors:
         self._path = path
         self._open: dict[Mirror, tuple[Mirror, asyncio.Server]] = {}
 
+    async def restore(self) -> None:
+        """Opens again, in the same places, what mirrors.json says: that of a process before, which was killed."""
+        for made in read(self._path):
+            mirror = replace(made, host="", host_port=0)
+            try:
+                await self._serve(mirror, bind(made.host, made.host_port))
+            except OSError as error:
+                log.warning("%s:%d is not mirrored yet: %s", mirror.address, mirror.port, error)
+
     async def update(self, wanted_now: set[Mirror]) -> None:
         for mirror in set(self._open) - wanted_now:
             self._open.pop(mirror)[1].close()
@@ -121,11 +130,16 @@ class Mirrors:
             except OSError as error:
                 log.warning("%s:%d is not mirrored: %s", mirror.address, mirror.port, error)
                 continue
-            host, host_port = sock.getsockname()
-            made = Mirror(mirror.namespace, mirror.service, mirror.address, mirror.port, host, host_port)
-            server = await asyncio.start_server(partial(self._carry, made), sock=sock, backlog=WAITING)
-            self._open[mirror] = (made, server)
-        replace(self._path, json.dumps([asdict(made) for made, _ in sorted(self._open.values(), key=lambda e: e[0])]))
+            await self._serve(mirror, sock)
+        replace_file(
+            self._path, json.dumps([asdict(made) for made, _ in sorted(self._open.values(), key=lambda e: e[0])])
+        )
+
+    async def _serve(self, mirror: Mirror, sock: socket.socket) -> None:
+        host, host_port = sock.getsockname()
+        made = replace(mirror, host=host, host_port=host_port)
+        server = await asyncio.start_server(partial(self._carry, made), sock=sock, backlog=WAITING)
+        self._open[mirror] = (made, server)
 
     async def _carry(self, mirror: Mirror, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of a client, which is refused as the address itself does it: by a reset."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +13,7 @@ import pytest
 import uvloop
 
 from sealane.cluster import host_access
-from sealane.cluster.host_access import Mirror, Mirrors, wanted
+from sealane.cluster.host_access import Mirror, Mirrors, bind, loopback, wanted
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.kube.objects import Object
 
@@ -52,6 +54,34 @@ def test_bytes_pass_both_ways_and_so_does_the_end(
         server.close()
 
     run(scenario())
+
+
+def test_mirrors_open_again_where_they_were_until_they_are_not_wanted(tmp_path: Path) -> None:
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"here")
+        writer.close()
+
+    async def scenario() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        wanted_now = Mirror("shop", "web", "127.0.0.1", server.sockets[0].getsockname()[1])
+        with bind(loopback("test", "127.0.0.1"), 0) as free:
+            before = replace(wanted_now, host=free.getsockname()[0], host_port=free.getsockname()[1])
+        path = tmp_path / "mirrors.json"
+        path.write_text(json.dumps([asdict(before)]))
+        mirrors = Mirrors("test", cast(NamespaceThread, Here()), path)
+        await mirrors.restore()
+        for _ in range(2):
+            reader, writer = await asyncio.open_connection(before.host, before.host_port)
+            assert await asyncio.wait_for(reader.read(), 60) == b"here"
+            writer.close()
+            await mirrors.update({wanted_now})
+            assert host_access.read(path) == [before]
+        await mirrors.update(set())
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(before.host, before.host_port)
+        server.close()
+
+    asyncio.run(scenario())
 
 
 def test_every_tcp_port_of_a_load_balancer_is_wanted() -> None:

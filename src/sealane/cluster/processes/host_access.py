@@ -13,11 +13,19 @@ from sealane.network.addresses import NodePlan
 
 
 async def run(folder: Folder, options: Options, plans: Sequence[NodePlan], channel: Channel) -> None:
-    """Mirrors of load-balancer and NodePort addresses on loopback, a SOCKS proxy, load balancers that are proxies."""
-    from sealane.cluster import socks
+    """Mirrors of load-balancer and NodePort addresses on loopback, a SOCKS proxy, load balancers that are proxies.
+
+    What was mirrored before this process was killed is mirrored again first, before the API has answered.
+    """
     from sealane.cluster.host_access import Mirrors, bind, is_proxied, loopback, wanted
-    from sealane.cluster.state import replace
     from sealane.dataplane.linux.threads import NamespaceThread
+
+    outside = NamespaceThread(str(folder.netns(topology.OUTSIDE_NAMESPACE)), "outside")
+    mirrors = Mirrors(folder.name, outside, folder.mirrors, private=options.private)
+    await mirrors.restore()
+
+    from sealane.cluster import socks
+    from sealane.cluster.state import replace
     from sealane.kube.client.http import HttpClient
     from sealane.reactive.collections import Graph
     from sealane.reactive.informer import inform
@@ -29,8 +37,6 @@ async def run(folder: Folder, options: Options, plans: Sequence[NodePlan], chann
         changed.set()
         sources[kinds.SERVICE].subscribe(lambda _changes: changed.set())
         sources.start()
-        outside = NamespaceThread(str(folder.netns(topology.OUTSIDE_NAMESPACE)), "outside")
-        mirrors = Mirrors(folder.name, outside, folder.mirrors, private=options.private)
         balancing: LoadBalancing | None = None
         password = socks.kept_password(folder.proxy) if options.private else ""
         proxy = socks.Proxy(NamespaceThread(str(folder.netns(plans[0].name)), plans[0].name), password)
@@ -41,6 +47,7 @@ async def run(folder: Folder, options: Options, plans: Sequence[NodePlan], chann
         channel.ready()
         nodes = [str(plan.addresses[0]) for plan in plans]
         async with served:
+            await sources.synced()
             while True:
                 await changed.wait()
                 changed.clear()
