@@ -260,7 +260,10 @@ class _Server:
         future: asyncio.Future[bytes] = loop.create_future()
         self._waiting[id_] = question.lower(), future
         try:
-            self._socket.send(id_ + message)
+            try:
+                self._socket.send(id_ + message)
+            except OSError as error:  # of a question before
+                self._give_up(error)
             return await future
         finally:
             del self._waiting[id_]
@@ -276,10 +279,8 @@ class _Server:
                 answer = self._socket.recv(65535)
             except BlockingIOError:
                 return
-            except OSError as error:  # No server listens there: all waiting questions may as well know now.
-                for _, future in self._waiting.values():
-                    if not future.done():
-                        future.set_exception(error)
+            except OSError as error:
+                self._give_up(error)
                 return
             waiting = self._waiting.get(answer[:2])
             if waiting is not None and not waiting[1].done() and _answers(answer, waiting[0]):
@@ -313,6 +314,17 @@ class _Server:
     def close(self) -> None:
         if self._checking is not None:
             self._checking.cancel()
+        self._hang_up()
+
+    def _give_up(self, error: OSError) -> None:
+        """No server listens there: all waiting questions may as well know now. The next question has a socket of its own: from one
+        that had an error libuv, and so uvloop, reads no more (uv__poll_io: POLLERR stops the handle)."""
+        self._hang_up()
+        for _, future in self._waiting.values():
+            if not future.done():
+                future.set_exception(error)
+
+    def _hang_up(self) -> None:
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
