@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import resource
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+
+import pytest
+import uvloop
 
 from sealane.dataplane.linux.handoff import Changed, Complete, Giver, Handed, Wishes, Withdrawn, take
 
@@ -168,3 +173,45 @@ def test_a_server_says_how_long_it_wants_to_go_on_also_to_the_next_giver(tmp_pat
             giver.close()
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_message_that_is_none_ends_its_sender_only(run: Callable[[Awaitable[None]], None], tmp_path: Path) -> None:
+    async def play() -> None:
+        giver = Giver(str(tmp_path / "sock"))
+        await giver.start()
+        loop = asyncio.get_running_loop()
+        for message in (b"nonsense", b"{}", b"[]", b'{"linger": "a", "seconds": "long"}'):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK) as connection:
+                await loop.sock_connect(connection, str(tmp_path / "sock"))
+                connection.send(message)
+                assert await asyncio.wait_for(loop.sock_recv(connection, 1), 60) == b""
+        events = take(str(tmp_path / "sock"), "dns")
+        assert await next_of(events) == Complete(frozenset())
+        await events.aclose()  # type: ignore[attr-defined]
+        giver.close()
+
+    run(play())
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_who_connects_while_no_descriptor_is_free_is_served_later(
+    run: Callable[[Awaitable[None]], None], tmp_path: Path
+) -> None:
+    async def play() -> None:
+        giver = Giver(str(tmp_path / "sock"))
+        await giver.start()
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK) as connection:
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+                connection.connect(str(tmp_path / "sock"))
+                await asyncio.sleep(0.01)  # the listener is readable, and nothing can be accepted
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            connection.send(b'{"serve": "dns"}')
+            answer = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(connection, 100), 60)
+            assert json.loads(answer) == {"complete": True}
+        giver.close()
+
+    run(play())

@@ -100,7 +100,11 @@ class Giver:
             os.unlink(self._path)
         self._listener.bind(self._path)
         self._listener.listen(16)
-        asyncio.get_running_loop().add_reader(self._listener, self._accept)
+        self._listen()
+
+    def _listen(self) -> None:
+        if self._listener.fileno() >= 0:
+            asyncio.get_running_loop().add_reader(self._listener, self._accept)
 
     def completed(self) -> None:
         """All that there was before has been added again."""
@@ -173,6 +177,12 @@ class Giver:
             connection, _ = self._listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return
+        except OSError as error:  # no descriptor is free for now, and the listener stays readable
+            log.warning("%s: %s", self._path, error)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._listener)
+            loop.call_later(RECONNECT_SECONDS, self._listen)
+            return
         if not is_neighbour(connection):
             connection.close()
             return
@@ -190,11 +200,16 @@ class Giver:
         if not message:
             self._drop(taker)
             return
-        said = json.loads(message)
-        if "linger" in said:
-            self._lingers[taker.role, said["linger"]] = said["seconds"]
+        try:
+            said = json.loads(message)
+            if "linger" in said:
+                self._lingers[taker.role, said["linger"]] = float(said["seconds"])
+                return
+            taker.role = str(said["serve"])
+        except (ValueError, KeyError, TypeError) as error:
+            log.warning("%s: a message that cannot be understood: %r", self._path, error)
+            self._drop(taker)
             return
-        taker.role = said["serve"]
         for handed in self._held.get(taker.role, {}).values():
             self._send(taker, _adding(handed), handed.sockets)
         if self._complete:
