@@ -317,8 +317,11 @@ class _Server:
         self._hang_up()
 
     def _give_up(self, error: OSError) -> None:
-        """No server listens there: all waiting questions may as well know now. The next question has a socket of its own: from one
-        that had an error libuv, and so uvloop, reads no more (uv__poll_io: POLLERR stops the handle)."""
+        """No server listens there: all waiting questions may as well know now.
+
+        The next question has a socket of its own: libuv, and so uvloop, reads no more from a socket that had an error
+        (uv__poll_io: POLLERR stops the handle).
+        """
         self._hang_up()
         for _, future in self._waiting.values():
             if not future.done():

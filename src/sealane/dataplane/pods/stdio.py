@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import struct
 import termios
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import Literal
 
 from sealane.dataplane.pods.logfile import encode
+
+log = logging.getLogger(__name__)
 
 _PIECE = 65536
 _HELD = 1 << 18
@@ -123,7 +126,7 @@ class Stdio:
             return
         except OSError as error:
             if error.errno != errno.EIO:  # a terminal's error when its other end is closed
-                raise
+                log.warning("%s: %s", self._path, error)
             data = b""
         if not data:
             self._end(fd)
@@ -146,9 +149,9 @@ class Stdio:
     def _rotate(self) -> None:
         """Begins a new log; of the former ones only the last is kept, as NAME.1."""
         os.replace(self._path, self._path.with_name(f"{self._path.name}.1"))
+        fresh = _opened(self._path)  # until there is one, the former takes what comes
         os.close(self._log)
-        self._log = _opened(self._path)
-        self._size = 0
+        self._log, self._size = fresh, 0
 
     def _end(self, fd: int) -> None:
         self._loop.remove_reader(fd)
@@ -261,7 +264,12 @@ class Attachment:
     def show(self, stream: str, data: bytes) -> None:
         held = self._held[stream]
         if not held:
-            self._loop.add_writer(self._to[stream], self._write, stream)
+            try:
+                self._loop.add_writer(self._to[stream], self._write, stream)
+            except OSError:  # a file: it takes all at once, and no loop can wait for it
+                with contextlib.suppress(OSError):
+                    os.write(self._to[stream], data)
+                return
         held += data
 
     def _write(self, stream: str) -> None:
