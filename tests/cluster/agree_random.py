@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import agree_draw
+import dns.exception
 import dns.message
 import dns.query
 import dns.rcode
@@ -295,7 +296,10 @@ class Agreement:
                 return dns.query.tcp(query, server, timeout=5)
             return dns.query.udp_with_fallback(query, server, timeout=5)[0]
 
-        answer = namespaces.inside(path, ask)
+        try:
+            answer = namespaces.inside(path, ask)
+        except dns.exception.Timeout:
+            return "no answer", set()
         found = {
             (rrset.name.to_text().rstrip(".").lower(), dns.rdatatype.to_text(rrset.rdtype), item.to_text())
             for rrset in answer.answer

@@ -77,13 +77,16 @@ def up(paths: list[str], options: UpOptions, name: str, *, as_json: bool) -> int
 
 def _up(paths: list[str], options: UpOptions, name: str, *, as_json: bool) -> int:
     began = time.monotonic()
-    with terminable(), progress(not as_json) as say:
-        folder, code = bring_up(paths, options, name, say)
-        if code == BAD_INPUT and not options.keep_going:
-            return code
+    with terminable():
+        code = None
         try:
-            _print_up(folder, code, began, as_json=as_json)
+            with progress(not as_json) as say:
+                folder, code = bring_up(paths, options, name, say)
+            if code != BAD_INPUT or options.keep_going:
+                _print_up(folder, code, began, as_json=as_json)
         except KeyboardInterrupt:
+            if code is None:  # `bring_up` has said what becomes of the cluster
+                raise
             raise _goes_on(name) from None
     return code
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sealane.network.names.records import Record
 from sealane.network.names.resolver import Resolver, pod_resolver, queries
-from sealane.network.names.zone import NOT_OURS, Answer, Outcome, Zone
+from sealane.network.names.zone import NO_DATA, Answer, Outcome, Zone
 
 if TYPE_CHECKING:
     from sealane.kube.shapes import Pod
@@ -91,11 +91,20 @@ def ask(name: str, zone: Zone, types: Sequence[str] = ("A", "AAAA")) -> Asked:
 
 
 def follow(answer: Answer, type_: str, zone: Zone) -> tuple[Answer, list[Record]]:
-    """The answer at the end of the aliases (2.5 of the specification), and the records on the way with its own."""
+    """The answer at the end of the aliases (2.5 of the specification), and the records on the way with its own.
+
+    Aliases that lead round in the zone, over more than `MAX_ALIASES` names or to a name of it without such records
+    are as if they were not there: "no data" and no records. Source: A and AAAA in CoreDNS' plugin/backend_lookup.go.
+    """
     records: list[Record] = []
-    for _ in range(MAX_ALIASES):
+    targets: set[str] = set()
+    while answer.outcome == "answer":
         records += answer.records
-        if not answer.records or answer.records[0].type != "CNAME" or type_ in ("CNAME", "ANY"):
+        if answer.records[0].type != "CNAME" or type_ in ("CNAME", "ANY"):
             return answer, records
-        answer = zone.lookup(answer.records[0].data.rstrip("."), type_)
-    return NOT_OURS, records
+        target = answer.records[0].data.rstrip(".")
+        if target in targets or len(records) > MAX_ALIASES:
+            return NO_DATA, []
+        targets.add(target)
+        answer = zone.lookup(target, type_)
+    return (answer, records) if answer.outcome == "not ours" or not records else (NO_DATA, [])
