@@ -83,7 +83,7 @@ def logs(
     request = {"op": "logs", "namespace": namespace, "pod": pod, "container": container}
     with _connect(agent_socket) as connection:
         options = {"follow": follow, "tail": tail, "previous": previous}
-        connection.sendall(json.dumps(request | options).encode() + b"\n")
+        _send(connection, request | options, ())
         with connection.makefile("rb") as stream:
             _checked(stream.readline())
             while piece := stream.read1(65536):
@@ -101,7 +101,7 @@ def probe(
     for start in range(0, len(requests), PROBES_AT_ONCE):
         with _connect(agent_socket) as connection:
             request = {"op": "probe", "probes": list(requests[start : start + PROBES_AT_ONCE])}
-            connection.sendall(json.dumps(request).encode() + b"\n")
+            _send(connection, request, ())
             with connection.makefile("rb") as stream:
                 outcomes += _checked(stream.readline())["outcomes"]
         progress(len(outcomes))
@@ -117,20 +117,26 @@ def _run(agent_socket: Path, request: dict[str, Any], stdio: tuple[int, int, int
             return int(_checked(stream.readline())["exit"])
 
 
-def _connect(agent_socket: Path) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.connect(str(agent_socket))
-    except OSError as error:
-        connection.close()
-        raise AgentError(f"the node agent does not answer at {agent_socket}: {error.strerror}") from None
-    return connection
+@contextlib.contextmanager
+def _connect(agent_socket: Path) -> Iterator[socket.socket]:
+    """A connection to the agent. Raises AgentError when the agent does not answer."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        try:
+            connection.connect(str(agent_socket))
+        except OSError as error:
+            raise AgentError(f"the node agent does not answer at {agent_socket}: {error.strerror}") from None
+        yield connection
 
 
 def _send(connection: socket.socket, request: dict[str, Any], stdio: Sequence[int]) -> None:
+    """Raises AgentError when the agent has closed its end: a broken pipe here is not one of our output."""
     data = json.dumps(request).encode() + b"\n"
-    sent = connection.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", stdio))])
-    connection.sendall(data[sent:])
+    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", stdio))] if stdio else []
+    try:
+        sent = connection.sendmsg([data], ancillary)
+        connection.sendall(data[sent:])
+    except ConnectionError:
+        raise AgentError("the node agent went away") from None
 
 
 def _checked(line: bytes) -> dict[str, Any]:
