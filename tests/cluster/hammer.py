@@ -1,6 +1,8 @@
 """Sends datagrams to every pod address there can be, all the time, and notes which pods were reached and which came by.
 
-    python hammer.py ADDRESS… < (until its end)      prints {"reached": [address, …], "came": [pod, …]}
+    python hammer.py ADDRESS… < {"reached": […], "came": […]}      prints {"reached": [address, …], "came": [pod, …]}
+
+It goes on until it has read whom it must have seen, and has seen them all, or for 30 seconds more.
 
 Reached is whoever answers on UDP port 8080, and whoever refuses it (an ICMP error of its own). On UDP port 9000 it
 notes who sends what. Standard library only.
@@ -55,8 +57,14 @@ def main() -> None:
     targets = [(senders[socket.AF_INET6 if ":" in each else socket.AF_INET], each) for each in sys.argv[1:]]
     reached: set[str] = set()
     came: set[str] = set()
+    awaited: dict[str, list[str]] | None = None
+    deadline = 0.0
     print("sending", flush=True)
-    while not select.select([sys.stdin], [], [], 0)[0]:
+    while awaited is None or time.monotonic() < deadline:
+        if awaited is None and select.select([sys.stdin], [], [], 0)[0]:
+            awaited, deadline = json.loads(sys.stdin.readline()), time.monotonic() + 30
+        if awaited is not None and reached.issuperset(awaited["reached"]) and came.issuperset(awaited["came"]):
+            break
         for sending, address in targets:
             with contextlib.suppress(OSError):
                 sending.sendto(b"?", (address, 8080))

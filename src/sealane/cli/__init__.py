@@ -39,6 +39,10 @@ def _written(command: Callable[[], int]) -> int:
         code = command()
         sys.stdout.flush()
     except BrokenPipeError:
+        from sealane.cli.say import reader_left
+
+        if not reader_left():
+            raise
         code = 0
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF):

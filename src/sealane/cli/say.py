@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -47,7 +48,16 @@ def guarded(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # before the option parser hears of it
+        if not reader_left():
+            raise
         return OK
+
+
+def reader_left() -> bool:
+    """Whether nobody reads what we print any more: the only broken pipe that is no error. Source: poll(2), POLLERR."""
+    poll = select.poll()
+    poll.register(1, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 @contextmanager

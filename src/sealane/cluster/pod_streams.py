@@ -44,9 +44,7 @@ class AgentStreams:
     async def usage(self) -> Usage:
         """Raises ApiError 503."""
         with await _ask(self._path, {"op": "usage"}) as connection:
-            loop, answer = asyncio.get_running_loop(), b""
-            while not answer.endswith(b"\n") and (part := await loop.sock_recv(connection, _PIECE)):
-                answer += part
+            answer = await _line(connection)
         _checked(answer)
         return msgspec.json.decode(answer, type=Usage)
 
@@ -55,7 +53,10 @@ class AgentStreams:
         connection = await _ask(self._path, {"op": "connect", "namespace": namespace, "pod": pod, "port": port})
         with connection:
             await _until_readable(connection.fileno())
-            data, fds, _, _ = socket.recv_fds(connection, 4096, 1)
+            try:
+                data, fds, _, _ = socket.recv_fds(connection, 4096, 1)
+            except ConnectionError:
+                data, fds = b"", []
         try:
             _checked(data)
             if not fds:
@@ -177,14 +178,7 @@ class AgentProgram:
             os.close(fd)
 
     async def _await_end(self) -> int:
-        loop = asyncio.get_running_loop()
-        answer = b""
-        while not answer.endswith(b"\n"):
-            part = await loop.sock_recv(self._connection, 4096)
-            if not part:
-                break
-            answer += part
-        return int(_checked(answer)["exit"])
+        return int(_checked(await _line(self._connection))["exit"])
 
 
 def _about(op: str, command: Command) -> dict[str, Any]:
@@ -199,8 +193,9 @@ async def _ask(path: Path, request: dict[str, Any], fds: Sequence[int] = ()) -> 
         await loop.sock_connect(connection, str(path))
         message = msgspec.json.encode(request) + b"\n"
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-        sent = connection.sendmsg([message], ancillary)
-        await loop.sock_sendall(connection, message[sent:])
+        with contextlib.suppress(ConnectionError):  # the agent answered and closed: its answer is what counts
+            if rest := message[connection.sendmsg([message], ancillary) :]:
+                await loop.sock_sendall(connection, rest)
     except OSError as error:
         connection.close()
         raise ApiError(503, "ServiceUnavailable", f"the node agent cannot be reached: {error}") from None
@@ -208,6 +203,15 @@ async def _ask(path: Path, request: dict[str, Any], fds: Sequence[int] = ()) -> 
         connection.close()
         raise
     return connection
+
+
+async def _line(connection: socket.socket) -> bytes:
+    """What comes until a line ends or the agent has gone."""
+    loop, line = asyncio.get_running_loop(), b""
+    with contextlib.suppress(ConnectionError):
+        while not line.endswith(b"\n") and (part := await loop.sock_recv(connection, _PIECE)):
+            line += part
+    return line
 
 
 def _checked(line: bytes) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sealane.cli.say import guarded
+
 
 def shell(line: str, tmp_path: Path, **env: str) -> subprocess.CompletedProcess[bytes]:
     script = line.replace("SEALANE", f'"{sys.executable}" -m sealane')
@@ -37,6 +39,14 @@ def test_a_full_disk_is_said_in_one_line(tmp_path: Path, way: str) -> None:
 def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
     done = shell("{ sleep 0.3; SEALANE status -o json; } | { exec <&-; sleep 3; }", tmp_path)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_broken_pipe_that_is_not_of_the_answer_is_no_success() -> None:
+    def broken() -> int:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        guarded(broken)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])

@@ -15,7 +15,7 @@ import termios
 import tty
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sealane.dataplane.linux.probe import Outcome
 
@@ -85,9 +85,10 @@ def logs(
         options = {"follow": follow, "tail": tail, "previous": previous}
         _send(connection, request | options, ())
         with connection.makefile("rb") as stream:
-            _checked(stream.readline())
-            while piece := stream.read1(65536):
-                yield piece
+            _answer(stream)
+            with _went_away():
+                while piece := stream.read1(65536):
+                    yield piece
 
 
 def probe(
@@ -103,7 +104,7 @@ def probe(
             request = {"op": "probe", "probes": list(requests[start : start + PROBES_AT_ONCE])}
             _send(connection, request, ())
             with connection.makefile("rb") as stream:
-                outcomes += _checked(stream.readline())["outcomes"]
+                outcomes += _answer(stream)["outcomes"]
         progress(len(outcomes))
     return outcomes
 
@@ -114,7 +115,7 @@ def _run(agent_socket: Path, request: dict[str, Any], stdio: tuple[int, int, int
             return _in_terminal(connection, request, stdio)
         _send(connection, request, stdio)
         with connection.makefile("rb") as stream:
-            return int(_checked(stream.readline())["exit"])
+            return int(_answer(stream)["exit"])
 
 
 @contextlib.contextmanager
@@ -129,12 +130,28 @@ def _connect(agent_socket: Path) -> Iterator[socket.socket]:
 
 
 def _send(connection: socket.socket, request: dict[str, Any], stdio: Sequence[int]) -> None:
-    """Raises AgentError when the agent has closed its end: a broken pipe here is not one of our output."""
+    """The agent may answer and close before all is sent, so its answer or the lack of one counts, not a broken pipe.
+
+    No empty rest is sent: to an end that is closed, that too is a broken pipe.
+    """
     data = json.dumps(request).encode() + b"\n"
     ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", stdio))] if stdio else []
+    with contextlib.suppress(ConnectionError):
+        if rest := data[connection.sendmsg([data], ancillary) :]:
+            connection.sendall(rest)
+
+
+def _answer(stream: BinaryIO) -> dict[str, Any]:
+    """Raises AgentError."""
+    with _went_away():
+        return _checked(stream.readline())
+
+
+@contextlib.contextmanager
+def _went_away() -> Iterator[None]:
+    """The agent's end of a connection may break while we read: no broken pipe of ours."""
     try:
-        sent = connection.sendmsg([data], ancillary)
-        connection.sendall(data[sent:])
+        yield
     except ConnectionError:
         raise AgentError("the node agent went away") from None
 
@@ -217,7 +234,8 @@ def _couple(connection: socket.socket, keyboard: int, screen: int, terminal: int
                         selector.unregister(keyboard)
                         os.write(terminal, b"\x04")
                 else:
-                    data = connection.recv(4096)
+                    with _went_away():
+                        data = connection.recv(4096)
                     answer += data
                     if not data or answer.endswith(b"\n"):
                         _drain(terminal, screen)
