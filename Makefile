@@ -12,6 +12,7 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 setup: $(VENV)/.ready ## install what a bare Debian lacks, then .venv with the sealane command
+	@$(BIN)/python -m compileall -q src # what an installed package has: a start need not compile
 
 $(VENV)/.ready: pyproject.toml
 	@scripts/setup $(PYTHON) $(VENV)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -125,6 +126,9 @@ def _decoded(media: str, data: bytes, nulls: bool) -> Any:
 
 
 def _from_yaml(data: bytes) -> Any:
+    if data.lstrip()[:1] == b"{":  # JSON is YAML, and what clients send who apply
+        with suppress(msgspec.DecodeError):
+            return msgspec.json.decode(data)
     import yaml  # few clients send it
 
     try:

@@ -7,9 +7,7 @@ from collections.abc import Iterable
 from sealane.kube import kinds
 from sealane.kube.client.protocol import Client
 from sealane.kube.objects import Object
-from sealane.network.routes.classes import ADOPTED
-from sealane.network.routes.gateway_api import listeners
-from sealane.network.routes.ingress import ingress
+from sealane.network.routes.classes import ADOPTED, GATEWAY_CONTROLLER, INGRESS_CONTROLLER
 
 
 async def with_namespace(client: Client, objects: list[Object], name: str) -> list[Object]:
@@ -65,8 +63,8 @@ async def with_classes(
 
 
 _CONTROLLERS = {
-    kinds.GATEWAYCLASS: ("controllerName", listeners.CONTROLLER),
-    kinds.INGRESSCLASS: ("controller", ingress.CONTROLLER),
+    kinds.GATEWAYCLASS: ("controllerName", GATEWAY_CONTROLLER),
+    kinds.INGRESSCLASS: ("controller", INGRESS_CONTROLLER),
 }
 
 

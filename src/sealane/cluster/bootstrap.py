@@ -20,7 +20,7 @@ from sealane.network.addresses import (
     DNS_SERVICE,
     KUBERNETES_SERVICE,
     MAX_NODES,
-    plan_node,
+    node_name,
 )
 
 GATEWAY_CONTROLLER = "sealane.dev/gateway-controller"
@@ -65,8 +65,8 @@ async def forget_nodes(client: Client, nodes: int) -> bool:
     As kubectl delete node, and then the pod garbage collector of kube-controller-manager, which deletes pods whose
     node is gone at once ("orphaned pods", Kubernetes docs, Pod Lifecycle).
     """
-    gone = {plan_node(index).name for index in range(nodes + 1, MAX_NODES + 1)}
-    left = [node.name for node in (await client.list(kinds.NODE)).items if node.name in gone]
+    there = {node.name for node in (await client.list(kinds.NODE)).items}
+    left = [name for index in range(nodes + 1, MAX_NODES + 1) if (name := node_name(index)) in there]
     if not left:
         return False
     for pod in (await client.list(kinds.POD)).items:

@@ -10,8 +10,7 @@ from sealane.kube import kinds
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Key, Object
 from sealane.kube.selectors import LabelSelector
-from sealane.network.routes.classes import served_here
-from sealane.network.routes.gateway_api.listeners import CONTROLLER
+from sealane.network.routes.classes import GATEWAY_CONTROLLER, served_here
 
 WATCHED: tuple[Kind, ...] = (
     kinds.NODE,
@@ -190,11 +189,11 @@ def _unserved(gateway: Object, classes: Mapping[str, Object]) -> str:
     """Why no controller of this cluster will ever program a Gateway, or ""."""
     name = gateway.spec.get("gatewayClassName", "")
     found = classes.get(name)
-    served = [each.name for each in classes.values() if served_here(each, CONTROLLER)]
+    served = [each.name for each in classes.values() if served_here(each, GATEWAY_CONTROLLER)]
     here = f"; this cluster serves gatewayClassName: {' or '.join(sorted(served))}" if served else ""
     if found is None:
         return f"there is no GatewayClass {name!r}{here}"
-    if not served_here(found, CONTROLLER):
+    if not served_here(found, GATEWAY_CONTROLLER):
         here += f" (up --gateway-class {name} adopts this class)"
         return f"GatewayClass {name!r} belongs to controller {found.spec.get('controllerName')!r}{here}"
     return ""

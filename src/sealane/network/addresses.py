@@ -59,13 +59,17 @@ def canonical_cidr(text: str) -> str:
     return str(ip_network(text, strict=False))
 
 
+def node_name(index: int) -> str:
+    return f"node-{index}"
+
+
 def plan_node(index: int) -> NodePlan:
     """Raises ValueError outside 1…MAX_NODES."""
     if not 1 <= index <= MAX_NODES:
         raise ValueError(f"a cluster has 1 to {MAX_NODES} nodes, not {index}")
     return NodePlan(
         index,
-        f"node-{index}",
+        node_name(index),
         (IPv4Address(f"172.18.1.{index}"), IPv6Address(f"fd00:172:18::1:{index:x}")),
         (IPv4Network(f"10.244.{index}.0/24"), IPv6Network(f"fd00:10:244:{index:x}::/64")),
     )

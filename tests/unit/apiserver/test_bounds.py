@@ -39,17 +39,7 @@ def nested(levels: int) -> bytes:
 @pytest.mark.parametrize("levels", [300, 900, 100_000])
 def test_a_body_of_too_many_levels_is_refused_and_lists_go_on(cluster: Cluster, media: str, levels: int) -> None:
     async def test(ask: Asker) -> None:
-        definition = {
-            "metadata": {"name": "things.example.com"},
-            "spec": {
-                "group": "example.com",
-                "scope": "Namespaced",
-                "names": {"plural": "things", "kind": "Thing"},
-                "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": LOOSE}}],
-            },
-        }
-        made = await ask("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "POST", definition)
-        assert made["http"] == 201
+        await define_things(ask)
         thing = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "deep"}, "spec": "SPEC"}
         body = json.dumps(thing).encode().replace(b'"SPEC"', nested(levels))
         things = "/apis/example.com/v1/namespaces/default/things"
@@ -57,6 +47,33 @@ def test_a_body_of_too_many_levels_is_refused_and_lists_go_on(cluster: Cluster, 
         assert refused["http"] == 400
         assert "exceeded max depth of 200" in refused["message"]
         assert (await ask(things))["items"] == []
+
+    run(cluster, test)
+
+
+async def define_things(ask: Asker) -> None:
+    definition = {
+        "metadata": {"name": "things.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "things", "kind": "Thing"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": LOOSE}}],
+        },
+    }
+    made = await ask("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "POST", definition)
+    assert made["http"] == 201
+
+
+def test_json_that_is_applied_is_read_as_json(cluster: Cluster) -> None:
+    """To a reader of YAML 1.1 its numbers with an exponent are text."""
+
+    async def test(ask: Asker) -> None:
+        await define_things(ask)
+        body = b' {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "t"}, "spec": {"ratio": 2e3}}'
+        path, media = "/apis/example.com/v1/namespaces/default/things/t", "application/apply-patch+yaml"
+        made = await ask(path, "PATCH", body, media, fieldManager="me")
+        assert made["spec"] == {"ratio": 2000}
 
     run(cluster, test)
 

@@ -16,7 +16,7 @@ from sealane.cli.app import app
     [
         ("upp", "No such command 'upp'. Did you mean 'up'?; see sealane -h"),
         ("up --nod 2", "No such option: --nod (Possible options: --nodes); see sealane up -h"),
-        ("up --nodes 0", "Invalid value for '--nodes': Input should be greater than or equal to 1; see sealane up -h"),
+        ("up --nodes 0", "Invalid value for '--nodes': 0 is not in the range 1<=x<=200; see sealane up -h"),
         ("exec", "Missing argument"),
         ("run examples/shop", "run: no command; give it after --, as in: sealane run examples/shop -- pytest"),
         ("run --", "run: nothing follows --"),

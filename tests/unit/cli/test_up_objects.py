@@ -12,8 +12,7 @@ from sealane.apiserver.storage.store import Store
 from sealane.cli.taking import with_classes, with_namespace
 from sealane.kube import kinds
 from sealane.kube.objects import Object
-from sealane.network.routes.classes import served_here
-from sealane.network.routes.ingress.ingress import CONTROLLER
+from sealane.network.routes.classes import INGRESS_CONTROLLER, served_here
 
 
 def on_an_api(folder: Path, play: Callable[[LocalClient], Awaitable[None]]) -> None:
@@ -54,8 +53,8 @@ def test_named_classes_are_served(tmp_path: Path) -> None:
         given = [gateway_class("istio", a="b"), gateway_class("other")]
         made = await with_classes(client, given, ["istio"], ["nginx", "kong"])
         assert [str(each.key) for each in made] == ["GatewayClass istio", "GatewayClass other", "IngressClass kong"]
-        assert [served_here(each, CONTROLLER) for each in made] == [True, False, True]
+        assert [served_here(each, INGRESS_CONTROLLER) for each in made] == [True, False, True]
         assert made[0].annotations["a"] == "b"
-        assert served_here(await client.get(kinds.INGRESSCLASS, "", "nginx"), CONTROLLER)
+        assert served_here(await client.get(kinds.INGRESSCLASS, "", "nginx"), INGRESS_CONTROLLER)
 
     on_an_api(tmp_path, play)

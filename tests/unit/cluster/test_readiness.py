@@ -6,7 +6,7 @@ from typing import Any
 
 from sealane.cluster.readiness import Waiting, patience, pod_of, waiting
 from sealane.kube.objects import Object, Raw
-from sealane.network.routes.gateway_api.listeners import CONTROLLER
+from sealane.network.routes.classes import GATEWAY_CONTROLLER
 
 
 def gateway_class(name: str, controller: str) -> Object:
@@ -21,7 +21,7 @@ def gateway(class_name: str, status: Raw | None = None) -> Object:
     return Object({**raw, "spec": {"gatewayClassName": class_name}, "status": status or {}})
 
 
-OURS, THEIRS = gateway_class("sealane", CONTROLLER), gateway_class("istio", "istio.io/gateway-controller")
+OURS, THEIRS = gateway_class("sealane", GATEWAY_CONTROLLER), gateway_class("istio", "istio.io/gateway-controller")
 
 
 def only(*objects: Object) -> Waiting:

@@ -12,6 +12,7 @@ from sealane.apiserver.clock import timestamp
 from sealane.apiserver.errors import bad_request, invalid
 from sealane.kube.kinds import CRD
 from sealane.kube.objects import Raw
+from sealane.kube.structural.approval import approval, protected
 
 Taken = Callable[[str, tuple[str, str]], tuple[set[str], set[str]]]
 """Taken(group, resource): names of resources and of kinds that others in the group have."""
@@ -71,8 +72,6 @@ def established(crd: Raw, taken: Taken, old: Raw | None = None) -> Raw:
 
     old: what it replaces; names that were accepted stay so, and what is served stays served.
     """
-    from sealane.kube.structural.definition import approval, protected
-
     spec = crd["spec"]
     status: Raw = (old or {}).get("status") or {}
     accepted, problem = _accepted(spec, status.get("acceptedNames") or {}, taken)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sealane.kube.objects import Object, Raw
-from sealane.network.routes.gateway_api.listeners import CONTROLLER
+from sealane.network.routes.classes import GATEWAY_CONTROLLER
 
 
 def stamped(item: Object, status: Mapping[str, Any], now: str) -> Raw:
@@ -45,9 +45,9 @@ def _inner(known: Mapping[str, Any], wanted: Mapping[str, Any], now: str) -> Raw
 
 def _parents(known: Iterable[Mapping[str, Any]], wanted: Iterable[Mapping[str, Any]], now: str) -> list[Raw]:
     """Ours in the order of the route, then those of others as they are."""
-    mine = [item for item in known if item.get("controllerName") == CONTROLLER]
+    mine = [item for item in known if item.get("controllerName") == GATEWAY_CONTROLLER]
     made: list[Raw] = []
     for item in wanted:
         old = next((one for one in mine if one.get("parentRef") == item["parentRef"]), {})
         made.append(_inner(old, item, now))
-    return made + [dict(item) for item in known if item.get("controllerName") != CONTROLLER]
+    return made + [dict(item) for item in known if item.get("controllerName") != GATEWAY_CONTROLLER]

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from sealane.kube import names
 from sealane.kube.gotext import shown
 from sealane.kube.objects import Raw
+from sealane.kube.structural.approval import APPROVED, approval, protected
 from sealane.kube.structural.defaults import with_defaults
 from sealane.kube.structural.embedded import embedded_causes
 from sealane.kube.structural.fieldpaths import walk
@@ -24,7 +24,6 @@ from sealane.kube.structural.rules import rule_causes
 from sealane.kube.structural.structure import forbidden, invalid, required, structure_causes
 from sealane.kube.structural.validate import checked
 
-APPROVED = "api-approved.kubernetes.io"
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 _COLUMN_FORMATS = (
     "binary", "byte", "date", "date-time", "double", "float", "int32", "int64", "password",
@@ -337,28 +336,6 @@ def _stored(spec: Raw, stored: Sequence[str]) -> Iterator[Cause]:
 
 
 # Groups of Kubernetes itself (https://github.com/kubernetes/enhancements/pull/1111)
-
-
-def protected(group: str) -> bool:
-    return group in ("k8s.io", "kubernetes.io") or group.endswith((".k8s.io", ".kubernetes.io"))
-
-
-def approval(annotations: Mapping[str, str]) -> tuple[str, str]:
-    """("approved", "bypassed", "invalid" or "missing", and the reason in words)."""
-    text = annotations.get(APPROVED) or ""
-    see = "see https://github.com/kubernetes/enhancements/pull/1111"
-    if not text:
-        return "missing", f'protected groups must have approval annotation "{APPROVED}", {see}'
-    if text.startswith("unapproved"):
-        return "bypassed", f'not approved: "{text}"'
-    try:
-        found = urlsplit(text)
-    except ValueError:
-        found = urlsplit("")
-    if found.scheme and found.netloc:
-        return "approved", f"approved in {text}"
-    wanted = f'protected groups must have approval annotation "{APPROVED}" with either a URL or a reason starting with'
-    return "invalid", f'{wanted} "unapproved", {see}'
 
 
 def _approval(crd: Raw, old: Raw | None) -> Iterator[Cause]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from sealane.kube.objects import Object
 
+GATEWAY_CONTROLLER = "sealane.dev/gateway-controller"
+INGRESS_CONTROLLER = "sealane.dev/ingress-controller"
+
 ADOPTED = "sealane.dev/adopted"
 """Annotation of a class: "true" when it is served here although it names another controller."""
 

@@ -15,7 +15,7 @@ from sealane.kube.selectors import LabelSelector
 from sealane.network.certificates.pairs import Pair
 from sealane.network.provenance import Provenance
 from sealane.network.routes import hosts
-from sealane.network.routes.classes import served_here
+from sealane.network.routes.classes import GATEWAY_CONTROLLER, served_here
 from sealane.network.routes.conditions import Condition
 from sealane.network.routes.gateway_api import frontend_tls
 from sealane.network.routes.model.http import HostKey, Listener
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
         GatewaySpecListenersAllowedRoutes,
         GatewaySpecListenersAllowedRoutesNamespaces,
     )
-
-CONTROLLER = "sealane.dev/gateway-controller"
 
 RouteKind = tuple[str, str]
 HTTP_ROUTE: RouteKind = (GATEWAY_GROUP, "HTTPRoute")
@@ -77,7 +75,7 @@ class GatewayListener:
 
 
 def is_ours(gateway_class: GatewayClass | None) -> bool:
-    return served_here(gateway_class, CONTROLLER)
+    return served_here(gateway_class, GATEWAY_CONTROLLER)
 
 
 def class_key(gateway: Gateway) -> Key:

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sealane.kube.objects import Key, Object
+from sealane.network.routes.classes import GATEWAY_CONTROLLER
 from sealane.network.routes.conditions import Condition
 from sealane.network.routes.gateway_api import listeners as gateways
 from sealane.network.routes.gateway_api.httproute import BoundRoute
-from sealane.network.routes.gateway_api.listeners import CONTROLLER, GatewayListener, ListenerKey
+from sealane.network.routes.gateway_api.listeners import GatewayListener, ListenerKey
 from sealane.network.routes.published import Status, proxy_is_ready, service_addresses
 from sealane.network.routes.sources import Sources
 from sealane.reactive.collections import Collection, Fetch, derive
@@ -56,7 +57,7 @@ def _generation(item: Object) -> int:
 def class_status(item: GatewayClass) -> Status | None:
     if not gateways.is_ours(item):
         return None
-    conditions = (Condition("Accepted", True, "Accepted", f"served by {CONTROLLER}"),)
+    conditions = (Condition("Accepted", True, "Accepted", f"served by {GATEWAY_CONTROLLER}"),)
     features = ["Gateway", "HTTPRoute", "ReferenceGrant", *EXTENDED_FEATURES]
     return Status(
         item.key,
@@ -178,7 +179,7 @@ def _resolved_refs(listener: GatewayListener) -> Condition:
 def route_status(item: HTTPRoute, bound: BoundRoute | None) -> Status | None:
     """Entries of our own Gateways; with none, an empty list for a route that had some of ours before."""
     if bound is None:
-        had = any(parent.get("controllerName") == CONTROLLER for parent in item.status.get("parents") or ())
+        had = any(parent.get("controllerName") == GATEWAY_CONTROLLER for parent in item.status.get("parents") or ())
         return Status(item.key, {"parents": []}) if had else None
     return Status(
         item.key,
@@ -186,7 +187,7 @@ def route_status(item: HTTPRoute, bound: BoundRoute | None) -> Status | None:
             "parents": [
                 {
                     "parentRef": dict(parent.ref),
-                    "controllerName": CONTROLLER,
+                    "controllerName": GATEWAY_CONTROLLER,
                     "conditions": [condition.raw(_generation(item)) for condition in parent.conditions],
                 }
                 for parent in bound.parents

@@ -13,7 +13,7 @@ from sealane.kube.objects import Key
 from sealane.network.provenance import Provenance
 from sealane.network.routes import hosts
 from sealane.network.routes.backends import find
-from sealane.network.routes.classes import served_here
+from sealane.network.routes.classes import INGRESS_CONTROLLER, served_here
 from sealane.network.routes.model.http import Backend, Forward, HostKey, Listener, Rule
 from sealane.network.routes.model.l4 import INGRESS_PROXY
 from sealane.network.routes.model.matches import Match, PathMatch
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from sealane.kube.shapes import Ingress
     from sealane.kube.shapes.networking_v1 import HTTPIngressPath, IngressBackend
 
-CONTROLLER = "sealane.dev/ingress-controller"
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 DEFAULT_ANNOTATION = "ingressclass.kubernetes.io/is-default-class"
 PORT = 80
@@ -73,9 +72,9 @@ def is_ours(ingress: Ingress, sources: Sources, fetch: Fetch) -> bool:
     name = ingress.spec.get("ingressClassName") or ingress.annotations.get(CLASS_ANNOTATION)
     if name:
         named = fetch.get(sources.ingress_classes, Key("networking.k8s.io", "IngressClass", "", name))
-        return served_here(named, CONTROLLER)
+        return served_here(named, INGRESS_CONTROLLER)
     defaults = [item for item in fetch(sources.ingress_classes) if item.annotations.get(DEFAULT_ANNOTATION) == "true"]
-    return len(defaults) == 1 and served_here(defaults[0], CONTROLLER)
+    return len(defaults) == 1 and served_here(defaults[0], INGRESS_CONTROLLER)
 
 
 def entered_hosts(ingress: BoundIngress) -> Iterable[HostKey]:
