@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,16 @@ REASONS = ("TakenAsDone", "StartedWithout", "WrittenInItsPlace", "PassedOver")
 SHOWN = 8
 
 
-async def events(folder: Folder) -> list[Object]:
+def events(folder: Folder) -> list[Object]:
     """Those of the cluster."""
     from sealane.kube import kinds
     from sealane.kube.client.http import HttpClient
 
-    async with HttpClient.from_kubeconfig(folder.local_kubeconfig) as client:
-        return list((await client.list(kinds.EVENT)).items)
+    async def listed() -> list[Object]:
+        async with HttpClient.from_kubeconfig(folder.local_kubeconfig) as client:
+            return list((await client.list(kinds.EVENT)).items)
+
+    return asyncio.run(listed())
 
 
 def notes(found: Iterable[Object], since: float) -> list[str]:

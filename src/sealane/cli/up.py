@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sealane.cli.say import (
     BAD_INPUT,
     INTERRUPTED,
-    NOT,
     OK,
     Exit,
     complain,
@@ -26,31 +23,17 @@ from sealane.cli.say import (
 )
 from sealane.cluster import lifecycle, state
 from sealane.cluster.state import Folder, Options, Record
-from sealane.kube.client.protocol import Client
-from sealane.kube.objects import Key, Object, Raw
 
 if TYPE_CHECKING:
     from sealane.kube.manifests import Manifests
 
 
-NEEDED = (
-    "sealane.kube.client.http",
-    "sealane.cli.taking",
-    "sealane.cluster.apply",
-    "sealane.cluster.readiness",
-    "sealane.reactive.informer",
-)
-
-PATIENCE = 60.0
-"""Seconds for what has no delays of its own."""
-
-SETTLING = 1.0
-"""Seconds in which a Job that is bound to fail has mostly done so."""
-
-
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """What the user said; None is nothing. timeout: seconds; None is `PATIENCE` and what probes ask for themselves."""
+    """What the user said; None is nothing.
+
+    timeout: seconds; None is `applying.PATIENCE`, and what probes ask for themselves.
+    """
 
     nodes: int | None
     dns_upstream: str | None
@@ -110,7 +93,7 @@ def _print_up(folder: Folder, code: int, began: float, *, as_json: bool) -> None
 def _print_answered(folder: Folder, since: float) -> None:
     from sealane.cli import answered
 
-    if lines := answered.notes(asyncio.run(answered.events(folder)), since):
+    if lines := answered.notes(answered.events(folder), since):
         print("\nIn place of what only images have:")
         print("\n".join(lines))
 
@@ -150,8 +133,8 @@ def bring_up(paths: list[str], options: UpOptions, name: str, say: Callable[[str
             return folder, BAD_INPUT
         say("starting the API, nodes and DNS")
         try:
-            for module in NEEDED:  # takes as long as the cluster needs to start
-                importlib.import_module(module)
+            from sealane.cli.applying import apply_and_wait  # takes as long as the cluster needs to start
+
             lifecycle.wait(folder)
         except KeyboardInterrupt:
             raise _interrupted(folder, started, kept) from None
@@ -160,7 +143,7 @@ def bring_up(paths: list[str], options: UpOptions, name: str, say: Callable[[str
                 lifecycle.stop(folder, keep=True)  # with its logs
             raise
     try:
-        code = asyncio.run(_apply_and_wait(folder, manifests, options, say))
+        code = apply_and_wait(folder, manifests, options, say)
     except KeyboardInterrupt:
         raise _goes_on(name) from None
     return folder, code if good else BAD_INPUT
@@ -253,8 +236,10 @@ def _load(paths: list[str], options: UpOptions, before: Folder | None) -> tuple[
     namespace = options.namespace or "default"
     loaded = manifests.load(paths, stdin=stdin, namespace=namespace)
     if loaded.problems and before is not None:
+        from sealane.cli.applying import definitions
+
         lifecycle.wait(before)
-        loaded = manifests.load(paths, stdin=stdin, namespace=namespace, known=asyncio.run(_definitions(before)))
+        loaded = manifests.load(paths, stdin=stdin, namespace=namespace, known=definitions(before))
     for warning in loaded.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     for problem in loaded.problems:
@@ -264,142 +249,3 @@ def _load(paths: list[str], options: UpOptions, before: Folder | None) -> tuple[
         what = "applying the rest" if options.keep_going else "nothing was applied (--keep-going applies the rest)"
         complain(f"{count} problem{'s' if count > 1 else ''}; {what}")
     return loaded, not loaded.problems
-
-
-async def _definitions(folder: Folder) -> list[Raw]:
-    from sealane.kube import kinds
-    from sealane.kube.client.http import HttpClient
-
-    client = HttpClient.from_kubeconfig(folder.local_kubeconfig)
-    try:
-        return [each.raw for each in (await client.list(kinds.CRD)).items]
-    finally:
-        await client.close()
-
-
-async def _apply_and_wait(
-    folder: Folder, manifests: Manifests | None, options: UpOptions, say: Callable[[str], None]
-) -> int:
-    from sealane.cli import taking
-    from sealane.cluster.apply import Failed, apply
-    from sealane.kube.client.http import HttpClient
-
-    client = HttpClient.from_kubeconfig(folder.local_kubeconfig)
-    try:
-        code = OK
-        applied: set[Key] | None = None
-        if manifests is not None:
-            objects = list(manifests.objects)
-            if options.namespace:
-                objects = await taking.with_namespace(client, objects, options.namespace)
-            objects = await taking.with_classes(client, objects, options.gateway_classes, options.ingress_classes)
-            if options.populate:
-                objects += await taking.populated(client, objects)
-            applied = {each.key._replace(namespace=each.namespace or "default") for each in objects}
-            say(f"applying {len(objects)} objects")
-            remember_origins(folder, objects)
-            for result in await apply(client, objects, manifests.kind_of):
-                if isinstance(result, Failed):
-                    code = BAD_INPUT
-                    where = result.object.origin.at() if result.object.origin else ""
-                    complain(f"{where + ': ' if where else ''}{result.object.key}: {result.error.message}")
-        ready = await _wait(folder, client, options.timeout, say, applied)
-        return code or ready
-    except OSError as error:
-        _still_running(folder)
-        raise Exit(NOT, f"the API of cluster {folder.name!r} cannot be reached: {error}; see {folder.logs}") from None
-    finally:
-        await client.close()
-
-
-def remember_origins(folder: Folder, objects: Iterable[Object]) -> None:
-    """Adds file and line of `objects` to origins.json, for `trace` and `verify` on the running cluster."""
-    from sealane.cluster.apply import origins
-
-    try:
-        known = json.loads(folder.origins.read_text())
-    except (FileNotFoundError, ValueError):
-        known = {}
-    state.replace(folder.origins, json.dumps({**known, **origins(objects)}))
-
-
-def _still_running(folder: Folder) -> None:
-    if lifecycle.listening(folder) is None:
-        raise Exit(NOT, f"cluster {folder.name!r} was stopped or killed while up waited for it")
-
-
-async def _wait(
-    folder: Folder, client: Client, timeout: float | None, say: Callable[[str], None], applied: set[Key] | None
-) -> int:
-    """Until nothing is waited for. Prints what is not ready when the time is over, or when waiting would not help.
-
-    timeout: seconds; None is `PATIENCE`, and as long as the probes of what is not ready ask. applied: wait for these
-    (and the cluster's own parts) only; None is for all.
-    """
-    from sealane.cluster.readiness import WATCHED, Waiting, patience, pod_of, running_job, waiting
-    from sealane.kube.kinds import POD
-
-    def concerns(each: Waiting) -> bool:
-        return applied is None or each.key in applied or each.key.namespace in ("", "kube-system")
-
-    began, settled = time.monotonic(), False
-    while True:
-        objects = {each.key: each for kind in WATCHED for each in (await client.list(kind)).items}
-        pending = [each for each in waiting(objects.values()) if concerns(each)]
-        if not pending:
-            if not settled and any(running_job(each) for key, each in objects.items() if applied and key in applied):
-                say("looking whether the Jobs fail")
-                await asyncio.sleep(SETTLING)
-                settled = True
-                continue
-            return OK
-        own = max((patience(objects[each.key]) for each in pending), default=0.0)
-        seconds = PATIENCE + own if timeout is None else timeout
-        deadline = began + seconds
-        first = min(pending, key=lambda each: each.final)
-        pods = [each for each in objects.values() if each.kind == POD.kind]
-
-        def why(each: Waiting, pods: list[Object] = pods, objects: dict[Key, Object] = objects) -> str:
-            return "; ".join(filter(None, (each.reason, pod_of(objects[each.key], pods))))
-
-        say(f"waiting for {len(pending)}: {first.key} ({why(first)})")
-        if first.final or time.monotonic() >= deadline:
-            complain("not ready:" if first.final else f"not ready after {seconds:g} s:")
-            for each in pending:
-                print(f"  {each.key}: {why(each)}", file=sys.stderr)
-            return NOT
-        await _change(folder, client, {each.key for each in pending if not each.final}, deadline)
-
-
-async def _change(folder: Folder, client: Client, keys: set[Key], deadline: float) -> None:
-    """Returns when waiting for `keys` ended, when nothing changes for a second, or when the time is over."""
-    from sealane.cluster.readiness import WATCHED, waiting
-    from sealane.reactive.collections import Graph
-    from sealane.reactive.informer import inform
-
-    kinds = {key.kind for key in keys}
-    informers = inform(client, Graph(), [kind for kind in WATCHED if kind.kind in kinds])
-    changed = asyncio.Event()
-    for source in informers.values():
-        source.subscribe(lambda _changes: changed.set())
-    informers.start()
-
-    def left() -> float:
-        return max(0.0, deadline - time.monotonic())
-
-    try:
-        await asyncio.wait_for(informers.synced(), left())
-        while any(
-            each.key in keys and not each.final
-            for each in waiting(each for source in informers.values() for each in source.values())
-        ):
-            changed.clear()
-            try:
-                await asyncio.wait_for(changed.wait(), min(left(), 1.0))
-            except TimeoutError:
-                _still_running(folder)
-                return
-    except TimeoutError:
-        _still_running(folder)
-    finally:
-        await informers.stop()
