@@ -152,7 +152,7 @@ class PodShell:
         """The API object is now this."""
         self.pod = pod
         self._give_back()
-        if pod.spec.get("readinessGates"):  # whose conditions others write
+        if pod.spec.get("readinessGates") and self.has_network():  # whose conditions others write
             self._on_change(self)
         for raw in pod.spec.get("ephemeralContainers") or ():
             if raw["name"] not in self._ephemeral:
