@@ -14,11 +14,12 @@ import json
 import logging
 import socket
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from ipaddress import IPv4Network, ip_address
 from pathlib import Path
+from typing import Protocol
 
 from sealane.cluster.state import replace as replace_file
 from sealane.dataplane import relay
@@ -102,14 +103,24 @@ def bind(host: str, port: int) -> socket.socket:
     raise OSError(f"no free port on {host}")
 
 
+class Sockets(Protocol):
+    """Who keeps listening sockets, by name, for the process that comes after this one: `supervisor.Channel`."""
+
+    def listening(self, name: str, make: Callable[[], socket.socket]) -> socket.socket: ...
+    def close(self, name: str) -> None: ...
+
+
 class Mirrors:
     """Keeps listening sockets equal to what is wanted and writes them down in mirrors.json."""
 
-    def __init__(self, cluster: str, outside: NamespaceThread, path: Path, *, private: bool = False) -> None:
+    def __init__(
+        self, cluster: str, outside: NamespaceThread, path: Path, sockets: Sockets, *, private: bool = False
+    ) -> None:
         self._private = private
         self._cluster = cluster
         self._outside = outside
         self._path = path
+        self._sockets = sockets
         self._open: dict[Mirror, tuple[Mirror, asyncio.Server]] = {}
 
     async def restore(self) -> None:
@@ -117,16 +128,17 @@ class Mirrors:
         for made in read(self._path):
             mirror = replace(made, host="", host_port=0)
             try:
-                await self._serve(mirror, bind(made.host, made.host_port))
+                await self._serve(mirror, self._listening(mirror, made.host, made.host_port))
             except OSError as error:
                 log.warning("%s:%d is not mirrored yet: %s", mirror.address, mirror.port, error)
 
     async def update(self, wanted_now: set[Mirror]) -> None:
         for mirror in set(self._open) - wanted_now:
             self._open.pop(mirror)[1].close()
+            self._sockets.close(_name(mirror))
         for mirror in sorted(wanted_now - set(self._open)):
             try:
-                sock = bind(loopback(self._cluster, mirror.address), mirror.port)
+                sock = self._listening(mirror, loopback(self._cluster, mirror.address), mirror.port)
             except OSError as error:
                 log.warning("%s:%d is not mirrored: %s", mirror.address, mirror.port, error)
                 continue
@@ -134,6 +146,9 @@ class Mirrors:
         replace_file(
             self._path, json.dumps([asdict(made) for made, _ in sorted(self._open.values(), key=lambda e: e[0])])
         )
+
+    def _listening(self, mirror: Mirror, host: str, port: int) -> socket.socket:
+        return self._sockets.listening(_name(mirror), lambda: bind(host, port))
 
     async def _serve(self, mirror: Mirror, sock: socket.socket) -> None:
         host, host_port = sock.getsockname()
@@ -153,6 +168,10 @@ class Mirrors:
             writer.transport.abort()
             return
         await relay.couple((reader, writer), far)
+
+
+def _name(mirror: Mirror) -> str:
+    return f"{mirror.namespace}/{mirror.service} {mirror.address}:{mirror.port}"
 
 
 def read(path: Path) -> list[Mirror]:

@@ -6,6 +6,9 @@ The supervisor takes no part in the network. It is single-threaded, so it can fo
 import, it imports once before the first fork, so they share those pages. Children die with it (PR_SET_PDEATHSIG), and
 with them every namespace: after a `kill -9` of everything, only the state folder is left.
 
+A listening socket that a child opens itself can be kept here (`Channel.listening`): connections wait in it while that
+child is killed and started again.
+
 Control socket (`supervisor.sock`, newline-delimited JSON): {"op": "wait"} answers when every process is ready,
 {"op": "down"} stops everything and answers just before the supervisor ends. After {"op": "own"} the cluster lives as
 long as that connection: when it closes, also because its owner was killed, everything stops and the folder goes.
@@ -25,9 +28,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from sealane.cluster.state import Folder, Process, Record, start_time
 from sealane.cluster.state import replace as replace_file
@@ -45,8 +49,11 @@ BEAT_SECONDS = 2.0
 """Between two signs of life of a child that gives them: `Channel.beat`."""
 HANG_SECONDS = 15.0
 """A child whose signs of life have not come for so long hangs: it says where, and is started again."""
+KEPT_MOST = 512
+"""Sockets that are kept for one child: the supervisor itself has need of descriptors."""
 SIGNAL_WHERE = signal.SIGUSR2
 """At which a child writes into its log what each of its threads does."""
+MESSAGE = 65536
 PR_SET_NAME, PR_SET_PDEATHSIG = 15, 1
 
 
@@ -77,10 +84,14 @@ class Plan:
 
 
 class Channel:
-    """A child's line to the supervisor."""
+    """A child's line to the supervisor: a SOCK_SEQPACKET socket, a message each.
 
-    def __init__(self, sock: socket.socket) -> None:
+    kept: listening sockets of the process of this role before, by name.
+    """
+
+    def __init__(self, sock: socket.socket, kept: Mapping[str, socket.socket] | None = None) -> None:
         self._socket = sock
+        self._kept = dict(kept or {})
 
     def ready(self) -> None:
         """This process does its work now."""
@@ -100,9 +111,31 @@ class Channel:
         """This cluster cannot run; tell the user `message` and stop."""
         self._send({"failed": message})
 
-    def _send(self, message: dict[str, object]) -> None:
+    def listening(self, name: str, make: Callable[[], socket.socket]) -> socket.socket:
+        """The socket that the process before had under `name`, else a new one; it is kept until `close` of that name.
+
+        Raises what `make` raises.
+        """
+        if (kept := self._kept.pop(name, None)) is not None:
+            return kept
+        made = make()
+        self._send({"keep": name}, made)
+        return made
+
+    def close(self, name: str) -> None:
+        """Who listens under `name` has closed the socket: it is kept no more."""
+        self._send({"close": name})
+
+    def close_rest(self) -> None:
+        """What the process before listened on, and this one has not asked for, is kept no more."""
+        for name, sock in self._kept.items():
+            sock.close()
+            self.close(name)
+        self._kept.clear()
+
+    def _send(self, message: dict[str, object], *sockets: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            self._socket.sendall(json.dumps(message).encode() + b"\n")
+            socket.send_fds(self._socket, [json.dumps(message).encode()], [each.fileno() for each in sockets])
 
 
 @dataclass(slots=True)
@@ -115,7 +148,7 @@ class Child:
     early: int = 0  # deaths in a row before it was steady
     ready: bool = False
     channel: socket.socket | None = None
-    buffer: bytes = b""
+    kept: dict[str, socket.socket] = field(default_factory=dict)  # its listening sockets, by name
     due: float | None = None  # when to start it again
     beaten: float | None = None  # when its last sign of life came; None of a child that gives none
 
@@ -190,22 +223,22 @@ class Supervisor:
     # Children
 
     def _start(self, child: Child) -> None:
-        ours, theirs = socket.socketpair()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
-            self._become(child.role, theirs)
+            self._become(child, theirs)
         theirs.close()
         ours.setblocking(False)
         child.pid, child.started, child.born = pid, start_time(pid), time.monotonic()
-        child.ready, child.due, child.channel, child.buffer = False, None, ours, b""
+        child.ready, child.due, child.channel = False, None, ours
         child.beaten = None
         self.selector.register(ours, selectors.EVENT_READ, lambda: self._hear(child))
         self._write_record()
 
-    def _become(self, role: Role, sock: socket.socket) -> None:
-        status = 1
+    def _become(self, child: Child, sock: socket.socket) -> None:
+        role, status = child.role, 1
         try:
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -218,13 +251,15 @@ class Supervisor:
             for other in self.children.values():
                 if other.channel is not None:
                     other.channel.close()
+                for kept in other.kept.values() if other is not child else ():
+                    kept.close()
             for caller in self.callers.values():
                 caller.sock.close()
             self.selector.close()
             self.listener.close()
             redirect(self.folder.logs / f"{role.name}.log")
             faulthandler.register(SIGNAL_WHERE, file=2, all_threads=True)
-            role.main(Channel(sock))
+            role.main(Channel(sock, child.kept))
             status = 0
         except KeyboardInterrupt:
             status = 130
@@ -240,35 +275,47 @@ class Supervisor:
         return supervisor.pid if supervisor else 0
 
     def _hear(self, child: Child) -> None:
-        channel = child.channel
-        if channel is None:
-            return
-        try:
-            data = channel.recv(65536)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self.selector.unregister(channel)
-            channel.close()
+        """Reads all that a child has said, and notices its end."""
+        while (channel := child.channel) is not None:
+            descriptors: list[int] = []
+            try:
+                message, descriptors, _, _ = socket.recv_fds(channel, MESSAGE, 1, socket.MSG_CMSG_CLOEXEC)
+            except BlockingIOError:
+                return
+            except OSError:
+                message = b""
+            if not message:
+                self._forget_channel(child)
+                return
+            self._take(child, json.loads(message), [socket.socket(fileno=each) for each in descriptors])
+
+    def _forget_channel(self, child: Child) -> None:
+        if child.channel is not None:
+            self.selector.unregister(child.channel)
+            child.channel.close()
             child.channel = None
-            return
-        *lines, child.buffer = (child.buffer + data).split(b"\n")
-        for line in lines:
-            message = json.loads(line)
-            if message.get("ready"):
-                child.ready = True
-                log.info("%s is ready %.0f ms after its start", child.role.name, 1000 * (time.monotonic() - child.born))
-                self._answer_waiting()
-            elif message.get("beat"):
-                child.beaten = time.monotonic()
-            elif message.get("failed"):
-                self.failure = message["failed"]
-                self.stopping = True
-            wanted = self.children.get(message.get("need", ""))
-            if wanted is not None and wanted.pid == 0 and wanted.due is None:
-                self._start(wanted)
+
+    def _take(self, child: Child, message: dict[str, Any], sockets: Sequence[socket.socket]) -> None:
+        if message.get("ready"):
+            child.ready = True
+            log.info("%s is ready %.0f ms after its start", child.role.name, 1000 * (time.monotonic() - child.born))
+            self._answer_waiting()
+        elif message.get("beat"):
+            child.beaten = time.monotonic()
+        elif message.get("failed"):
+            self.failure = message["failed"]
+            self.stopping = True
+        for gone in (message.get("keep"), message.get("close")):
+            if gone in child.kept:
+                child.kept.pop(gone).close()
+        for sock in sockets:
+            if len(child.kept) < KEPT_MOST:
+                child.kept[message["keep"]] = sock
+            else:
+                sock.close()
+        wanted = self.children.get(message.get("need", ""))
+        if wanted is not None and wanted.pid == 0 and wanted.due is None:
+            self._start(wanted)
 
     def _reap(self) -> None:
         while True:
@@ -280,22 +327,13 @@ class Supervisor:
                 return
             for child in self.children.values():
                 if child.pid == pid:
-                    self._hear_rest(child)
+                    self._hear(child)  # what it said last, such as why it failed
+                    self._forget_channel(child)
                     log.error("%s (pid %d) ended with status %d", child.role.name, pid, status)
                     steady = (child.ready or child.role.on_demand) and time.monotonic() - child.born >= STEADY_SECONDS
                     child.early = 0 if steady else child.early + 1
                     child.pid, child.ready, child.restarts = 0, False, child.restarts + 1
                     child.due = time.monotonic() + pause(child.early)
-
-    def _hear_rest(self, child: Child) -> None:
-        """Reads what a dead child said last, such as why it failed."""
-        while child.channel is not None:
-            before = child.channel
-            self._hear(child)
-            if child.channel is before:
-                self.selector.unregister(before)
-                before.close()
-                child.channel = None
 
     def _end_hanging(self) -> None:
         """A child that hangs writes into its log where (`faulthandler`), and is killed; then it starts again as any."""

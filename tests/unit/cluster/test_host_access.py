@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import uvloop
 
 from sealane.cluster import host_access
 from sealane.cluster.host_access import Mirror, Mirrors, bind, loopback, wanted
+from sealane.cluster.supervisor import Channel
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.kube.objects import Object
 
@@ -23,6 +25,11 @@ class Here:
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
+
+
+def alone() -> Channel:
+    """Nobody keeps sockets."""
+    return Channel(socket.socket(socket.AF_UNIX))
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
@@ -36,7 +43,7 @@ def test_bytes_pass_both_ways_and_so_does_the_end(
     async def scenario() -> None:
         server = await asyncio.start_server(reverse, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        mirrors = Mirrors("test", cast(NamespaceThread, Here()), tmp_path / "mirrors.json")
+        mirrors = Mirrors("test", cast(NamespaceThread, Here()), tmp_path / "mirrors.json", alone())
         await mirrors.update({Mirror("shop", "web", "127.0.0.1", port)})
         [mirror] = host_access.read(tmp_path / "mirrors.json")
         assert mirror.host.startswith("127.18.")
@@ -68,7 +75,7 @@ def test_mirrors_open_again_where_they_were_until_they_are_not_wanted(tmp_path: 
             before = replace(wanted_now, host=free.getsockname()[0], host_port=free.getsockname()[1])
         path = tmp_path / "mirrors.json"
         path.write_text(json.dumps([asdict(before)]))
-        mirrors = Mirrors("test", cast(NamespaceThread, Here()), path)
+        mirrors = Mirrors("test", cast(NamespaceThread, Here()), path, alone())
         await mirrors.restore()
         for _ in range(2):
             reader, writer = await asyncio.open_connection(before.host, before.host_port)

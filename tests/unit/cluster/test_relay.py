@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +14,7 @@ import uvloop
 
 from sealane.cluster import host_access, socks
 from sealane.cluster.host_access import Mirror, Mirrors, bind
+from sealane.cluster.supervisor import Channel
 from sealane.dataplane.linux.threads import NamespaceThread
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -24,6 +26,11 @@ class Here:
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
+
+
+def alone() -> Channel:
+    """Nobody keeps sockets."""
+    return Channel(socket.socket(socket.AF_UNIX))
 
 
 async def reverse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -62,7 +69,7 @@ def test_no_connection_of_a_mirror_is_lost_and_none_stays(run: Run, tmp_path: Pa
     async def scenario() -> None:
         server = await asyncio.start_server(reverse, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        mirrors = Mirrors("test", cast(NamespaceThread, Here()), tmp_path / "mirrors.json")
+        mirrors = Mirrors("test", cast(NamespaceThread, Here()), tmp_path / "mirrors.json", alone())
         await mirrors.update({Mirror("shop", "web", "127.0.0.1", port)})
         [mirror] = host_access.read(tmp_path / "mirrors.json")
         await asked(mirror.host, mirror.host_port, b"warm")
@@ -91,7 +98,7 @@ def test_an_end_before_the_far_side_is_there_is_passed_on(run: Run, tmp_path: Pa
     async def scenario() -> None:
         server = await asyncio.start_server(reverse, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        mirrors = Mirrors("test", cast(NamespaceThread, Slow()), tmp_path / "mirrors.json")
+        mirrors = Mirrors("test", cast(NamespaceThread, Slow()), tmp_path / "mirrors.json", alone())
         await mirrors.update({Mirror("shop", "web", "127.0.0.1", port)})
         [mirror] = host_access.read(tmp_path / "mirrors.json")
         assert await asked(mirror.host, mirror.host_port, b"early") == b"ylrae"
@@ -116,7 +123,7 @@ def test_a_reset_of_one_side_is_a_reset_of_the_other(run: Run, tmp_path: Path) -
 
         server = await asyncio.start_server(listens, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        mirrors = Mirrors("test", cast(NamespaceThread, Here()), tmp_path / "mirrors.json")
+        mirrors = Mirrors("test", cast(NamespaceThread, Here()), tmp_path / "mirrors.json", alone())
         await mirrors.update({Mirror("shop", "web", "127.0.0.1", port)})
         [mirror] = host_access.read(tmp_path / "mirrors.json")
         reader, writer = await asyncio.open_connection(mirror.host, mirror.host_port)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,6 +50,28 @@ def hangs_once(marker: Path) -> Callable[[Channel], None]:
         await asyncio.sleep(3600)
 
     return lambda channel: serve(work(channel), beating=channel)
+
+
+def listens(marker: Path) -> Callable[[Channel], None]:
+    """Says its pid to whoever connects, but not in its first life, and closes another socket in its second."""
+
+    def main(channel: Channel) -> None:
+        def listening() -> socket.socket:
+            return socket.create_server(("127.0.0.1", 0))
+
+        kept = channel.listening("kept", listening)
+        if not marker.exists():
+            other = channel.listening("other", listening)
+            marker.write_text(f"{kept.getsockname()[1]} {other.getsockname()[1]}")
+            channel.ready()
+            signal.pause()
+        channel.close_rest()
+        channel.ready()
+        while True:
+            with kept.accept()[0] as connection:
+                connection.sendall(b"%d" % os.getpid())
+
+    return main
 
 
 @pytest.fixture
@@ -110,6 +134,27 @@ def test_a_child_that_dies_is_started_again(supervise: Callable[..., Folder]) ->
     record = folder.read()
     assert record is not None
     assert [each.restarts for each in record.processes if each.role == "one"] == [1]
+
+
+def test_a_listening_socket_outlives_its_process_and_is_closed_with_its_name(
+    supervise: Callable[..., Folder], tmp_path: Path
+) -> None:
+    marker = tmp_path / "ports"
+    folder = supervise(Role("one", listens(marker)), Role("two", idle))
+    lifecycle.wait(folder)
+    kept, other = map(int, marker.read_text().split())
+    with socket.create_connection(("127.0.0.1", kept)) as waiting:
+        first = pid_of(folder, "one")
+        os.kill(pid_of(folder, "two"), signal.SIGKILL)  # started after the sockets were made: it must not hold them
+        os.kill(first, signal.SIGKILL)
+        eventually(lambda: pid_of(folder, "one") not in (0, first))
+        assert int(waiting.recv(100)) == pid_of(folder, "one")
+
+    def refused() -> bool:
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", other)) == errno.ECONNREFUSED
+
+    eventually(refused)
 
 
 def test_early_deaths_in_a_row_cost_longer_pauses_and_a_steady_life_forgets_them() -> None:

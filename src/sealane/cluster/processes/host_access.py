@@ -15,13 +15,14 @@ from sealane.network.addresses import NodePlan
 async def run(folder: Folder, options: Options, plans: Sequence[NodePlan], channel: Channel) -> None:
     """Mirrors of load-balancer and NodePort addresses on loopback, a SOCKS proxy, load balancers that are proxies.
 
-    What was mirrored before this process was killed is mirrored again first, before the API has answered.
+    What was mirrored before this process was killed is mirrored again first, before the API has answered. Its sockets
+    were kept meanwhile: who connects waits.
     """
     from sealane.cluster.host_access import Mirrors, bind, is_proxied, loopback, wanted
     from sealane.dataplane.linux.threads import NamespaceThread
 
     outside = NamespaceThread(str(folder.netns(topology.OUTSIDE_NAMESPACE)), "outside")
-    mirrors = Mirrors(folder.name, outside, folder.mirrors, private=options.private)
+    mirrors = Mirrors(folder.name, outside, folder.mirrors, channel, private=options.private)
     await mirrors.restore()
 
     from sealane.cluster import socks
@@ -40,7 +41,7 @@ async def run(folder: Folder, options: Options, plans: Sequence[NodePlan], chann
         balancing: LoadBalancing | None = None
         password = socks.kept_password(folder.proxy) if options.private else ""
         proxy = socks.Proxy(NamespaceThread(str(folder.netns(plans[0].name)), plans[0].name), password)
-        listening = bind(loopback(folder.name, socks.ADDRESS), socks.PORT)
+        listening = channel.listening("proxy", lambda: bind(loopback(folder.name, socks.ADDRESS), socks.PORT))
         host, port = listening.getsockname()
         served = await proxy.serve(listening)
         replace(folder.proxy, f"{socks.USER}:{password}@{host}:{port}" if password else f"{host}:{port}")
@@ -53,6 +54,7 @@ async def run(folder: Folder, options: Options, plans: Sequence[NodePlan], chann
                 changed.clear()
                 services = sources[kinds.SERVICE].values()
                 await mirrors.update(wanted(services, nodes))
+                channel.close_rest()
                 if balancing is None and any(map(is_proxied, services)):
                     from sealane.cluster.load_balancing import LoadBalancing  # the first of this kind
 
