@@ -53,7 +53,10 @@ sets: setup ## sets of manifests that people have: everything of each ready, in 
 relay: setup ## a million connections through a loopback mirror: none may be lost
 	$(BIN)/python tests/cluster/relay_lab.py 1000000
 
+kill: setup ## one process killed every 2 s for a minute: no request may fail, no gap of a mirror be longer than 0.5 s
+	$(BIN)/python tests/cluster/kill_lab.py 60
+
 bench: setup ## every performance claim, measured on this machine
 	$(BIN)/python -m benchmarks
 
-.PHONY: help setup demo test test-all check golden agree crash fuzz sets relay bench
+.PHONY: help setup demo test test-all check golden agree crash fuzz sets relay kill bench

@@ -300,6 +300,10 @@ def _plain(value: message.Message) -> Any:
             assert retry["retry_on"] == "connect-failure,refused-stream,reset-before-request"
             if "per_try_timeout" in retry:
                 item["route"]["per_try_timeout"] = retry["per_try_timeout"]
+            else:
+                assert item["request_headers_to_add"].pop()["header"]["key"] == "x-envoy-retry-on"
+                if not item["request_headers_to_add"]:
+                    del item["request_headers_to_add"]
     return plain
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from envoy.config.core.v3 import base_pb2
 from envoy.config.route.v3 import route_components_pb2 as pb
 from envoy.config.route.v3 import route_pb2, scoped_route_pb2
 from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2
@@ -126,6 +127,8 @@ def route(rule: Rule, port: int, scheme: str = "http") -> pb.Route:
         made.redirect.CopyFrom(redirect.redirect(action, rule.match.path, port, scheme))
     elif any(backend.weight > 0 for backend in action.backends):
         made.route.CopyFrom(_forward(action, rule))
+        if not action.backend_timeout:  # which ends a try as well, for good
+            made.request_headers_to_add.append(_AGAIN)
     else:
         made.direct_response.status = 500
     return made
@@ -186,8 +189,8 @@ def _forward(action: Forward, rule: Rule) -> pb.RouteAction:
 
 
 def retry(backend_timeout: float) -> pb.RetryPolicy:
-    """Only requests that no backend can have seen are sent again, to another endpoint: whatever their method, that is
-    safe. So pods can come and go without a failed request."""
+    """Requests that no backend can have seen are sent again, to another endpoint: whatever their method, that is safe.
+    So pods can come and go without a failed request. What a backend may have seen: see `_AGAIN`."""
     return pb.RetryPolicy(
         retry_on="connect-failure,refused-stream,reset-before-request",
         num_retries={"value": 4},
@@ -202,6 +205,14 @@ def retry(backend_timeout: float) -> pb.RetryPolicy:
     )
 
 
+_AGAIN = base_pb2.HeaderValueOption(
+    header=base_pb2.HeaderValue(
+        key="x-envoy-retry-on",
+        value="%CEL(request.method in ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'] ? 'reset' : '')%",
+    )
+)
+"""Adds to `retry`, for idempotent methods alone (RFC 9110, section 9.2.2): a request is sent again when its backend has
+gone before a byte of the answer. The policy itself cannot ask for the method. Envoy keeps the header to itself."""
 _PREVIOUS_HOSTS = pack(previous_hosts_pb2.PreviousHostsPredicate())
 
 
