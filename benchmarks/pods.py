@@ -73,7 +73,7 @@ def _main(folder: Path) -> None:
     credentials = pki.ensure(folder / "pki")
     kubeconfig = folder / "kubeconfig"
     pki.write_kubeconfig(kubeconfig, f"https://127.0.0.1:{listener.getsockname()[1]}", credentials, "bench")
-    children = [_fork(lambda: standins.main(handoff)), _fork(lambda: _api(folder, listener, credentials))]
+    children = [_fork(lambda: uvloop.run(standins.serve(handoff))), _fork(lambda: _api(folder, listener, credentials))]
     channel = spawner.start()
     try:
         threads = {name: NamespaceThread(str(namespaces.path_of(run, name)), name) for name in NODES}

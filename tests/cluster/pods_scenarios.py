@@ -353,7 +353,8 @@ async def crashes_are_survived(world: World) -> None:
     await asyncio.sleep(0.3)
     assert not waiting.done()
     # A process with threads must not fork; the supervisor, which has none, does this in a cluster.
-    script = f"from sealane.dataplane.pods import standins; standins.main({world.handoff!r})"
+    imports = "import uvloop; from sealane.dataplane.pods import standins"
+    script = f"{imports}; uvloop.run(standins.serve({world.handoff!r}))"
 
     successor = await asyncio.create_subprocess_exec(sys.executable, "-c", script)
     world.stand_ins = successor.pid

@@ -62,7 +62,7 @@ class World:
         pid = os.fork()
         if pid == 0:
             try:
-                standins.main(self.handoff)
+                uvloop.run(standins.serve(self.handoff))
             finally:
                 os._exit(0)
         return pid

@@ -333,6 +333,25 @@ def test_a_control_plane_that_hangs_is_started_again_and_meanwhile_commands_say_
     assert kept(cluster)
 
 
+def test_processes_that_hang_are_named_and_started_again(cluster: Cluster) -> None:
+    cluster.sealane("up", "-", *UP, stdin=BALANCED).check()
+    roles = ("nodes", "dns", "stand-ins", "host-access")
+    pids = {each["role"]: each["pid"] for each in cluster.status()["processes"]}
+    for role in roles:
+        os.kill(pids[role], signal.SIGSTOP)
+    said = eventually(lambda: (found := cluster.sealane("status")).code == 5 and found.out)
+    assert all(f"{pids[role]} (hangs)" in said for role in roles), said
+    refused = cluster.exec("web", "true")
+    assert refused.code == 5, refused
+    assert "has heard nothing of nodes for 8 s" in refused.err
+
+    def restarts() -> dict[str, int]:
+        return {each["role"]: each["restarts"] for each in cluster.status()["processes"] if each["restarts"]}
+
+    eventually(lambda: restarts() == dict.fromkeys(roles, 1))
+    eventually(lambda: cluster.exec("web", "true").ok)
+
+
 BALANCED = """
 apiVersion: v1
 kind: Pod

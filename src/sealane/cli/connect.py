@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from sealane.cli.say import NO_CLUSTER, NOT, SILENT, Exit
 from sealane.cluster import lifecycle, state
-from sealane.cluster.state import Folder, Record
-from sealane.cluster.supervisor import HANG_SECONDS
+from sealane.cluster.state import Folder, Process, Record
+from sealane.cluster.supervisor import HANG_SECONDS, SILENT_SECONDS
 from sealane.kube import kinds
 from sealane.kube.client.protocol import Client
 from sealane.kube.objects import Object
@@ -48,6 +48,25 @@ async def answering(folder: Folder) -> AsyncIterator[HttpClient]:
             yield client
     except TimeoutError:
         raise Exit(SILENT, silent(folder)) from None
+
+
+def require(folder: Folder, role: str) -> None:
+    """Raises Exit when the process `role`, by which something is to be done, hangs."""
+    record = folder.read()
+    if record is not None and (said := hanging(folder, [each for each in record.processes if each.role == role])):
+        raise Exit(SILENT, said)
+
+
+def hanging(folder: Folder, processes: Iterable[Process]) -> str:
+    """Says which of `processes` give no sign of life; "" when all do."""
+    roles = [process.role for process in processes if process.silent and process.alive]
+    logs = ", ".join(str(folder.logs / f"{role}.log") for role in roles)
+    return (
+        f"cluster {folder.name!r} has heard nothing of {', '.join(roles)} for {SILENT_SECONDS:g} s; "
+        f"a process that hangs is started again after {HANG_SECONDS:g} s; see {logs}"
+        if roles
+        else ""
+    )
 
 
 def silent(folder: Folder) -> str:

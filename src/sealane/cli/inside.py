@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 
-from sealane.cli.connect import answering, find_pod, running
+from sealane.cli.connect import answering, find_pod, require, running
 from sealane.cli.say import BAD_INPUT, NOT, OK, Exit, guarded
 from sealane.cluster.state import Folder
 
@@ -23,6 +23,7 @@ def _exec(name: str, namespace: str, pod: str, container: str, command: list[str
         raise Exit(BAD_INPUT, "exec: nothing follows --")
     folder, _ = running(name)
     found = asyncio.run(_find(folder, namespace, pod))
+    require(folder, "nodes")
     try:
         return exec_in_pod(
             folder.agent_socket,
@@ -45,6 +46,7 @@ def _logs(name: str, namespace: str, pod: str, container: str, *, follow: bool, 
 
     folder, _ = running(name)
     found = asyncio.run(_find(folder, namespace, pod))
+    require(folder, "nodes")
     try:
         for piece in agent.logs(
             folder.agent_socket, namespace, found, container=container, follow=follow, tail=tail, previous=previous

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 
-from sealane.cli.connect import running
+from sealane.cli.connect import require, running
 from sealane.cli.say import BAD_INPUT, NOT, OK, Exit, guarded, progress, terminable
 from sealane.cli.up import UpOptions, bring_up
 from sealane.cluster import lifecycle, state
@@ -73,6 +73,7 @@ def outside(folder: Folder, command: list[str]) -> int:
     """Runs `command` in the namespace `outside`, with this terminal, KUBECONFIG and this working directory."""
     from sealane.dataplane.pods.exec import AgentError, run_outside
 
+    require(folder, "nodes")
     env = {**os.environ, "KUBECONFIG": str(folder.outside_kubeconfig)}
     try:
         return run_outside(folder.agent_socket, command, env=env, terminal=all(os.isatty(fd) for fd in (0, 1, 2)))

@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from sealane.cli.connect import PATIENCE, running, silent
+from sealane.cli.connect import PATIENCE, hanging, running, silent
 from sealane.cli.live import node_line, pod_line
 from sealane.cli.say import NO_CLUSTER, OK, SILENT, complain, console, guarded, table
 from sealane.cluster import lifecycle, state
@@ -56,7 +56,8 @@ def describe(folder: Folder) -> dict[str, Any]:
     """One cluster as JSON: {name, phase, api, kubeconfig, folder, processes, nodes, pods, reachable, proxy}.
 
     phase: running, starting, stopping, or "dead" (its supervisor was killed: `up` starts it again, `down` clears it),
-    "damaged" (it runs, but cluster.json cannot be read: `up` writes it anew). silent: its API does not answer.
+    "damaged" (it runs, but cluster.json cannot be read: `up` writes it anew). silent: its API does not answer, or
+    another process hangs, as `error` says.
     """
     record = folder.read()
     found: dict[str, Any] = {
@@ -81,16 +82,24 @@ def describe(folder: Folder) -> dict[str, Any]:
         "private": record.options.private,
     }
     found["processes"] = [
-        {"role": process.role, "pid": process.pid, "alive": process.alive, "restarts": process.restarts}
+        {
+            "role": process.role,
+            "pid": process.pid,
+            "alive": process.alive,
+            "restarts": process.restarts,
+            "silent": process.silent,
+        }
         for process in record.processes
     ]
     if record.running:
+        if said := hanging(folder, record.processes):
+            found |= {"error": said, "silent": True}
         try:
             found.update(asyncio.run(_objects(folder)))
         except TimeoutError:
             found |= {"error": silent(folder), "silent": True}
         except OSError as error:
-            found["error"] = f"the API does not answer: {error}"
+            found.setdefault("error", f"the API does not answer: {error}")
     return found
 
 
@@ -200,6 +209,12 @@ def _grouped(reachable: list[dict[str, Any]]) -> list[tuple[dict[str, Any], int]
     return found
 
 
+def _state(process: dict[str, Any]) -> str:
+    if not process["alive"]:
+        return " (dead)"
+    return " (hangs)" if process["silent"] else ""
+
+
 def _print(found: dict[str, Any], out: Console) -> None:
     out.print(f"[bold]{found['name']}[/bold]  {found['phase']}  {found.get('api', '')}  {found['kubeconfig']}")
     if found["phase"] == "dead":
@@ -212,7 +227,7 @@ def _print(found: dict[str, Any], out: Console) -> None:
         return
     processes = table("Process", "Pid", "Restarts")
     for each in found["processes"]:
-        processes.add_row(each["role"], str(each["pid"]) + ("" if each["alive"] else " (dead)"), str(each["restarts"]))
+        processes.add_row(each["role"], str(each["pid"]) + _state(each), str(each["restarts"]))
     out.print(processes)
     if error := found.get("error"):
         out.print(f"[red]{error}[/red]")

@@ -52,12 +52,16 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process of the cluster. `started` (clock ticks since boot) tells it from a later one with the same pid."""
+    """A process of the cluster. `started` (clock ticks since boot) tells it from a later one with the same pid.
+
+    silent: its signs of life have not come for a while; when it goes on like that, it is started again.
+    """
 
     role: str
     pid: int
     started: int
     restarts: int = 0
+    silent: bool = False
 
     @property
     def alive(self) -> bool:

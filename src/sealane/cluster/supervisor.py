@@ -47,6 +47,8 @@ AGAIN_FIRST, AGAIN_LAST = 0.1, 5.0
 """Seconds before a child that dies early starts again: the first pause, doubled each time, and the longest."""
 BEAT_SECONDS = 2.0
 """Between two signs of life of a child that gives them: `Channel.beat`."""
+SILENT_SECONDS = 8.0
+"""A child whose signs of life have not come for so long is said to be silent in cluster.json."""
 HANG_SECONDS = 15.0
 """A child whose signs of life have not come for so long hangs: it says where, and is started again."""
 KEPT_MOST = 512
@@ -151,6 +153,7 @@ class Child:
     kept: dict[str, socket.socket] = field(default_factory=dict)  # its listening sockets, by name
     due: float | None = None  # when to start it again
     beaten: float | None = None  # when its last sign of life came; None of a child that gives none
+    silent: bool = False  # that was a while ago
 
 
 @dataclass(slots=True)
@@ -233,7 +236,7 @@ class Supervisor:
         ours.setblocking(False)
         child.pid, child.started, child.born = pid, start_time(pid), time.monotonic()
         child.ready, child.due, child.channel = False, None, ours
-        child.beaten = None
+        child.beaten, child.silent = None, False
         self.selector.register(ours, selectors.EVENT_READ, lambda: self._hear(child))
         self._write_record()
 
@@ -339,6 +342,7 @@ class Supervisor:
         """A child that hangs writes into its log where (`faulthandler`), and is killed; then it starts again as any."""
         now = time.monotonic()
         slept, self.looked = now - self.looked > 2 * LOOK_SECONDS, now
+        silent = [child.silent for child in self.children.values()]
         for child in self.children.values():
             if not child.pid or child.beaten is None:
                 continue
@@ -351,6 +355,10 @@ class Supervisor:
                     os.kill(child.pid, SIGNAL_WHERE)
                     time.sleep(0.05)
                     os.kill(child.pid, signal.SIGKILL)
+                continue
+            child.silent = now - child.beaten > SILENT_SECONDS
+        if silent != [child.silent for child in self.children.values()]:
+            self._write_record()
 
     def _restart_due(self) -> None:
         now = time.monotonic()
@@ -398,7 +406,7 @@ class Supervisor:
         processes = [supervisor] if supervisor else []
         for child in self.children.values():
             if child.pid:
-                processes.append(Process(child.role.name, child.pid, child.started, child.restarts))
+                processes.append(Process(child.role.name, child.pid, child.started, child.restarts, child.silent))
         self.record = replace(self.record, processes=tuple(processes))
         try:
             self.folder.write(self.record)

@@ -215,6 +215,34 @@ def test_the_folder_is_private(supervise: Callable[..., Folder]) -> None:
     assert folder.supervisor_socket.stat().st_mode & 0o077 == 0
 
 
+def test_a_child_is_said_to_be_silent_until_it_goes_on(
+    supervise: Callable[..., Folder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(supervisor, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(loop, "BEAT_SECONDS", 0.1)
+
+    async def work(channel: Channel) -> None:
+        channel.ready()
+        await asyncio.sleep(3600)
+
+    folder = supervise(Role("beats", lambda channel: serve(work(channel), beating=channel)))
+    lifecycle.wait(folder)
+
+    def silent() -> bool:
+        record = folder.read()
+        assert record is not None
+        return any(each.silent for each in record.processes)
+
+    pid = pid_of(folder, "beats")
+    os.kill(pid, signal.SIGSTOP)
+    eventually(silent)
+    os.kill(pid, signal.SIGCONT)
+    eventually(lambda: not silent())
+    assert pid_of(folder, "beats") == pid
+    assert lifecycle.stop(folder)
+
+
 def test_a_child_whose_event_loop_hangs_says_where_and_is_started_again(
     supervise: Callable[..., Folder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ def run(folder: Folder, options: Options, plans: Sequence[NodePlan], show: Seque
     from sealane.dataplane.pods import spawner
 
     forked = spawner.start()  # before this process has threads
-    serve(_work(folder, options, plans, show, forked, channel))
+    serve(_work(folder, options, plans, show, forked, channel), beating=channel)
 
 
 async def _work(
@@ -49,6 +49,7 @@ async def _work(
 
     for plan in plans:
         topology.create_node(folder.run, plan, plans)
+        await asyncio.sleep(0)  # for signs of life
     threads = {plan.name: NamespaceThread(str(folder.netns(plan.name)), plan.name) for plan in plans}
     giver = Giver(str(folder.handoff_socket))
     await giver.start(complete=False)  # the runtime says when the sockets of before a crash are there again

@@ -59,7 +59,7 @@ def prepare(folder: Folder, options: Options, api: socket.socket, started_in: st
         then=(
             Role("nodes", lambda channel: nodes.run(folder, options, plans, _started_from(started_in), channel)),
             role("dns", lambda channel: dns.run(folder, options, channel)),
-            Role("stand-ins", lambda channel: standins.run(folder, channel)),
+            role("stand-ins", lambda channel: standins.run(folder, channel)),
             role("host-access", lambda channel: host_access.run(folder, options, plans, channel)),
             Role("envoy", lambda _channel: envoy.run(folder), on_demand=True),
         ),

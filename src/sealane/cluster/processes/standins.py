@@ -6,8 +6,8 @@ from sealane.cluster.state import Folder
 from sealane.cluster.supervisor import Channel
 
 
-def run(folder: Folder, channel: Channel) -> None:
-    """Serves until the process ends."""
-    from sealane.dataplane.pods.standins import server
+async def run(folder: Folder, channel: Channel) -> None:
+    """Serves until it is cancelled."""
+    from sealane.dataplane.pods.standins import serve
 
-    server.main(str(folder.handoff_socket), channel.ready)
+    await serve(str(folder.handoff_socket), channel.ready)

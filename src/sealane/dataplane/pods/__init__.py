@@ -11,7 +11,7 @@ How a node agent process is put together (everything below runs in one event loo
     await informers.synced()
     await gather(runtime.run(), AgentSocket(runtime, agent_socket_path).run())
 
-`standins.server.main(control_path)` is the whole of the stand-ins process. `exec` is the caller's half of the agent
+`standins.server.serve(control_path)` is the whole of the stand-ins process. `exec` is the caller's half of the agent
 socket.
 
 lifecycle, states, status, images, files, fields, environment and standins.{http,behaviours} are pure; shell,

@@ -4,6 +4,6 @@ The node agent opens the sockets in each pod's namespace and hands them over (`l
 what an answer may say: see `behaviours.Facts`.
 """
 
-from sealane.dataplane.pods.standins.server import main
+from sealane.dataplane.pods.standins.server import serve
 
-__all__ = ["main"]
+__all__ = ["serve"]

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 import msgspec
-import uvloop
 
 from sealane.dataplane.linux.handoff import Changed, Complete, Handed, Withdrawn, take
 from sealane.dataplane.linux.limits import raise_file_limit
@@ -34,12 +33,8 @@ ROLE = "stand-ins"
 LOG_SECONDS = 0.1
 
 
-def main(control_path: str, ready: Callable[[], None] = lambda: None) -> None:
-    """Runs until killed: takes sockets from the agent at `control_path` and serves them. ready() is called once."""
-    uvloop.run(_serve(control_path, ready))
-
-
-async def _serve(control_path: str, ready: Callable[[], None]) -> None:
+async def serve(control_path: str, ready: Callable[[], None] = lambda: None) -> None:
+    """Takes sockets from the agent at `control_path` and serves them, until cancelled. ready() is called once."""
     raise_file_limit()
     logs = Logs()
     served: dict[str, Served] = {}
