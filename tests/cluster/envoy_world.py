@@ -359,13 +359,13 @@ async def _serve(uid: str, reader: asyncio.StreamReader, writer: asyncio.StreamW
         writer.write(b"HTTP/1.1 200 OK\r\nServer: echo\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
 
-def run(scenario: Callable[[Any], Any], folder: str, *, of: type[World] = World) -> None:
-    """Runs `scenario` (a coroutine function) in a new world."""
+def run(scenario: Callable[[Any], Any], folder: str, *, of: type[World] = World, concurrency: int = 2) -> None:
+    """Runs `scenario` (a coroutine function) in a new world, with so many workers of Envoy."""
 
     async def main() -> None:
         world = of(Path(folder))
         try:
-            await world.start()
+            await world.start(concurrency=concurrency)
             await asyncio.wait_for(scenario(world), 90)
         finally:
             await world.stop()
