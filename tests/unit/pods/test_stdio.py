@@ -36,3 +36,25 @@ def test_output_goes_to_an_attached_file_and_on_to_the_log(
         attachment.close()
 
     run(play())
+
+
+def test_the_first_who_attaches_to_an_ephemeral_container_sees_what_it_said_before(tmp_path: Path) -> None:
+    async def play() -> None:
+        stdio = Stdio(tmp_path / "log", stdin=True, once=False, tty=False, ephemeral=True)
+        program = os.dup(stdio.theirs[1])
+        stdio.started()
+        os.write(program, b"said\n")
+        os.close(program)
+        await stdio.drained()
+        for expected in (b"said\n", b""):
+            read_end, write_end = os.pipe()
+            nothing = os.open(os.devnull, os.O_RDONLY), os.open(os.devnull, os.O_WRONLY)
+            attachment = stdio.attach((nothing[0], write_end, nothing[1]), types=False)
+            attachment.finish()
+            await asyncio.wait_for(attachment.ended.wait(), 60)
+            attachment.close()
+            assert os.read(read_end, 100) == expected
+            os.close(read_end)
+        stdio.close()
+
+    asyncio.run(play())

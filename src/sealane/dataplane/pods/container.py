@@ -219,7 +219,9 @@ class Container:
         if others := self._beside():
             launch = msgspec.structs.replace(launch, beside=others)
         raw = self._raw
-        stdio = Stdio(log, stdin=bool(raw.get("stdin")), once=bool(raw.get("stdinOnce")), tty=bool(raw.get("tty")))
+        stdin, once, tty = (bool(raw.get(name)) for name in ("stdin", "stdinOnce", "tty"))
+        ephemeral = any(one["name"] == self.name for one in self._pod.spec.get("ephemeralContainers") or ())
+        stdio = Stdio(log, stdin=stdin, once=once, tty=tty, ephemeral=ephemeral)
         try:
             self._process = await self._around.spawner.launch(launch, stdio.theirs)
         except BaseException:

@@ -1,9 +1,10 @@
 """The standard streams of a container's program: what it prints goes to its log and to whoever is attached, and what
 they send goes to it.
 
-With `tty` all of them are one terminal. `stdin` without `stdinOnce` stays open for the next who attaches. If only one
-client can attach (stdinOnce), it also sees earlier output: `kubectl run -i` of a program that says something at once
-would else show nothing. Source: `stdin`, `stdinOnce` and `tty` of Container in the API reference.
+With `tty` all of them are one terminal. `stdin` without `stdinOnce` stays open for the next who attaches. The first who
+attaches to a container that is there for one client (stdinOnce, or an ephemeral one) also sees earlier output:
+`kubectl run -i` or `kubectl debug -i` of a program that says something at once would else show nothing. Source:
+`stdin`, `stdinOnce` and `tty` of Container in the API reference.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _DRAIN_SECONDS = 0.5
 class Stdio:
     """Made before the program starts, with the descriptors to give it in `theirs`; `started` when it has them."""
 
-    def __init__(self, log: Path, *, stdin: bool, once: bool, tty: bool) -> None:
+    def __init__(self, log: Path, *, stdin: bool, once: bool, tty: bool, ephemeral: bool = False) -> None:
         self.tty = tty
         self.takes_input = stdin
         self._once = once
@@ -48,7 +49,7 @@ class Stdio:
         self._attached: set[Attachment] = set()
         self._reading: dict[int, Literal["stdout", "stderr"]] = {}  # our ends for output
         self._finished = asyncio.Event()
-        self._early: list[tuple[str, bytes]] | None = [] if stdin and once else None
+        self._early: list[tuple[str, bytes]] | None = [] if stdin and (once or ephemeral) else None
         self._input = -1  # our end of its stdin
         theirs: list[int] = []
         if tty:
