@@ -15,7 +15,10 @@ import uvloop
 from sealane.cluster import host_access, socks
 from sealane.cluster.host_access import Mirror, Mirrors, bind
 from sealane.cluster.supervisor import Channel
+from sealane.dataplane.balancer.proxy import Balancer, BalancerProxy
 from sealane.dataplane.linux.threads import NamespaceThread
+from sealane.kube.objects import Key
+from sealane.network.services.listeners import Listener
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 BOTH = pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
@@ -155,6 +158,31 @@ def test_no_connection_of_the_socks_proxy_is_lost_and_none_stays(run: Run) -> No
             for turn in range(50):
                 data = f"{name} {turn}".encode()
                 assert await asked(host, own, data, hello, reply) == data[::-1]
+
+        await asyncio.gather(*map(client, range(4)))
+        assert await settled(before) <= before
+        served.close()
+        server.close()
+
+    run(scenario())
+
+
+@BOTH
+def test_no_connection_of_a_load_balancer_is_lost_and_none_stays(run: Run) -> None:
+    async def scenario() -> None:
+        server = await asyncio.start_server(reverse, "127.0.0.1", 0)
+        with bind("127.0.0.1", 0) as free:
+            own = free.getsockname()[1]
+        proxy = BalancerProxy(lambda: cast(NamespaceThread, Here()), [["127.0.0.1"]], lambda _service, _name: None)
+        listener = Listener(own, server.sockets[0].getsockname()[1])
+        served = await proxy._listen(Balancer(Key("", "Service", "shop", "web"), (), ()), "127.0.0.1", listener, None)
+        await asked("127.0.0.1", own, b"warm")
+        before = descriptors()
+
+        async def client(name: int) -> None:
+            for turn in range(50):
+                data = f"{name} {turn}".encode()
+                assert await asked("127.0.0.1", own, data) == data[::-1]
 
         await asyncio.gather(*map(client, range(4)))
         assert await settled(before) <= before

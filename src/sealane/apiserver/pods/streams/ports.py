@@ -109,7 +109,8 @@ async def _deliver(connection: _Connection, data: bytes, end: bool) -> None:
     await connection.connected.wait()
     if connection.writer is None:
         return
-    with contextlib.suppress(OSError):  # the reading side tells the client
+    # The reading side tells the client. uvloop raises RuntimeError where it has closed the connection meanwhile.
+    with contextlib.suppress(OSError, RuntimeError):
         if data:
             connection.writer.write(data)
             await connection.writer.drain()
