@@ -57,3 +57,18 @@ def test_pods_leave_nothing_behind(sealane: Cluster) -> None:
     # Clients keep some connections for a minute, as many as they had at once; one descriptor a pod would be far more.
     assert {role: count - before[role] for role, count in after.items() if count - before[role] > PODS} == {}
     eventually(lambda: left(sealane) == things)
+
+
+def test_streams_into_pods_leave_nothing_behind(sealane: Cluster) -> None:
+    sealane.apply(MANY % 1)
+
+    def stream(times: int) -> None:
+        for number in range(times):
+            said = sealane.kubectl("exec", "-i", "deploy/many", "--", "cat", stdin=f"{number}").check().out
+            assert said == str(number)
+
+    stream(3)
+    before = descriptors(sealane)
+    stream(20)
+    roles = ("control-plane", "nodes")
+    eventually(lambda: [role for role in roles if descriptors(sealane)[role] - before[role] > 5] == [])
