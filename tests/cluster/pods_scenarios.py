@@ -226,7 +226,7 @@ async def what_needs_its_image_is_done_or_answered(world: World) -> None:
     serve = {"name": "app", "image": image, "command": ["bash", "-c", "exec bin/serve --port 3000"]}
     probed = shell("exec /app/server --listen=:81", name="tool", readinessProbe={"exec": {"command": ["pg_isready"]}})
     await world.pod("app", initContainers=inits, containers=[serve, probed], volumes=[{"name": "p", "emptyDir": {}}])
-    await world.pod("absent", containers=[{"name": "c", "image": "busybox", "command": ["no-such-program"]}])
+    await world.pod("absent", containers=[{"name": "c", "image": "busybox", "command": ["/app/no-such-program"]}])
     app = await world.ready("app")
     await world.ready("absent")
     assert [one["restartCount"] for one in app.status["containerStatuses"]] == [0, 0]

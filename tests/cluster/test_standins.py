@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -195,3 +196,47 @@ def test_trace_and_verify_know_where_a_stand_in_listens(sealane: Cluster) -> Non
     verified = sealane.sealane("verify", "-o", "json")
     assert verified.ok, verified.out
     assert json.loads(verified.out)["disagreements"] == []
+
+
+MISTAKES = """
+apiVersion: v1
+kind: Pod
+metadata: {name: mistyped}
+spec: {containers: [{name: c, image: busybox, command: [slepp, "99"]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: mistyped-in-a-script}
+spec: {containers: [{name: c, image: alpine, command: [sh, -c, "slepp 99"]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: mistyped-once}
+spec: {restartPolicy: Never, containers: [{name: c, image: debian, command: [slepp, "99"]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: needs-its-image}
+spec: {containers: [{name: c, image: debian, command: [sh, -c, "exec /app/server"]}]}
+"""
+
+
+def test_a_mistyped_command_fails_as_in_kubernetes_and_what_an_image_has_is_answered(sealane: Cluster) -> None:
+    sealane.kubectl("apply", "-f", "-", stdin=MISTAKES).check()
+
+    def status(pod: str) -> Any:
+        return sealane.get("pod", pod, "default")["status"]["containerStatuses"][0]
+
+    def fails(pod: str, code: int, reason: str) -> bool:
+        found = status(pod)
+        assert found["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff", found
+        ended = found["lastState"]["terminated"]
+        return (ended["exitCode"], ended["reason"]) == (code, reason)
+
+    eventually(lambda: fails("mistyped", 128, "StartError"))
+    said = status("mistyped")["lastState"]["terminated"]["message"]
+    assert said.endswith('exec: "slepp": executable file not found in $PATH')
+    eventually(lambda: fails("mistyped-in-a-script", 127, "Error"))
+    sealane.kubectl("wait", "--for=jsonpath={.status.phase}=Failed", "pod/mistyped-once", "--timeout=20s").check()
+    sealane.kubectl("wait", "--for=condition=Ready", "pod/needs-its-image", "--timeout=20s").check()
+    eventually(lambda: status("needs-its-image")["imageID"].startswith("sealane-stand-in://"))

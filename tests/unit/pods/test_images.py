@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sealane.dataplane.pods.images import Done, Port, Run, StandIn, answer, lacks
+from sealane.dataplane.pods.images import Done, Port, Run, StandIn, answer
 from sealane.network.standins import echoes, short_name
 
 HERE = {"sh", "sleep", "curl", "nslookup"}
@@ -64,35 +64,14 @@ def test_a_script_that_waits_with_a_tool_that_is_not_here_is_not_run() -> None:
     assert isinstance(there, Run)
 
 
-@pytest.mark.parametrize(
-    ("code", "said"),
-    [
-        (127, "sh: 1: exec: /app/server: not found"),
-        (126, ""),
-        (1, "cp: cannot stat '/opt/plugins/a.jar': No such file or directory"),
-        (1, "cp: can't stat '/flannel': No such file or directory"),
-        (2, "python: can't open file '/app/main.py': [Errno 2] No such file or directory"),
-        (1, "cat: etc/plugins/x.conf: No such file or directory"),
-    ],
-)
-def test_a_run_that_needed_its_image(code: int, said: str) -> None:
-    assert lacks({"name": "c", "volumeMounts": [{"mountPath": "/plugins"}]}, code, f"begun\n{said}\n")
-
-
-@pytest.mark.parametrize(
-    ("code", "said"),
-    [
-        (0, "sh: nothing: not found"),
-        (1, "it has failed"),
-        (1, "cat: /plugins/ready: No such file or directory"),
-        (1, "cat: /tmp/ready: No such file or directory"),
-        (1, "cat: data/ready: No such file or directory"),
-        (137, ""),
-    ],
-)
-def test_a_run_that_failed_of_itself(code: int, said: str) -> None:
-    mounts = [{"mountPath": "/plugins/"}, {"mountPath": "/work/data"}]
-    assert not lacks({"name": "c", "workingDir": "/work", "volumeMounts": mounts}, code, said)
+def test_a_mistake_in_a_system_is_run_and_fails_there() -> None:
+    for image in ("busybox", "alpine:3", "python:3.13", "sealane/host"):
+        for command in (["slepp", "9"], ["/bin/slepp"], ["sh", "-c", "slepp 9"]):
+            assert isinstance(answered(image, command=command), Run)
+            assert isinstance(answered(image, command=command, init=True), Run)
+    assert isinstance(answered("sealane/host", command=["nc", "-l"]), Run)
+    assert isinstance(answered("busybox", command=["/app/server"]), StandIn)
+    assert isinstance(answered("alpine", command=["apk", "add", "jq"]), StandIn)
 
 
 def test_args_run_when_the_image_has_no_entrypoint_or_is_its_program() -> None:

@@ -212,6 +212,23 @@ def test_what_cannot_start_waits_with_its_reason_and_is_tried_again() -> None:
     play >> Waited("web") << Start("web", 0)
 
 
+def test_a_program_that_cannot_be_run_is_a_run_that_has_ended() -> None:
+    play = Pod(WEB)
+    play >> Networked(IPS, 1.0)
+    play >> StartFailed("web", "StartError", "no web", None, 700.0) << [EndProbes("web"), Wake("web", 1.0)]
+    container = play.state.containers["web"]
+    assert (container.stage, container.reason, container.message) == ("backoff", "RunContainerError", "no web")
+    assert container.exit is not None
+    assert (container.exit.code, container.exit.reason, container.exit.message) == (128, "StartError", "no web")
+    play >> Waited("web") << Start("web", 1)
+    play >> StartFailed("web", "StartError", "no web", None, 701.0) << [EndProbes("web"), Wake("web", 10.0)]
+    assert play.state.containers["web"].reason == "CrashLoopBackOff"
+    once = Pod(ContainerPlan("web", "main", "Never"))
+    once >> Networked(IPS, 1.0)
+    once >> StartFailed("web", "StartError", "no web", None, 2.0) << [EndProbes("web"), DropNetwork()]
+    assert once.state.phase == "Failed"
+
+
 def test_after_a_crash_of_the_agent_what_ran_on_stays_ready_and_what_died_is_a_restart() -> None:
     plans = [ContainerPlan("web", "main", "Always", frozenset({"readiness"})), ContainerPlan("cmd", "main", "Always")]
     state, _ = lifecycle.begin(plans, 1.0, {"web": Before(2, True, 50.0, True), "cmd": Before(4)})

@@ -23,6 +23,7 @@ from sealane.dataplane.pods.identity import Refused, User, said, user_of
 from sealane.dataplane.pods.logfile import Query, Shown, read, start_of_tail
 from sealane.dataplane.pods.nodes import Node
 from sealane.dataplane.pods.probes import Checker
+from sealane.dataplane.pods.programs import is_of_image, lacks, not_run
 from sealane.dataplane.pods.rootfs import Mount, RootPlan
 from sealane.dataplane.pods.serving import Serving
 from sealane.dataplane.pods.spawner import Launch
@@ -40,7 +41,7 @@ REFRESH_SECONDS = 10.0
 """Between two looks at tokens that were not to be had, and at least between two refreshments."""
 EMPTY_SECONDS = 5.0
 """How long a stand-in waits for what it refers to: a program of its set may have been meant to make that."""
-LAST_LINES = 10
+LAST_LINES = 20
 """Of a program that has ended: what it may have missed is said there."""
 OUTPUT = 10_000  # bytes kept of what an exec probe prints
 MESSAGE, FALLBACK, FALLBACK_LINES = 4096, 2048, 80
@@ -91,6 +92,8 @@ class Container:
         self._waiting_since = 0.0
         self.without: tuple[str, ...] = ()
         """What a stand-in has started without, because it did not come in time."""
+        self._program = ""
+        """The first word of its command, as it was run last."""
         self._process: Process | None = None
         self.stdio: Stdio | None = None
         """Of its program, when it is one."""
@@ -154,19 +157,22 @@ class Container:
         except Refused as error:
             raise CannotStart("CreateContainerConfigError", str(error), 1.0) from None
         except (SpawnError, OSError) as error:
-            if isinstance(self.answer, images.Run) and str(error).endswith(f"({self.answer.argv[0]})"):
+            reason, found, _ = str(error).partition(f" ({self._program})")
+            if found and str(error).endswith(found):
+                if not is_of_image(self._raw, self._program):
+                    raise CannotStart("StartError", not_run(self._program, reason), None) from None
                 self.fall_back(str(error))
                 await self.start(attempt)
                 return
             raise CannotStart("RunContainerError", str(error), 10.0) from None
 
     def lacks(self, code: int) -> str:
-        """Why its program, which has ended with `code`, needed its image; "" when it did not. See `images.lacks`."""
+        """Why its program, which has ended with `code`, needed its image; "" when it did not. See `programs.lacks`."""
         if not isinstance(self.answer, images.Run):
             return ""
         path = self._around.log_path(self._pod.uid, self.name)
         said = Shown(Query()).feed(read(path, start_of_tail(path, LAST_LINES)))[-FALLBACK:] if code else b""
-        return images.lacks(self._raw, code, said.decode("utf-8", "replace"))
+        return lacks(self._raw, code, said.decode("utf-8", "replace"))
 
     def fall_back(self, why: str) -> None:
         """Its program needed its image, as it has shown: from now on it is answered in another way."""
@@ -215,7 +221,9 @@ class Container:
             os.replace(log, self._around.log_path(self._pod.uid, self.name, previous=True))
         if self._raw.get("tty"):
             variables = {"TERM": "xterm", **variables}
-        launch = await self._launch([expand(word, variables) for word in argv], variables, fresh=True)
+        words = [expand(word, variables) for word in argv]
+        self._program = words[0]
+        launch = await self._launch(words, variables, fresh=True)
         if others := self._beside():
             launch = msgspec.structs.replace(launch, beside=others)
         raw = self._raw

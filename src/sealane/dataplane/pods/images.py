@@ -10,7 +10,8 @@ The rules, first match wins:
  3. what has to end (an init container, a container of a Job) is taken as done;
  4. anything else is the stand-in, an echo workload on the ports of `network.listening`.
 
-A run that shows that it needed its image (`lacks`) is answered by 3 and 4 as well.
+A run that shows that it needed its image (`programs.lacks`) is answered by 3 and 4 as well. A program that is neither
+here nor one that such an image has is run all the same: it fails as it would in Kubernetes.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sealane.dataplane.pods.programs import FETCHED, is_of_image
 from sealane.kube.objects import Raw
 from sealane.network.standins import SYSTEMS, runs_programs, short_name
 
@@ -98,14 +100,6 @@ IS_PROGRAM = {"curl": "curl", "bash": "bash", "kubectl": "kubectl", "jq": "jq"}
 CONFORMANCE_ECHO = ("echo-basic", "echo-advanced")
 
 _CALLS = re.compile(r"(?:^|[;&|(`!\n]|\b(?:until|while|if|do|then|else|exec|time)\b)\s*(?=([\w./\-]+))")
-_FETCHED = frozenset(
-    (
-        *("nc", "ncat", "netcat", "wget", "curl", "nslookup", "dig", "ping", "telnet", "kubectl", "jq", "openssl"),
-        *("psql", "pg_isready", "mysql", "mysqladmin", "redis-cli", "mongo", "mongosh", "grpcurl", "envsubst"),
-        *("unzip", "helm", "aws", "gcloud"),
-    )
-)
-"""Programs that a script of a system image may call and that not every machine has."""
 
 
 def answer(
@@ -127,9 +121,12 @@ def answer(
     command, args = list(container.get("command") or ()), list(container.get("args") or ())
     argv = _argv(container, name, on_machine)
     volumes = [mount["mountPath"].rstrip("/") for mount in container.get("volumeMounts") or ()]
-    absent = next((each for each in _programs(argv) if not (_below(each, volumes) or on_machine(each))), "")
+    missing = [each for each in _programs(argv) if not (_below(each, volumes) or on_machine(each))]
+    absent = next((each for each in missing if is_of_image(container, each)), "")
     typed = bool(container.get("stdin"))
     if argv and not absent and not lacking and (typed or runs_programs(image)):
+        if missing:
+            return Run(tuple(argv), f"{missing[0]} is neither on this machine nor known to be in image {image}")
         return Run(tuple(argv), f"{argv[0]} of this machine runs in place of image {image}")
     known = None if init or (command and ends) else _known(image, name, args, _declared(container))
     if known is not None:
@@ -166,45 +163,14 @@ def _argv(container: Raw, name: str, on_machine: Callable[[str], bool]) -> list[
 
 
 def _programs(argv: Sequence[str]) -> list[str]:
-    """What has to be on the machine: the program itself, and what a shell's script calls of `_FETCHED`."""
+    """What has to be on the machine: the program itself, and what a shell's script calls of `FETCHED`."""
     found = list(argv[:1])
     if found and found[0].rpartition("/")[2] in ("sh", "bash", "ash"):
         for position, word in enumerate(argv[:-1]):
             if word.startswith("-") and word.endswith("c"):
-                found += [each for each in _CALLS.findall(argv[position + 1]) if each in _FETCHED]
+                found += [each for each in _CALLS.findall(argv[position + 1]) if each in FETCHED]
                 break
     return found
-
-
-_NOT_THERE = re.compile(
-    r"No such file or directory|cannot stat|can't stat|can't open|cannot open|cannot access|can't cd to"
-    r"|Cannot find module|: not found"
-)
-_QUOTED = re.compile(r"['\"‘]([^'\"’]+)['\"’]")
-_PATH = re.compile(r"(?:^|[\s:])(/?[\w.@+\-*]+(?:/[\w.@+\-*]+)+/?)(?=[:\s,]|$)")
-_OF_THE_POD = ("/tmp", "/run", "/var/run", "/var/tmp", "/dev", "/proc", "/sys")
-
-
-def lacks(container: Raw, code: int, said: str) -> str:
-    """Why a run that ended with `code` and these last words needed what only its image has; "" when it did not.
-
-    126 and 127 are a shell's "cannot run" and "not found" (POSIX, Shell & Utilities, 2.8.2). What is missing below a
-    volume, or where programs of any image put their own files, is not the image's.
-    """
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    if code in (126, 127):
-        return f"it ended with {code}" + (f" ({lines[-1][:200]})" if lines else "")
-    if code == 0:
-        return ""
-    own = (*_OF_THE_POD, *(mount["mountPath"].rstrip("/") for mount in container.get("volumeMounts") or ()))
-    for line in reversed(lines[-5:]):
-        if not _NOT_THERE.search(line):
-            continue
-        paths = [*_QUOTED.findall(line), *_PATH.findall(line)]
-        absolute = [os.path.normpath(os.path.join(container.get("workingDir") or "/", path)) for path in paths]
-        if absolute and not any(path == each or path.startswith(f"{each}/") for path in absolute for each in own):
-            return f"it ended with {code} ({line[:200]})"
-    return ""
 
 
 def _default_ports(name: str) -> Sequence[int]:

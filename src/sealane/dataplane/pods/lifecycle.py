@@ -85,6 +85,8 @@ def _step(state: PodState, event: Event) -> Step:
             return failed, (Tell("Warning", "FailedCreatePodSandBox", message), Wake("", BACKOFF_FIRST))
         case Started(name, at):
             return _started(state, name, at)
+        case StartFailed(name, "StartError", message, _, at):
+            return _not_run(state, name, message, at)
         case StartFailed(name, reason, message, retry):
             return _start_failed(state, name, reason, message, retry)
         case Exited():
@@ -206,6 +208,16 @@ def _start_failed(state: PodState, name: str, reason: str, message: str, retry: 
     return _put(state, name, waiting), (said, *actions)
 
 
+NOT_RUN = 128
+"""The exit code that containerd gives a container whose program could not be run."""
+
+
+def _not_run(state: PodState, name: str, message: str, at: float) -> Step:
+    state = _put(state, name, replace(state.containers[name], started=at))
+    state, actions = _exited(state, Exited(name, NOT_RUN, 0, at, message, "StartError"))
+    return state, (_failed(message), *actions)
+
+
 def _failed(message: str) -> Tell:
     return Tell("Warning", "Failed", f"Error: {message}")
 
@@ -217,7 +229,7 @@ def _exited(state: PodState, event: Exited) -> Step:
         event.signal,
         container.started,
         event.at,
-        "Completed" if event.code == 0 else "Error",
+        event.reason or ("Completed" if event.code == 0 else "Error"),
         event.message,
     )
     exited = replace(container, stage="exited", ready=False, passed=False, exit=ended)
@@ -239,6 +251,9 @@ def _exited(state: PodState, event: Exited) -> Step:
         delay=min(delay * 2, BACKOFF_LAST) if delay else BACKOFF_FIRST,
     )
     soon = RELIST - (event.at - container.started)
+    if not delay and event.reason:
+        waiting = replace(again, stage="backoff", reason="RunContainerError", message=event.message)
+        return _put(state, name, waiting), (*actions, Wake(name, RELIST))
     if not delay and soon > 0:
         return _put(state, name, replace(again, stage="ended")), (*actions, Wake(name, soon))
     if not delay:

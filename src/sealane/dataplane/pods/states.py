@@ -166,7 +166,10 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class StartFailed:
-    """A container could not start. retry: seconds until the next attempt, or None when only a new spec would help."""
+    """A container could not start. retry: seconds until the next attempt, or None when only a new spec would help.
+
+    The reason `StartError` is that its program could not be run: it counts as a run that has ended.
+    """
 
     container: str
     reason: str
@@ -177,13 +180,16 @@ class StartFailed:
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """signal: the one that ended it, or 0; code is then 128 + signal, as the kubelet reports it."""
+    """signal: the one that ended it, or 0; code is then 128 + signal, as the kubelet reports it. reason: of its status,
+    "" when the code says it.
+    """
 
     container: str
     code: int
     signal: int
     at: float
     message: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
