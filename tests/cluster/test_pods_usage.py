@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -47,3 +48,20 @@ def test_programs_are_measured_and_stand_ins_use_nothing_of_their_own(sealane: C
     assert sealane.kubectl("top", "pod", "busy").check().out.split()[3] == "busy"
     missing = sealane.kubectl("get", "--raw", "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods/nope")
     assert "(NotFound)" in missing.err
+
+
+METRICS_SERVER = Path(__file__).parents[1] / "sets" / "metrics-server.yaml"
+
+
+def test_top_goes_on_answering_beside_a_metrics_server_that_is_a_stand_in(sealane: Cluster) -> None:
+    sealane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(METRICS_SERVER)).check()
+    sealane.kubectl("rollout", "status", "-n", "kube-system", "deploy/metrics-server", "--timeout=60s").check()
+    ids = "jsonpath={.items[*].status.containerStatuses[*].imageID}"
+    answered = sealane.kubectl("get", "pod", "-n", "kube-system", "-l", "k8s-app=metrics-server", "-o", ids).check().out
+    assert answered.startswith("sealane-stand-in://")
+    sealane.kubectl("wait", "--for=condition=Available", "apiservice/v1beta1.metrics.k8s.io", "--timeout=5s").check()
+    nodes = sealane.kubectl("top", "node").check().out.splitlines()[1:]
+    assert {line.split()[0] for line in nodes} == {"node-1", "node-2"}
+    assert "metrics-server" in sealane.kubectl("top", "pod", "-n", "kube-system").check().out
+    sealane.kubectl("delete", "-f", str(METRICS_SERVER)).check()
+    assert sealane.kubectl("top", "node").ok

@@ -46,6 +46,21 @@ def test_every_group_and_version_has_one_that_is_available(tmp_path: Path) -> No
     play(tmp_path, test)
 
 
+def test_a_server_of_metrics_that_is_installed_changes_nothing(tmp_path: Path) -> None:
+    """`kubectl top` is answered here, so its APIService is available, also when it was deleted and made anew."""
+
+    async def test(client: LocalClient) -> None:
+        await client.delete(kinds.APISERVICE, "", "v1beta1.metrics.k8s.io")
+        for group, available in (("metrics.k8s.io", "True"), ("external.metrics.k8s.io", "False")):
+            service = {"name": "stand-in", "namespace": "default"}
+            numbers = {"groupPriorityMinimum": 100, "versionPriority": 100}
+            spec = {"group": group, "version": "v1beta1", "insecureSkipTLSVerify": True, "service": service, **numbers}
+            made = await client.create(kinds.APISERVICE, {"metadata": {"name": f"v1beta1.{group}"}, "spec": spec})
+            assert [each["status"] for each in made.raw["status"]["conditions"]] == [available]
+
+    play(tmp_path, test)
+
+
 def test_those_of_definitions_come_and_go(tmp_path: Path) -> None:
     async def test(client: LocalClient) -> None:
         await client.create(kinds.CRD, definition())

@@ -18,10 +18,11 @@ from sealane.apiserver.node_agent import Amount, Usage
 from sealane.apiserver.requests import Target
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import NODE, POD, Kind
+from sealane.kube.kinds.registration.status import METRICS
 from sealane.kube.objects import Object, Raw
 from sealane.kube.times import timestamp
 
-GROUP = "metrics.k8s.io"
+GROUP = METRICS
 NODES = Kind(GROUP, "v1beta1", "NodeMetrics", "nodes", False, subresources=())
 PODS = Kind(GROUP, "v1beta1", "PodMetrics", "pods", subresources=())
 
