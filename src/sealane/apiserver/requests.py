@@ -18,6 +18,7 @@ from sealane.apiserver.access.action import Action, name_selected, verb_of
 from sealane.apiserver.access.user import User
 from sealane.apiserver.encodings import cbor, protobuf
 from sealane.kube.bounds import DEEPEST, too_deep, yaml_problem
+from sealane.kube.checks.integers import whole_numbers
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw, without_nulls
 
@@ -110,10 +111,12 @@ def _decoded(media: str, data: bytes, nulls: bool) -> Any:
             value = cbor.decode(data)
             return value if nulls else without_nulls(value)
         if media.endswith("yaml"):
-            value = _from_yaml(data)
+            value = whole_numbers(_from_yaml(data))
             return value if nulls else without_nulls(value)
         if media.endswith("json") or media == "application/octet-stream":
             value = msgspec.json.decode(data)
+            if "strategic" in media and b"." in data:
+                value = whole_numbers(value)
             return without_nulls(value) if not nulls and b"null" in data and "patch" not in media else value
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _invalid(error) from None

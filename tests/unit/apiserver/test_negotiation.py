@@ -94,6 +94,28 @@ def test_bodies_are_read_in_every_media_type(cluster: Cluster) -> None:
     run(cluster, test)
 
 
+def test_a_whole_number_with_a_point_is_one_in_yaml_and_none_in_json(cluster: Cluster) -> None:
+    """As Go reads them: sigs.k8s.io/yaml writes 80.0 as 80, encoding/json reads 80.0 into no int32."""
+
+    async def test(ask: Asker) -> None:
+        services = "/api/v1/namespaces/default/services"
+        service = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "s"},
+            "spec": {"ports": [{"port": 80.0}]},
+        }
+        refused = await ask(services, "POST", service)
+        assert (refused["http"], "cannot unmarshal number 80.0" in refused["message"]) == (400, True)
+        made = await ask(services, "POST", yaml.safe_dump(service).encode(), "application/yaml")
+        assert (made["http"], repr(made["spec"]["ports"][0]["port"])) == (201, "80")
+        ports = {"spec": {"ports": [{"port": 80, "targetPort": 81.0}]}}
+        made = await ask(f"{services}/s", "PATCH", ports, "application/strategic-merge-patch+json")
+        assert repr(made["spec"]["ports"][0]["targetPort"]) == "81"
+
+    run(cluster, test)
+
+
 @pytest.mark.parametrize(
     ("item", "value"),
     [

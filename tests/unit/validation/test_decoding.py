@@ -27,6 +27,14 @@ def container(**fields: Any) -> dict[str, Any]:
             "json: cannot unmarshal number 1.5 into Go struct field DeploymentSpec.spec.replicas of type",
         ),
         (
+            {"replicas": 1.0},
+            "json: cannot unmarshal number 1.0 into Go struct field DeploymentSpec.spec.replicas of type",
+        ),
+        (
+            {"strategy": {"rollingUpdate": {"maxSurge": 1.0}}},
+            "number 1.0 into Go struct field RollingUpdateDeployment.spec.strategy.rollingUpdate.maxSurge of",
+        ),
+        (
             {"paused": "yes"},
             "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.paused of type bool",
         ),

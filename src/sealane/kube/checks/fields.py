@@ -194,7 +194,7 @@ def _check_count(part: Part, field: Field) -> Iterator[Problem]:
 
 
 def _integral(value: Any) -> bool:
-    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _word(type_name: str) -> str:

@@ -5,7 +5,7 @@ Published schemas say so as a format, which the facts leave out. Source: the API
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 GoInteger = Literal["int32", "int64"]
 
@@ -33,3 +33,15 @@ def fits(value: float, type_: GoInteger) -> bool:
     """Whether a whole number can be of that type."""
     half = 1 << (31 if type_ == "int32" else 63)
     return -half <= value < half
+
+
+def whole_numbers(value: Any) -> Any:
+    """JSON values in which a number such as 1.0 is 1, as Go writes the numbers that it has read from YAML.
+
+    JSON is read into its fields as it stands: there 1.0 is no whole number. Source: sigs.k8s.io/yaml, encoding/json
+    """
+    if isinstance(value, dict):
+        return {key: whole_numbers(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [whole_numbers(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e21 else value

@@ -18,6 +18,7 @@ from yaml.cyaml import CParser  # type: ignore[attr-defined]
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.resolver import BaseResolver
 
+from sealane.kube.checks.integers import whole_numbers
 from sealane.kube.problems import FieldPath, path_text
 
 _SEPARATOR = re.compile(r"^---(?=\s|$)", re.MULTILINE)
@@ -240,6 +241,6 @@ def _json(text: str) -> Iterator[Document | Unreadable]:
         except json.JSONDecodeError as error:
             yield Unreadable(error.lineno, f"cannot be read as JSON: {error.msg}")
             return
-        yield Document(value, line)
+        yield Document(whole_numbers(value), line)
         while position < len(text) and text[position].isspace():
             position += 1
