@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -240,3 +241,27 @@ def test_a_mistyped_command_fails_as_in_kubernetes_and_what_an_image_has_is_answ
     sealane.kubectl("wait", "--for=jsonpath={.status.phase}=Failed", "pod/mistyped-once", "--timeout=20s").check()
     sealane.kubectl("wait", "--for=condition=Ready", "pod/needs-its-image", "--timeout=20s").check()
     eventually(lambda: status("needs-its-image")["imageID"].startswith("sealane-stand-in://"))
+
+
+CHECKED = """
+apiVersion: v1
+kind: Pod
+metadata: {name: checked}
+spec: {containers: [{name: c, image: example.com/db, readinessProbe: {exec: {command: ["false"]}, periodSeconds: 1}}]}
+"""
+
+
+def test_exec_probes_of_a_stand_in_pass_whatever_is_here_unless_they_are_strict(
+    sealane: Cluster, tmp_path: Path
+) -> None:
+    sealane.kubectl("apply", "-f", "-", stdin=CHECKED).check()
+    sealane.kubectl("wait", "--for=condition=Ready", "pod/checked", "--timeout=20s").check()
+    strict = Cluster("strict", {"SEALANE_HOME": str(tmp_path / "home")})
+    up = ("--strict-probes", "--nodes", "1", "--dns-upstream", "none", "-", "--timeout", "4")
+    try:
+        done = strict.sealane("up", *up, stdin=CHECKED)
+        assert (done.code, "checked" in done.err) == (1, True)
+        events = strict.kubectl("get", "events", "--field-selector=reason=Unhealthy").check()
+        assert "Readiness probe failed" in events.out
+    finally:
+        strict.stop()
