@@ -48,6 +48,15 @@ def test_a_cluster_that_runs_is_used_at_once_and_stays(home: dict[str, str]) -> 
     cluster.stop()
 
 
+def test_names_outside_are_those_of_the_cluster_and_of_the_hosts_file(home: dict[str, str]) -> None:
+    before = Path("/etc/resolv.conf").read_bytes()
+    ask = "import socket, sys; print(*(socket.gethostbyname(each) for each in sys.argv[1:]))"
+    names = ("kubernetes.default.svc.cluster.local", "kube-dns.kube-system", "localhost")
+    done = sealane_run(home, "--", sys.executable, "-c", ask, *names)
+    assert (done.out.split(), done.err) == (["10.96.0.1", "10.96.0.10", "127.0.0.1"], "")
+    assert Path("/etc/resolv.conf").read_bytes() == before
+
+
 @pytest.mark.parametrize("number", [2, 15])
 def test_signals_reach_the_command_and_the_cluster_stops(home: dict[str, str], tmp_path: Path, number: int) -> None:
     told = tmp_path / "told"

@@ -36,6 +36,7 @@ from sealane.dataplane.linux.netlink import (
 )
 from sealane.network.addresses import (
     API,
+    DNS_SERVICE,
     LOAD_BALANCERS,
     OUTSIDE,
     POD_GATEWAY,
@@ -101,7 +102,7 @@ def _host(address: IPAddress) -> IPNetwork:
 
 
 def create_outside(run_dir: Path, nodes: Sequence[NodePlan]) -> None:
-    """Makes *outside*: the bridge, its addresses, and routes of the load-balancer range over all nodes.
+    """Makes *outside*: the bridge, its addresses, and routes over all nodes of the load-balancer range and to the DNS.
 
     Raises OSError naming the step that the kernel refused.
     """
@@ -116,6 +117,7 @@ def create_outside(run_dir: Path, nodes: Sequence[NodePlan]) -> None:
                     messages.append(add_address(bridge, address, _PREFIXES[family]))
                 hops = [node.addresses[family] for node in nodes]
                 messages.append(add_route(LOAD_BALANCERS[family], hops=hops))
+                messages.append(add_route(_host(DNS_SERVICE[family]), hops=hops))
             netlink.apply(_supported(messages))
 
     if not namespaces.exists(run_dir, OUTSIDE_NAMESPACE):

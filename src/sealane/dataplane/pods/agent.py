@@ -49,7 +49,7 @@ from sealane.dataplane.pods.agent_requests import (
     read_request,
 )
 from sealane.dataplane.pods.container import Container
-from sealane.dataplane.pods.files import MissingReference
+from sealane.dataplane.pods.files import MissingReference, outside_resolv_conf
 from sealane.dataplane.pods.logfile import Query, Shown, begun_anew, read, start_of_tail
 from sealane.dataplane.pods.logsource import Unavailable, log_of
 from sealane.dataplane.pods.plans import containers_of, default_container
@@ -58,6 +58,7 @@ from sealane.dataplane.pods.shell import PodShell
 from sealane.dataplane.pods.spawner import Launch
 from sealane.dataplane.pods.spawning import Process, SpawnError
 from sealane.dataplane.pods.stdio import Stdio
+from sealane.dataplane.pods.surroundings import host_file
 from sealane.dataplane.pods.volumes import Unusable
 from sealane.kube.kinds import POD
 from sealane.kube.objects import Key
@@ -174,9 +175,17 @@ class AgentSocket:
         return process
 
     async def _run_outside(self, request: RunOutside, fds: list[int]) -> Process:
-        net = namespaces.path_of(self._runtime.around.run_dir, OUTSIDE_NAMESPACE)
-        launch = Launch(0, request.argv, request.env, str(net), cwd=request.cwd, terminal=request.tty)
-        process = await self._runtime.around.spawner.launch(launch, _three(fds))
+        around = self._runtime.around
+        net = namespaces.path_of(around.run_dir, OUTSIDE_NAMESPACE)
+        resolver = ""
+        if os.path.exists("/etc/resolv.conf"):
+            path = around.run_dir / "outside-resolv.conf"
+            path.write_text(outside_resolv_conf(around.dns_servers(), host_file("resolv.conf")))
+            resolver = str(path)
+        launch = Launch(
+            0, request.argv, request.env, str(net), cwd=request.cwd, terminal=request.tty, resolver=resolver
+        )
+        process = await around.spawner.launch(launch, _three(fds))
         close(fds)
         return process
 

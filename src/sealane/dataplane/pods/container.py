@@ -30,7 +30,7 @@ from sealane.dataplane.pods.spawner import Launch
 from sealane.dataplane.pods.spawning import Ended, Process, SpawnError
 from sealane.dataplane.pods.standins.behaviours import Facts
 from sealane.dataplane.pods.stdio import Stdio
-from sealane.dataplane.pods.surroundings import Surroundings
+from sealane.dataplane.pods.surroundings import Surroundings, host_file
 from sealane.dataplane.pods.tokens import Token, Wanted
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Object, Raw
@@ -271,8 +271,8 @@ class Container:
             root=RootPlan(
                 str(folder / "containers" / f"{self.name}-{self._attempt}"),
                 {
-                    "/etc/resolv.conf": resolv_conf(self._pod, self._around.dns_servers(), _host_file("resolv.conf")),
-                    "/etc/hosts": hosts_file(self._pod, self._ips, _host_file("hosts")),
+                    "/etc/resolv.conf": resolv_conf(self._pod, self._around.dns_servers(), host_file("resolv.conf")),
+                    "/etc/hosts": hosts_file(self._pod, self._ips, host_file("hosts")),
                     "/etc/hostname": kernel_name(self._pod) + "\n",
                 },
                 mounts,
@@ -482,11 +482,3 @@ def _group(pod: Object) -> int | None:
     """The fsGroup, where this process can give files to it."""
     group = (pod.spec.get("securityContext") or {}).get("fsGroup")
     return group if group is not None and libc.id_exists(group, "gid") else None
-
-
-def _host_file(name: str) -> str:
-    """A file of the host's /etc, "" when it has none."""
-    try:
-        return (Path("/etc") / name).read_text()
-    except OSError:
-        return ""

@@ -82,6 +82,15 @@ def resolv_conf(pod: Object, dns_servers: Sequence[str], host: str) -> str:
     return pod_resolver(pod, Resolver.parse(host), dns_servers).text()
 
 
+def outside_resolv_conf(dns_servers: Sequence[str], host: str) -> str:
+    """The /etc/resolv.conf of programs outside: the cluster's DNS, which asks the host's resolver for other names.
+
+    A Service may be said as NAME.NAMESPACE. dns_servers, host: as of `resolv_conf`.
+    """
+    searches = (f"svc.{CLUSTER_DOMAIN}", CLUSTER_DOMAIN, *Resolver.parse(host).searches)
+    return Resolver(tuple(dns_servers), tuple(dict.fromkeys(searches)), ("ndots:5",)).text()
+
+
 def hosts_file(pod: Object, ips: Sequence[str], host: str = "") -> str:
     """The pod's /etc/hosts in the kubelet's layout, hostAliases last. host: the host's, for pods of its network."""
     if pod.spec.get("hostNetwork"):

@@ -35,7 +35,8 @@ class Launch(msgspec.Struct, tag="launch", tag_field="op", frozen=True):
     id: chosen by the asker. net: path of its network namespace. root: its file system, whose mount namespace is
     kept for later programs of `container`; None: the host's file system. fresh: begin with an empty layer. join: pid of
     the container's first process, whose namespaces to enter; 0: new ones. beside: pid of another container's, of which
-    only the PID namespace. capabilities: those to keep (numbers); None: all.
+    only the PID namespace. capabilities: those to keep (numbers); None: all. resolver: a file that is /etc/resolv.conf
+    for it, where it has the host's file system.
     """
 
     id: int
@@ -52,6 +53,7 @@ class Launch(msgspec.Struct, tag="launch", tag_field="op", frozen=True):
     capabilities: list[int] | None = None
     terminal: bool = False
     user: User = User()
+    resolver: str = ""
 
 
 class Signal(msgspec.Struct, tag="signal", tag_field="op", frozen=True):
@@ -312,6 +314,10 @@ def _become(launch: Launch, root: int, fds: list[int], errors: int) -> NoReturn:
             rootfs.fresh_proc(privileged=launch.root.privileged, allow_host=launch.root.allow_host)
             if launch.hostname:
                 socket.sethostname(launch.hostname)
+        elif launch.resolver:
+            libc.unshare(libc.CLONE_NEWNS)
+            libc.mount("none", "/", flags=libc.MS_REC | libc.MS_PRIVATE)
+            libc.mount(launch.resolver, os.path.realpath("/etc/resolv.conf"), flags=libc.MS_BIND)
         try:
             os.chdir(launch.cwd or "/")
         except FileNotFoundError:

@@ -135,3 +135,11 @@ def search_path(given: str, show: Sequence[str]) -> str:
     """
     seen = [each for each in given.split(":") if each.startswith("/") and (not covered(each) or is_shown(each, show))]
     return ":".join(dict.fromkeys([*seen, *PATH.split(":")]))
+
+
+def host_file(name: str) -> str:
+    """A file of the host's /etc, "" when it has none."""
+    try:
+        return (Path("/etc") / name).read_text()
+    except OSError:
+        return ""
