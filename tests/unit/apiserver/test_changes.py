@@ -328,3 +328,33 @@ def test_classes_and_claims_stay_as_they_were_made(
         assert f' "c" is invalid: {said}' in str(refused.value)
 
     run(cluster, test)
+
+
+def test_a_bound_claim_asks_for_no_less_than_it_has(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        made = await client.create(kinds.PERSISTENTVOLUMECLAIM, named("c", spec=CLAIM_SPEC))
+        size = made.spec["resources"]["requests"]["storage"]
+        bound = {"status": {"phase": "Bound", "capacity": {"storage": size}}}
+        await client.patch(kinds.PERSISTENTVOLUMECLAIM, "default", "c", bound, subresource="status")
+        less = {"spec": {"resources": {"requests": {"storage": "1Mi"}}}}
+        with pytest.raises(ApiError) as refused:
+            await client.patch(kinds.PERSISTENTVOLUMECLAIM, "default", "c", less)
+        said = "spec.resources.requests.storage: Forbidden: field can not be less than status.capacity"
+        assert said in str(refused.value)
+
+    run(cluster, test)
+
+
+def test_what_is_wrong_of_itself_says_what_may_not_change_as_well(cluster: Cluster) -> None:
+    async def test(client: LocalClient) -> None:
+        spec = {"containers": [{"name": "c", "image": "i"}]}
+        template = {"metadata": {"labels": {"a": "b"}}, "spec": spec}
+        made = named("d", spec={"selector": {"matchLabels": {"a": "b"}}, "template": template})
+        await client.create(kinds.DEPLOYMENT, made)
+        with pytest.raises(ApiError) as refused:
+            await client.patch(kinds.DEPLOYMENT, "default", "d", {"spec": {"selector": {"matchLabels": {"a": "c"}}}})
+        said = str(refused.value)
+        assert "spec.template.metadata.labels: Invalid value" in said
+        assert 'spec.selector: Invalid value: {"matchLabels":{"a":"c"}}: field is immutable]' in said
+
+    run(cluster, test)

@@ -59,7 +59,7 @@ class Admission:
         if subresource in ("status", "approval"):
             raw = _checked_status(served, self._steps.mutated(attempt), options)
         else:
-            raw = _checked(served, self._mutated(attempt), options, old)
+            raw = _checked(served, self._mutated(attempt), options, old, subresource)
         problems = changes(served.definition, raw, old, subresource)
         if problems:
             raise as_api_error(raw, problems)
@@ -131,9 +131,15 @@ def _decoded(served: Served, raw: Raw, strictness: str) -> Raw:
     return custom.decoded(served, raw, Write(field_validation=strictness))
 
 
-def _checked(served: Served, raw: Raw, options: Write, old: Raw | None = None) -> Raw:
-    """`raw` without fields that its kind does not have. Raises ApiError for all other problems."""
-    return _without_unknown(raw, validate(raw, namespaced=served.kind.namespaced, old=old), options)
+def _checked(served: Served, raw: Raw, options: Write, old: Raw | None = None, subresource: str = "") -> Raw:
+    """`raw` without fields that its kind does not have. Raises ApiError for all other problems.
+
+    What is refused for what it is says as well what may not become of `old`, as upstream's ValidateUpdate does.
+    """
+    problems = validate(raw, namespaced=served.kind.namespaced, old=old)
+    if old is not None and problems and not any(each.undecodable for each in problems):
+        problems += changes(served.definition, raw, old, subresource)
+    return _without_unknown(raw, problems, options)
 
 
 def _checked_status(served: Served, raw: Raw, options: Write) -> Raw:

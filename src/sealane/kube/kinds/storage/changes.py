@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from sealane.kube.checks.changes import immutable, without
 from sealane.kube.objects import Raw
 from sealane.kube.problems import Part, Problem
+from sealane.kube.quantities import thousandths
 
 _MODE = "Immediate"
 _CLAIM = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
@@ -36,3 +37,13 @@ def check_claim_change(claim: Part, old: Raw) -> Iterator[Problem]:
         free |= {"resources", "volumeAttributesClassName"}
     if without(now, free) != without(was, free):
         yield claim["spec"].forbidden(_CLAIM)
+    wants, wanted = _storage(now.get("resources")), _storage(was.get("resources"))
+    has = thousandths(str(((old.get("status") or {}).get("capacity") or {}).get("storage") or "0"))
+    if wants < wanted and wants <= has:
+        size = claim["spec"]["resources"]["requests"]["storage"]
+        yield size.forbidden("field can not be less than status.capacity")
+
+
+def _storage(resources: Raw | None) -> int:
+    """What is requested, in thousandths of a byte."""
+    return thousandths(str(((resources or {}).get("requests") or {}).get("storage") or "0"))
