@@ -100,6 +100,16 @@ def test_increments_lead_where_everything_leads(drawn: list[Any]) -> None:
     assert (table.sets, table.chains, table.elements) == (set(), {}, {})
 
 
+def test_what_is_forgotten_is_taken() -> None:
+    ledger = Ledger()
+    ledger.put("first", Facts({"table map 1": "a", "table map 2": "b"}, chains={"table chain": ("accept",)}))
+    assert ledger.forget()
+    assert not ledger.forget()
+    assert not ledger.take()
+    ledger.put("first", Facts({"table map 1": "a", "table map 2": "c"}, chains={"table chain": ("accept",)}))
+    assert ledger.take() == Phases(removed=("table map 2",), added={"table map 2": "c"})
+
+
 def test_phases_of_several_ledgers_are_joined_phase_by_phase() -> None:
     one = Phases("a1\n", ("t m 1",), "c1\n", {"t m 2": "x"}, "e1\n")
     two = Phases("a2\n", ("t n 1",), "c2\n", {"t n 2": ""}, "e2\n")

@@ -192,6 +192,12 @@ class Ledger:
             {name: self._sets[name] for name in containers if name in self._sets},
         )
 
+    def forget(self) -> bool:
+        """Counts the changes since the last `take` as taken; whether there were any."""
+        changed = bool(self._old_elements or self._old_chains or self._old_sets)
+        self._old_elements, self._old_chains, self._old_sets = {}, {}, {}
+        return changed
+
     def everything(self) -> Phases:
         """The commands that fill empty tables."""
         return Phases(
