@@ -33,6 +33,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from sealane.cluster import memory
 from sealane.cluster.state import Folder, Process, Record, start_time
 from sealane.cluster.state import replace as replace_file
 from sealane.dataplane.linux.peers import is_neighbour
@@ -97,8 +98,7 @@ class Channel:
 
     def ready(self) -> None:
         """This process does its work now."""
-        gc.freeze()
-        gc.enable()
+        memory.settle()
         self._send({"ready": True})
 
     def beat(self) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import logging
 import time
 from collections import deque
@@ -42,10 +41,9 @@ class Compaction:
         self._noted = (now, store.version)
         self._rounds = deque([self._noted])
 
-    def advance(self, now: float) -> bool:
-        """Whether anything was forgotten."""
+    def advance(self, now: float) -> None:
+        """Forgets what is over."""
         history, rounds = self._store.history, self._rounds
-        before = history.oldest
         rounds.append((now, self._store.version))
         while now - rounds[0][0] >= FRESH_SECONDS:
             history.thin(rounds.popleft()[1], KEPT_BYTES)
@@ -53,7 +51,6 @@ class Compaction:
         if now - then >= COMPACTION_SECONDS:
             history.compact(version)
             self._noted = (now, self._store.version)
-        return history.oldest != before
 
 
 def is_over(event: Object, now: float) -> bool:
@@ -73,24 +70,15 @@ async def expire(client: LocalClient, now: float) -> None:
                 await client.delete(EVENT, event.namespace, event.name)
 
 
-def give_back() -> None:
-    """Returns what malloc holds free to the system: malloc_trim(3), where the C library has it."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-
-
 async def run(store: Store, client: LocalClient) -> None:
     """Until cancelled."""
     compaction = Compaction(store, time.monotonic())
     for number in count(1):
         await asyncio.sleep(_ROUND_SECONDS)
         try:
-            forgotten = compaction.advance(time.monotonic())
+            compaction.advance(time.monotonic())
             if number % _EXPIRY_ROUNDS == 0:
                 await expire(client, time.time())
             await store.tidy()
-            if forgotten:
-                give_back()
         except Exception:
             log.exception("what is over stays for another round")

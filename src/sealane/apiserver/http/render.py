@@ -58,7 +58,12 @@ def many(form: Form, served: Served, page: Page) -> bytes:
         kind = "PartialObjectMetadataList"
         return encode({"kind": kind, "apiVersion": PARTIAL, "metadata": metadata, "items": partial})
     head: Raw = {"kind": f"{served.kind.kind}List", "apiVersion": served.kind.api_version, "metadata": metadata}
-    return b'%s,"items":[%s]}' % (encode(head)[:-1], b",".join([item.data for item in page.items]))
+    if not page.items:
+        return encode({**head, "items": []})
+    pieces = [item.data for item in page.items]
+    pieces[0] = b'%s,"items":[%s' % (encode(head)[:-1], pieces[0])
+    pieces[-1] += b"]}"
+    return b",".join(pieces)  # once: a long list is megabytes
 
 
 def _list_metadata(page: Page) -> Raw:

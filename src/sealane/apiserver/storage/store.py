@@ -97,8 +97,7 @@ class Store:
         for each in sorted(by_namespace) if namespace is None else (namespace,):
             names = by_namespace.get(each)
             if names:
-                for name in self.names(resource, each):
-                    yield names[name]
+                yield from map(names.__getitem__, self.names(resource, each))
 
     def names(self, resource: Resource, namespace: str) -> Sequence[str]:
         """In their order. Sorted once for all that read between two changes of which names there are."""

@@ -8,13 +8,14 @@ import signal
 from collections.abc import Coroutine
 from typing import Any
 
+from sealane.cluster import memory
 from sealane.cluster.supervisor import BEAT_SECONDS, Channel
 
 Work = Coroutine[Any, Any, None]
 
 
 def serve(work: Work, beating: Channel | None = None) -> None:
-    """Runs `work` on uvloop until it ends or SIGTERM comes, which cancels it.
+    """Runs `work` on uvloop until it ends or SIGTERM comes, which cancels it. Memory comes back after load.
 
     beating: the supervisor that hears again and again that the loop turns, and starts this process anew when it hangs.
     """
@@ -23,11 +24,13 @@ def serve(work: Work, beating: Channel | None = None) -> None:
     async def until_told() -> None:
         task = asyncio.ensure_future(work)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        beat = asyncio.ensure_future(_beat(beating)) if beating is not None else None
+        beside = [asyncio.ensure_future(memory.give_back())]
+        if beating is not None:
+            beside.append(asyncio.ensure_future(_beat(beating)))
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        if beat is not None:
-            beat.cancel()
+        for each in beside:
+            each.cancel()
 
     uvloop.run(until_told())
 
