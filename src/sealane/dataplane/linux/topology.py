@@ -19,6 +19,7 @@ import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 
@@ -298,8 +299,9 @@ def delete(run_dir: Path) -> None:
         namespaces.delete(run_dir, name)
 
 
+@cache
 def has_ipv6() -> bool:
-    """Whether this kernel speaks IPv6."""
+    """Whether this kernel speaks IPv6. Asked once: a look into /proc/sys/net waits for namespaces in the making."""
     return os.path.exists("/proc/sys/net/ipv6")
 
 

@@ -9,6 +9,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -473,8 +474,12 @@ def _set_up(volume: str, error: Exception) -> str:
     return f'MountVolume.SetUp failed for volume "{volume}" : {error}'
 
 
+@lru_cache(maxsize=256)
 def _exists(uid: int, gid: int) -> bool:
-    """Whether a program here can have this user and this group, and other groups than them."""
+    """Whether a program here can have this user and this group, and other groups than them.
+
+    Asked once: the node agent stays in its user namespace, and /proc is slow while namespaces are made.
+    """
     return libc.id_exists(uid, "uid") and libc.id_exists(gid, "gid") and (not gid or libc.may_set_groups())
 
 
