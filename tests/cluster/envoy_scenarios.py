@@ -12,6 +12,7 @@ from envoy_api_world import ApiWorld
 from envoy_world import Load, World, run
 from tls_scenario import tls
 
+from sealane.cluster import memory
 from sealane.kube import kinds
 from sealane.kube.objects import Key
 from sealane.network.routes.evaluate import Request, evaluate
@@ -309,6 +310,7 @@ async def api(world: ApiWorld) -> None:
 
 async def bench(world: ApiWorld, routes: int = 1000, samples: int = 200) -> None:
     """A new host among many, from the write to the first 200. Prints one figure a line."""
+    memory.settle()  # as every process of a cluster
     await world.backend("a")
     await world.create_service("a", ["a"])
     await world.create(
