@@ -12,7 +12,7 @@ class Write:
     """Options of a write. field_validation: "Strict", "Warn" or "Ignore". manager: who writes, for managedFields.
 
     warnings: what `warn` adds to, to be told to the client; None when no client listens. user: who writes.
-    answers: of the webhooks that were asked about this write so far; None when none will be asked.
+    answers: of the webhooks (and evaluators of CEL) that were asked about this write so far; None when none will be.
     """
 
     dry_run: bool = False

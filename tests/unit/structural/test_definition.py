@@ -201,7 +201,7 @@ def test_what_does_not_change() -> None:
             ],
         ),
         (
-            "{type: object, properties: {a: {type: array, items: {type: string, x-kubernetes-validations:"
+            "{type: object, properties: {a: {type: array, maxItems: 9, items: {type: string, maxLength: 9, x-kubernetes-validations:"
             " [{rule: self == oldSelf}]}}}}",
             [
                 's.properties[a].items.x-kubernetes-validations[0].rule: Invalid value: "self == oldSelf": oldSelf cannot be '

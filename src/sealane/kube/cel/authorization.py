@@ -28,6 +28,11 @@ def answering(answer: Answer) -> Iterator[None]:
         _answer.reset(token)
 
 
+def asker() -> Answer | None:
+    """The one that `check` asks now."""
+    return _answer.get(None)
+
+
 def with_path(question: Question, path: str) -> Question:
     return {**question, "path": path}
 

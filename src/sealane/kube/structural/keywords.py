@@ -6,11 +6,14 @@ Source: k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sealane.kube.cel.costs import Cost
 from sealane.kube.cel.environment import CelError
 from sealane.kube.gotext import shown
+from sealane.kube.structural.estimates import Total, rule_cost
+from sealane.kube.structural.estimates import more as more_often
 from sealane.kube.structural.fieldpaths import walk
 from sealane.kube.structural.limits import Cause
 from sealane.kube.structural.node import Node, Rule
@@ -37,22 +40,32 @@ class _Place:
     """no_defaults: why no default may stand here. in_metadata: inside of an object's apiVersion, kind or metadata.
 
     loose: the first place above whose parts do not correlate between two states, where oldSelf cannot be.
+    often: how many values of an object are here at most; None for no bound.
     """
 
     no_defaults: str = ""
     in_metadata: bool = False
     loose: str = ""
     rules: bool = True
+    often: Cost | None = 1
 
 
 def keyword_causes(schema: Schema, path: str, rules: bool) -> list[Cause]:
     """rules: whether CEL rules are compiled; they are where the schema is structural."""
-    causes, late = list[Cause](), list[Cause]()
+    causes, late = list[Cause](), _Late()
     _visit(schema, path, _Place(rules=rules), True, causes, late)
-    return causes + late
+    return [*causes, *late.causes, *late.total.causes(path)]
 
 
-def _visit(schema: Schema, path: str, place: _Place, root: bool, causes: list[Cause], late: list[Cause]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """The errors of rules, which come after all others, and what rules can cost together."""
+
+    causes: list[Cause] = field(default_factory=list)
+    total: Total = field(default_factory=Total)
+
+
+def _visit(schema: Schema, path: str, place: _Place, root: bool, causes: list[Cause], late: _Late) -> None:
     before = len(causes)
     causes += _own(schema, path, place)
     inner: list[tuple[Schema, str, _Place]] = []
@@ -62,9 +75,9 @@ def _visit(schema: Schema, path: str, place: _Place, root: bool, causes: list[Ca
             forbidden(f"{path}.additionalProperties", "additionalProperties and properties are mutual exclusive")
         )
     if isinstance(more, Mapping):
-        below = place
+        below = replace(place, often=more_often(place.often, schema.get("maxProperties")))
         if place.in_metadata:
-            below = replace(place, no_defaults="inside additionalProperties applying to object metadata")
+            below = replace(below, no_defaults="inside additionalProperties applying to object metadata")
         inner.append((more, f"{path}.additionalProperties", below))
     for name, each in properties.items():
         below = place
@@ -82,16 +95,16 @@ def _visit(schema: Schema, path: str, place: _Place, root: bool, causes: list[Ca
         inner += [(each, f"{path}.{key}[{index}]", quiet) for index, each in enumerate(schema.get(key) or ())]
     items = schema.get("items")
     if isinstance(items, Mapping):
-        below = place
+        below = replace(place, often=more_often(place.often, schema.get("maxItems")))
         if schema.get("x-kubernetes-list-type") != "map" and not place.loose:
-            below = replace(place, loose=path)
+            below = replace(below, loose=path)
         inner.append((items, f"{path}.items", below))
     for each, where, below in inner:
         _visit(each, where, below, False, causes, late)
     causes += _lists(schema, path)
     causes += _rules(schema, path)
     if place.rules and schema.get("x-kubernetes-validations") and len(causes) == before:
-        late += _compiled(schema, path, place)
+        late.causes.extend(_compiled(schema, path, place, late.total))
 
 
 def _own(schema: Schema, path: str, place: _Place) -> Iterator[Cause]:
@@ -220,10 +233,11 @@ def _breaks(text: str) -> bool:
     return "\n" in text or "\r" in text
 
 
-def _compiled(schema: Schema, path: str, place: _Place) -> Iterator[Cause]:
+def _compiled(schema: Schema, path: str, place: _Place, total: Total) -> Iterator[Cause]:
     type_ = type_of(Node.of({key: schema[key] for key in ("type", "format") if key in schema}))
     if schema.get("x-kubernetes-int-or-string"):
         type_ = "dyn"
+    node = Node.of(schema)
     for index, raw in enumerate(schema["x-kubernetes-validations"]):
         where, rule = f"{path}.x-kubernetes-validations[{index}]", Rule.of(raw)
         try:
@@ -231,9 +245,13 @@ def _compiled(schema: Schema, path: str, place: _Place) -> Iterator[Cause]:
         except CelError as error:
             yield invalid(f"{where}.rule", dict(raw), f"compilation failed: {error}")
             continue
+        yield from total.add(f"{where}.rule", "rule", rule_cost(found.program, node, place.often))
         if rule.message_expression:
             try:
-                checker(rule, type_)
+                message = checker(rule, type_).message
+                if message is not None:
+                    cost = rule_cost(message, node, 1)
+                    yield from total.add(f"{where}.messageExpression", "messageExpression", cost)
             except CelError as error:
                 why = f"messageExpression compilation failed: {error}"
                 yield invalid(f"{where}.messageExpression", dict(raw), why)

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from sealane.kube.cel.budget import Spent, within, without_managers
+from sealane.kube.cel.costs import PER_REQUEST
 from sealane.kube.cel.environment import CelError, Program, compiled, duration, timestamp
 from sealane.kube.cel.names import escaped
+from sealane.kube.cel.tracked import Exceeded
 from sealane.kube.gotext import quoted
 from sealane.kube.objects import Raw
 from sealane.kube.structural.limits import Cause
@@ -91,9 +95,33 @@ def rule_causes(node: Node, raw: Raw, old: Raw | None, warnings: list[str]) -> l
 
     warnings: the broken ones about parts that did not change.
     """
-    causes: list[Cause] = []
-    _Walk(causes, warnings).visit(node, raw, MISSING if old is None else old, "", False, root=True)
-    return causes
+    if not node.has_rules:
+        return []
+    found, told = within(
+        PER_REQUEST,
+        lambda: _judged(node, raw, old),
+        judged,
+        *(node.schema, raw, old),
+        key=(node.schema, without_managers(raw), without_managers(old)),
+    )
+    warnings += told
+    return found
+
+
+def judged(schema: Mapping[str, Any], raw: Raw, old: Raw | None) -> tuple[list[Cause], list[str]]:
+    """Broken rules and warnings of an object, by its whole schema: see `rule_causes`."""
+    return _judged(Node.of(schema), raw, old)
+
+
+def _judged(node: Node, raw: Raw, old: Raw | None) -> tuple[list[Cause], list[str]]:
+    walk = _Walk([], [])
+    with suppress(_NoMore):
+        walk.visit(node, raw, MISSING if old is None else old, "", False, root=True)
+    return walk.causes, walk.warnings
+
+
+class _NoMore(Exception):
+    """The budget is used up: no further rule is evaluated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +182,9 @@ class _Walk:
             try:
                 if found.program.holds(variables):
                     continue
+            except (Exceeded, Spent) as error:
+                self.causes.append((where, "FieldValueInvalid", f"Invalid value: {quoted(kind)}: {_why(error, rule)}"))
+                raise _NoMore from None
             except CelError as error:
                 self.causes.append((where, "FieldValueInvalid", f"Invalid value: {quoted(kind)}: {_why(error, rule)}"))
                 continue
@@ -170,6 +201,10 @@ class _Walk:
 
 def _why(error: CelError, rule: Rule) -> str:
     name = (rule.message or rule.rule).strip()
+    if isinstance(error, Spent):
+        return f"validation failed due to {error}, no further validation rules will be run"
+    if isinstance(error, Exceeded):
+        return f"'{error}': no further validation rules will be run due to call cost exceeds limit for rule: {name}"
     if str(error).startswith("no such overload"):
         said = "call arguments did not match a supported operator, function or macro signature for rule"
         return f"'{error}': {said}: {name}"

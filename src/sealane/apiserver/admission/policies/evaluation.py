@@ -13,6 +13,8 @@ from typing import Any
 from sealane.apiserver.admission.attempts import Attempt
 from sealane.apiserver.admission.policies.policy import Policy, Validation
 from sealane.apiserver.admission.webhooks.conditions import request_variable
+from sealane.kube.cel.budget import Spent, within, without_managers
+from sealane.kube.cel.costs import PER_REQUEST
 from sealane.kube.cel.environment import CelError, compiled
 from sealane.kube.kinds.admission.policies import VARIABLES
 from sealane.kube.objects import Raw
@@ -30,7 +32,38 @@ class Refusal:
 
 def evaluated(policy: Policy, attempt: Attempt, namespace: Raw | None, params: Raw | None) -> list[Refusal]:
     """Every validation that does not hold, or has no value where the policy fails closed."""
-    activation = Activation(policy, attempt, namespace, params)
+    values = {
+        "object": attempt.new,
+        "oldObject": attempt.old,
+        "request": request_variable(attempt),
+        "params": params,
+        "namespaceObject": namespace,
+        "authorizer": {"requestResource": _about(attempt)},
+    }
+    expressions = Expressions(policy.conditions, policy.variables, policy.validations, policy.fails_open)
+    old, new = without_managers(attempt.old), without_managers(attempt.new)
+    return within(
+        PER_REQUEST,
+        lambda: judged(expressions, values),
+        judged,
+        *(expressions, values),
+        key=(expressions, {**values, "oldObject": old, "object": new}),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Expressions:
+    """What a policy evaluates: see `Policy`."""
+
+    conditions: tuple[tuple[str, str], ...]
+    variables: tuple[tuple[str, str], ...]
+    validations: tuple[Validation, ...]
+    fails_open: bool
+
+
+def judged(policy: Expressions, values: Mapping[str, Any]) -> list[Refusal]:
+    """The same, of the variables of an attempt."""
+    activation = Activation(policy.variables, values)
     try:
         if not _concerned(policy, activation):
             return []
@@ -41,13 +74,16 @@ def evaluated(policy: Policy, attempt: Attempt, namespace: Raw | None, params: R
         try:
             if not activation.holds(each.expression):
                 found.append(Refusal(_message(each, activation), each.reason))
+        except Spent as error:
+            why = f"validation failed due to {error}, no further validation expressions will be run"
+            return [*found, *([] if policy.fails_open else [Refusal(why)])]
         except CelError as error:
             if not policy.fails_open:
                 found.append(Refusal(str(error)))
     return found
 
 
-def _concerned(policy: Policy, activation: Activation) -> bool:
+def _concerned(policy: Expressions, activation: Activation) -> bool:
     """One condition that is false decides, also when another has no value."""
     failed: CelError | None = None
     for _, expression in policy.conditions:
@@ -64,19 +100,11 @@ def _concerned(policy: Policy, activation: Activation) -> bool:
 class Activation:
     """The variables of one evaluation. Those of the policy are computed when an expression names them."""
 
-    def __init__(self, policy: Policy, attempt: Attempt, namespace: Raw | None, params: Raw | None) -> None:
-        self._expressions = dict(policy.variables)
+    def __init__(self, variables: tuple[tuple[str, str], ...], values: Mapping[str, Any]) -> None:
+        self._expressions = dict(variables)
         self._failed: dict[str, str] = {}
         self._variables: dict[str, Any] = {}
-        self._values: Mapping[str, Any] = {
-            "object": attempt.new,
-            "oldObject": attempt.old,
-            "request": request_variable(attempt),
-            "params": params,
-            "namespaceObject": namespace,
-            "authorizer": {"requestResource": _about(attempt)},
-            "variables": self._variables,
-        }
+        self._values: Mapping[str, Any] = {**values, "variables": self._variables}
 
     def holds(self, expression: str) -> bool:
         """Raises CelError."""
@@ -91,6 +119,8 @@ class Activation:
             raise CelError(f"compilation error: compilation failed: {error}") from None
         try:
             return program.value(self._values)
+        except Spent:
+            raise
         except CelError as error:
             missing = str(error).removeprefix("no such key: ")
             why = self._failed.get(missing, str(error))
@@ -104,6 +134,8 @@ class Activation:
             self._prepare(inner)
             try:
                 self._variables[name] = compiled(inner.strip(), _TYPES).value(self._values)
+            except Spent:
+                raise
             except CelError as error:
                 self._failed[name] = f'composited variable "{name}" fails to evaluate: {error}'
 

@@ -5,12 +5,15 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admis
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sealane.apiserver.admission.attempts import Attempt
+from sealane.kube.cel.budget import Spent, within, without_managers
+from sealane.kube.cel.costs import MATCH_CONDITIONS
 from sealane.kube.objects import Raw
 
+OUT = "validation failed due to running out of cost budget, no further validation rules will be run"
 _VARIABLES = (("object", "dyn"), ("oldObject", "dyn"), ("request", "dyn"))
 
 
@@ -20,14 +23,28 @@ class ConditionError(Exception):
 
 def hold(conditions: Sequence[tuple[str, str]], attempt: Attempt) -> bool:
     """Whether all hold; one that is false decides, also when another fails. Raises ConditionError."""
+    new, old = attempt.new, attempt.old
+    variables = {"object": new, "oldObject": old, "request": request_variable(attempt)}
+    return within(
+        MATCH_CONDITIONS,
+        lambda: judged(conditions, variables),
+        judged,
+        *(conditions, variables),
+        key=(conditions, without_managers(new), without_managers(old), variables["request"]),
+    )
+
+
+def judged(conditions: Sequence[tuple[str, str]], variables: Mapping[str, Any]) -> bool:
+    """The same, of the variables of an attempt."""
     from sealane.kube.cel.environment import CelError, compiled  # imports much; few webhooks have conditions
 
-    variables = {"object": attempt.new, "oldObject": attempt.old, "request": request_variable(attempt)}
     failed = ""
     for name, expression in conditions:
         try:
             if not compiled(expression, _VARIABLES).holds(variables):
                 return False
+        except Spent:
+            raise ConditionError(OUT) from None
         except CelError as error:
             failed = failed or f"match condition {name}: {error}"
     if failed:

@@ -5,11 +5,10 @@ Source: k8s.io/apiserver/pkg/admission/plugin/webhook/{mutating,validating}/disp
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from sealane.apiserver.admission.attempts import Attempt, Question, Unanswered
@@ -23,7 +22,6 @@ from sealane.apiserver.errors import forbidden
 from sealane.apiserver.storage.backends import Resource
 from sealane.apiserver.storage.store import Store
 from sealane.apiserver.storage.values import encode
-from sealane.apiserver.write import Write
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.objects import Raw
@@ -92,20 +90,6 @@ class Dispatch:
         for mutating, resource in _RESOURCES.items():
             configurations = [stored.object.raw for stored in self._store.items(resource)]
             self._hooks[mutating] = hooks(mutating, configurations)
-
-    async def decided(self, options: Write, decide: Callable[[Write], T]) -> T:
-        """See `gate.Webhooks`."""
-        answers: dict[object, object] = {}
-        options = replace(options, answers=answers)
-        while True:
-            if options.warnings is not None:
-                options.warnings.clear()
-            try:
-                return decide(options)
-            except Unanswered as unanswered:
-                questions = unanswered.questions
-            found = await asyncio.gather(*(question.answer() for question in questions))
-            answers.update(zip((question.key for question in questions), found, strict=True))
 
     def mutated(self, attempt: Attempt, replay: Replay) -> Raw:
         """`attempt.new` after every mutating webhook. Raises ApiError, Unanswered."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sealane.apiserver.admission.attempts import Attempt
+from sealane.apiserver.admission.attempts import Attempt, Unanswered
 from sealane.apiserver.storage.backends import Resource
 from sealane.apiserver.storage.store import Store
 from sealane.apiserver.storage.values import Event
 from sealane.apiserver.write import Write
 from sealane.kube import kinds
+from sealane.kube.cel.budget import Task, elsewhere
 from sealane.kube.objects import Raw
 
 if TYPE_CHECKING:
+    from sealane.apiserver.admission.evaluator import Evaluator
     from sealane.apiserver.admission.webhooks.calls import OpenSocket
     from sealane.apiserver.admission.webhooks.configuration import Hook
     from sealane.apiserver.admission.webhooks.dispatch import Complete, Dispatch
@@ -37,6 +41,7 @@ class Webhooks:
         self._open_socket = open_socket
         self._complete = complete
         self._dispatch: Dispatch | None = None
+        self._evaluator: Evaluator | None = None
         self.on_passed_over: Callable[[Hook, str], None] = lambda hook, why: None
         if any(True for resource in _CONFIGURATIONS for _ in store.items(resource)):
             self._read()
@@ -49,6 +54,8 @@ class Webhooks:
     async def close(self) -> None:
         if self._dispatch is not None:
             await self._dispatch.close()
+        if self._evaluator is not None:
+            await self._evaluator.close()
 
     def _committed(self, events: Sequence[Event]) -> None:
         if any(event.address.resource in _CONFIGURATIONS for event in events):
@@ -64,13 +71,30 @@ class Webhooks:
         self._dispatch.read()
 
     async def decided(self, options: Write, decide: Callable[[Write], T]) -> T:
-        """The result of `decide`, which runs anew each time that webhooks have answered its questions. Raises ApiError.
+        """The result of `decide`, which runs anew each time that its questions (see `Unanswered`) are answered.
 
-        Nothing comes between the last time and the return.
+        Nothing comes between the last time and the return. Raises ApiError.
         """
-        if self._dispatch is None or not self._dispatch.active:
-            return decide(options)
-        return await self._dispatch.decided(options, decide)
+        answers: dict[object, object] = {}
+        options = replace(options, answers=answers)
+        told = len(options.warnings or ())
+        while True:
+            if options.warnings is not None:
+                del options.warnings[told:]
+            try:
+                with elsewhere(lambda task: self._evaluated(task, answers)):
+                    return decide(options)
+            except Unanswered as unanswered:
+                questions = unanswered.questions
+            found = await asyncio.gather(*(question.answer() for question in questions))
+            answers.update(zip((question.key for question in questions), found, strict=True))
+
+    def _evaluated(self, task: Task, answers: Mapping[object, object]) -> Any:
+        if self._evaluator is None:
+            from sealane.apiserver.admission.evaluator import Evaluator  # few expressions might take long
+
+            self._evaluator = Evaluator()
+        return self._evaluator.found(task, answers)
 
     def mutated(self, attempt: Attempt, replay: Callable[[Raw], Raw]) -> Raw:
         """`attempt.new` after every mutating webhook. Raises ApiError, Unanswered."""
