@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from tests.unit.apiserver.asking import PATH, Asker, run
 from tests.unit.apiserver.conftest import Cluster
 from tests.unit.apiserver.serving import serving
+
+from sealane.cluster.memory import give_back
 
 
 def test_a_collection_is_deleted_in_one_namespace_only(cluster: Cluster) -> None:
@@ -120,3 +126,34 @@ def test_a_connection_without_the_head_of_a_request_is_closed(cluster: Cluster, 
             writer.close()
 
     asyncio.run(inside())
+
+
+def resident() -> int:
+    """The memory of this process that is its own, in KiB."""
+    return next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith("RssAnon:"))
+
+
+def test_memory_of_connections_that_only_began_comes_back(cluster: Cluster) -> None:
+    async def inside() -> None:
+        count = 1000
+        async with serving(cluster.open()) as server:
+            giving = asyncio.create_task(give_back(0.2, float("inf")))
+            await asyncio.sleep(0.5)
+            before = resident()
+            begun = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
+            for _ in range(count - 100):
+                begun.append(socket.create_connection(("127.0.0.1", server.port)))
+                await asyncio.sleep(0)
+            for each in begun:
+                each.send(b"\x16")  # a handshake that goes no further
+            await asyncio.sleep(0.2)
+            during = resident()
+            for each in begun:
+                each.close()
+            await asyncio.sleep(1)
+            giving.cancel()
+            gc.unfreeze()
+            assert resident() - before < max((during - before) / 3, 8 << 10)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # the loop of the control plane
+        runner.run(inside())
