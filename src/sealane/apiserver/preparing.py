@@ -101,17 +101,19 @@ class Preparation:
         if stored is None:
             raise errors.not_found(served.kind, address.name)
         old = self._shown(served, stored).object.raw
+        sent: Raw | None = None
         if subresource == "binding":
             new = change(old)
         elif subresource == "scale":
             new = scaled(served, old, self._scale(served, old, change, options))
         else:
-            wanted = change(old)
+            sent = wanted = change(old)
             new = replacing(served, old, wanted, subresource)
             if applies:
                 new = with_metadata(new, managedFields=wanted["metadata"].get("managedFields"))
-        if subresource in ("", "status", "approval", "ephemeralcontainers") and new != old:
-            new = self._admission.update(served, new, old, subresource, options)
+        told = not subresource and sent is not None and sent.get("status") != old.get("status")  # also if it is dropped
+        if subresource in ("", "status", "approval", "ephemeralcontainers") and (new != old or told):
+            new = self._admission.update(served, new, old, subresource, options, sent)
         if not applies and new != old:
             manager = options.manager or _UNNAMED
             new = updated(old, new, manager, self.shape(served), subresource=subresource, now=timestamp())

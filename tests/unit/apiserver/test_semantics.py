@@ -261,6 +261,30 @@ def test_json_patches_have_limits_and_tests(cluster: Cluster) -> None:
     run(cluster, test)
 
 
+def test_unknown_fields_of_a_status_that_is_dropped_are_told_or_refused(cluster: Cluster) -> None:
+    async def test(ask: Asker) -> None:
+        raw = {**DEPLOYMENT, "status": {"paws": 4, "replicas": 7}}
+        refused = await ask(DEPLOYMENTS, "POST", raw, fieldValidation="Strict")
+        assert (refused["http"], refused["reason"]) == (400, "BadRequest")
+        assert refused["message"].endswith('strict decoding error: unknown field "status.paws"')
+        both = {**raw, "spec": {**DEPLOYMENT["spec"], "paws": 4}}  # type: ignore[dict-item]
+        refused = await ask(DEPLOYMENTS, "POST", both, fieldValidation="Strict")
+        assert refused["message"].endswith('error: unknown field "spec.paws", unknown field "status.paws"')
+        wrong = await ask(DEPLOYMENTS, "POST", {**raw, "status": {"replicas": "x"}}, fieldValidation="Ignore")
+        assert wrong["http"] == 400
+        made = await ask(DEPLOYMENTS, "POST", raw, fieldValidation="Warn")
+        assert made["warnings"] == ['299 - "unknown field \\"status.paws\\""']
+        assert made["status"].get("replicas") != 7
+        where = f"{DEPLOYMENTS}/web"
+        told = await ask(where, "PATCH", {"status": {"paws": 4}}, MERGE, fieldValidation="Warn")
+        assert told["warnings"] == ['299 - "unknown field \\"status.paws\\""']
+        refused = await ask(where, "PUT", {**made, "status": {"paws": 4}}, fieldValidation="Strict")
+        assert (refused["http"], 'unknown field "status.paws"' in refused["message"]) == (400, True)
+        assert "warnings" not in await ask(where, "PATCH", {"status": {"paws": 4}}, MERGE, fieldValidation="Ignore")
+
+    run(cluster, test)
+
+
 def test_unknown_fields_are_told_or_refused(cluster: Cluster) -> None:
     async def test(ask: Asker) -> None:
         raw = {**DEPLOYMENT, "spec": {**DEPLOYMENT["spec"], "paws": 4}}  # type: ignore[dict-item]

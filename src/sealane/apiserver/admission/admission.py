@@ -15,7 +15,7 @@ from sealane.kube import schema
 from sealane.kube.checks.fields import check_fields
 from sealane.kube.kinds.defaulting import defaulted, without_status
 from sealane.kube.kinds.definition import Definition
-from sealane.kube.kinds.validation import as_api_error, changes, validate
+from sealane.kube.kinds.validation import as_api_error, changes, dropped_problems, validate
 from sealane.kube.objects import Raw
 from sealane.kube.problems import Part, Problem
 
@@ -36,21 +36,28 @@ class Admission:
         options.field_validation: what becomes of fields that the kind does not have. "Strict" refuses them, "Warn"
         drops them and says so with `options.warn`, "Ignore" or "" drops them.
         """
-        raw = without_status(served.kind, raw)
         attempt = Attempt("CREATE", served, raw, None, "", options)
         if not served.by_facts:
             from sealane.apiserver.registry import custom  # here, and not above: only custom kinds need what it imports
 
-            raw = _decoded(served, self._steps.mutated(attempt.having(custom.decoded(served, raw, options))), "")
+            raw = without_status(served.kind, custom.decoded(served, raw, options))
+            raw = _decoded(served, self._steps.mutated(attempt.having(raw)), "")
             custom.check_new(served, raw)
         else:
-            raw = _checked(served, self._mutated(attempt), options)
+            kept = without_status(served.kind, raw)
+            dropped = dropped_problems(raw) if kept is not raw else ()
+            raw = _checked(served, self._mutated(attempt.having(kept)), options, dropped=dropped)
         raw = self._completion(served).complete(born_status(served, raw), None, options)
         self._steps.check(attempt.having(raw))
         return raw
 
-    def update(self, served: Served, raw: Raw, old: Raw, subresource: str, options: Write) -> Raw:
-        """The object that replaces `old`, as it is stored. Raises ApiError 400, 403 or 422."""
+    def update(
+        self, served: Served, raw: Raw, old: Raw, subresource: str, options: Write, sent: Raw | None = None
+    ) -> Raw:
+        """The object that replaces `old`, as it is stored. Raises ApiError 400, 403 or 422.
+
+        sent: what the client wants, with a status that does not count; None: the same.
+        """
         attempt = Attempt("UPDATE", served, raw, old, subresource, options)
         if not served.by_facts:
             raw = self._custom_update(attempt)
@@ -59,7 +66,9 @@ class Admission:
         if subresource in ("status", "approval"):
             raw = _checked_status(served, self._steps.mutated(attempt), options)
         else:
-            raw = _checked(served, self._mutated(attempt), options, old, subresource)
+            drops = not subresource and sent is not None and served.has_status
+            dropped = dropped_problems(sent) if sent is not None and drops else ()
+            raw = _checked(served, self._mutated(attempt), options, old, subresource, dropped)
         problems = changes(served.definition, raw, old, subresource)
         if problems:
             raise as_api_error(raw, problems)
@@ -131,15 +140,23 @@ def _decoded(served: Served, raw: Raw, strictness: str) -> Raw:
     return custom.decoded(served, raw, Write(field_validation=strictness))
 
 
-def _checked(served: Served, raw: Raw, options: Write, old: Raw | None = None, subresource: str = "") -> Raw:
+def _checked(
+    served: Served,
+    raw: Raw,
+    options: Write,
+    old: Raw | None = None,
+    subresource: str = "",
+    dropped: Sequence[Problem] = (),
+) -> Raw:
     """`raw` without fields that its kind does not have. Raises ApiError for all other problems.
 
     What is refused for what it is says as well what may not become of `old`, as upstream's ValidateUpdate does.
+    dropped: the problems of what was sent and is not in `raw`.
     """
     problems = validate(raw, namespaced=served.kind.namespaced, old=old)
     if old is not None and problems and not any(each.undecodable for each in problems):
         problems += changes(served.definition, raw, old, subresource)
-    return _without_unknown(raw, problems, options)
+    return _without_unknown(raw, problems, options, dropped)
 
 
 def _checked_status(served: Served, raw: Raw, options: Write) -> Raw:
@@ -150,8 +167,9 @@ def _checked_status(served: Served, raw: Raw, options: Write) -> Raw:
     return _without_unknown(raw, list(check_fields(Part(raw)["status"], status)), options)
 
 
-def _without_unknown(raw: Raw, problems: Sequence[Problem], options: Write) -> Raw:
+def _without_unknown(raw: Raw, problems: Sequence[Problem], options: Write, dropped: Sequence[Problem] = ()) -> Raw:
     """Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#setting-the-field-validation-level"""
+    problems = [*problems, *dropped] if dropped else problems
     if not problems:
         return raw
     unknown = [each for each in problems if each.reason == "UnknownField"]
@@ -160,7 +178,8 @@ def _without_unknown(raw: Raw, problems: Sequence[Problem], options: Write) -> R
         refused = [each for each in problems if each.reason != "UnknownField" or strictness == "Strict"]
         raise as_api_error(raw, refused)
     for each in unknown:
-        raw = _pruned(raw, each.path)
+        if each not in dropped:
+            raw = _pruned(raw, each.path)
         if strictness == "Warn":
             options.warn(f'unknown field "{each.field}"')
     return raw

@@ -65,6 +65,17 @@ def changes(row: Definition, new: Raw, old: Raw, subresource: str = "") -> list[
     return problems
 
 
+def dropped_problems(raw: Raw) -> list[Problem]:
+    """The errors of a status that is dropped, as a new object's: what it takes to decode it, unknown fields and types.
+
+    Source: k8s.io/apiserver/pkg/endpoints/handlers/create.go, which decodes before it prepares
+    """
+    found = schema.child(schema.root(str(raw.get("apiVersion") or ""), str(raw.get("kind") or "")), "status")
+    if found is None or not isinstance(raw.get("status"), dict):
+        return []
+    return [each for each in check_fields(Part(raw)["status"], found) if each.undecodable]
+
+
 def as_api_error(raw: Raw, problems: Sequence[Problem]) -> ApiError:
     """The API's answer to an object with these problems: 400 when it cannot be decoded, else 422 with all causes."""
     obj = Part(raw)

@@ -17,7 +17,7 @@ from typing import Any
 from sealane.kube.kinds import Kind
 from sealane.kube.kinds.defaulting import defaulted, without_status
 from sealane.kube.kinds.services.topology_keys import explained, keys_of, without_keys
-from sealane.kube.kinds.validation import validate
+from sealane.kube.kinds.validation import dropped_problems, validate
 from sealane.kube.manifests.documents import Document, Unreadable, documents
 from sealane.kube.manifests.rendering import NotRendered, Renderer, render, renderer_of
 from sealane.kube.manifests.served import BUILTIN, Served, definitions, why_unknown
@@ -266,6 +266,7 @@ def _check(raw: Raw, origin: Origin, served: Served) -> Iterator[ManifestProblem
 def _problems(kind: Kind, raw: Raw) -> list[Problem]:
     """What the API would say to `raw`, in terms of what is written there rather than of what defaults make of it."""
     refused = validate(_created(kind, raw), namespaced=kind.namespaced)
+    refused += [each for each in dropped_problems(raw) if each.reason == "FieldTypeInvalid" and each not in refused]
     if not refused:
         return []
     causes = {(each.path, each.reason) for each in refused}
