@@ -27,6 +27,8 @@ def test_what_no_system_has_and_what_a_volume_should_hold_is_a_mistake(missing: 
 
 def test_everything_is_in_an_image_that_is_no_system_and_nothing_in_the_hosts_own_files() -> None:
     assert is_of_image(container("example.com/app"), "slepp")
+    assert is_of_image(container("quay.io/calico/node:v3.31.0"), "calico-node")
+    assert not is_of_image(container("docker.io/library/node:24"), "calico-node")
     assert not is_of_image(container("sealane/host"), "/app/server")
 
 

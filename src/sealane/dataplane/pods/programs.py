@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sealane.network.standins import HOST, runs_programs
+from sealane.network.standins import HOST, TOOLS, runs_programs, short_name
 
 
 def _words(text: str) -> frozenset[str]:
@@ -81,7 +81,8 @@ def is_of_image(container: Mapping[str, Any], missing: str) -> bool:
 
     missing: a name, or a path. Images that are no systems and no tools have everything of their own; this machine's
     own files are all that `HOST` has. In a system, a name has to be that of a program which systems have: any other is
-    a mistake. So is a path in a volume, and where programs put files of their own; other paths are the image's.
+    a mistake, unless the image only has a tool's name and is somebody's own, such as calico/node. A path in a volume is
+    a mistake as well, and one where programs put files of their own; other paths are the image's.
     """
     image: str = container.get("image") or ""
     if image.startswith(HOST):
@@ -90,12 +91,18 @@ def is_of_image(container: Mapping[str, Any], missing: str) -> bool:
         return True
     folder, slash, name = missing.rpartition("/")
     if not slash or folder in _SEARCHED:
-        return name in KNOWN_PROGRAMS
+        return name in KNOWN_PROGRAMS or (short_name(image) in TOOLS and _is_owned(image))
     if not missing.startswith("/") and not container.get("workingDir"):
         return True  # below the folder that the image says
     path = os.path.normpath(os.path.join(container.get("workingDir") or "/", missing))
     own = (*_OF_THE_POD, *(mount["mountPath"].rstrip("/") for mount in container.get("volumeMounts") or ()))
     return not any(path == each or path.startswith(f"{each}/") for each in own)
+
+
+def _is_owned(image: str) -> bool:
+    """Whether it is published by somebody else than a registry itself: "calico/node", not "docker.io/library/node"."""
+    owners = [each for each in image.partition("@")[0].split("/")[:-1] if "." not in each and ":" not in each]
+    return bool(owners) and owners[-1] != "library"
 
 
 def lacks(container: Mapping[str, Any], code: int, said: str) -> str:
