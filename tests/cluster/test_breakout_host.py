@@ -105,6 +105,7 @@ def test_no_clusters_state_is_seen(lab: Lab) -> None:
 def test_no_socket_of_the_host_is_reached(lab: Lab) -> None:
     state = lab.home / "state/sealane"
     sockets = [state / "agent.sock", state / "supervisor.sock", state / "api.sock", state / "handoff.sock"]
+    sockets.append(state / "xds.sock")
     sockets += [lab.host / "engine.sock", lab.host / "other/supervisor.sock"]
     paths = " ".join(f"/all{path} {path}" for path in sockets) + " /some/engine.sock /some/other/supervisor.sock"
     found = lab.shell("host", f"/usr/bin/python3 -c '{CONNECT}' {paths}")
@@ -127,6 +128,16 @@ print("answer", s.recv(1000))
     assert "exit" in lab.run([sys.executable, "-c", ask]).check().out
     refused = lab.run([*apart, sys.executable, "-c", ask])
     assert "exit" not in refused.out, refused
+    ask = f"""
+import socket
+s = socket.socket(socket.AF_UNIX)
+s.connect({str(lab.home / "state/sealane/api.sock")!r})
+s.sendall(b"GET /version HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+print("answer", s.recv(1000))
+"""
+    assert "HTTP/1.1" in lab.run([sys.executable, "-c", ask]).check().out
+    refused = lab.run([*apart, sys.executable, "-c", ask])
+    assert "HTTP/1.1" not in refused.out, refused
 
 
 def test_a_node_is_debugged_without_a_way_to_its_host(lab: Lab) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -37,17 +38,28 @@ HEADER_SECONDS = 32.0  # as kube-apiserver (readHeaderTimeout in k8s.io/apiserve
 class _Server(web.Server):
     """Knows which connections have not sent a request yet, the oldest first."""
 
-    def __init__(self, handler: Any) -> None:
+    def __init__(self, handler: Any, hears: Callable[[socket.socket], bool]) -> None:
         super().__init__(handler, request_factory=self._request, access_log=None)
+        self._hears = hears
         self._silent: dict[Any, tuple[float, asyncio.Transport]] = {}
 
     def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
+        if not self._may_speak(transport):
+            transport.abort()
+            return
         self._silent[handler] = (asyncio.get_running_loop().time(), transport)
 
     def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
         self._silent.pop(handler, None)
         super().connection_lost(handler, exc)
+
+    def _may_speak(self, transport: asyncio.Transport) -> bool:
+        found = transport.get_extra_info("socket")
+        if found is None or found.family != socket.AF_UNIX:
+            return True
+        with socket.socket(fileno=os.dup(found.fileno())) as connection:
+            return self._hears(connection)
 
     def end_silent(self, seconds: float) -> None:
         """Closes connections that have been without a request for so long."""
@@ -70,13 +82,15 @@ async def serve(
     context: ssl.SSLContext,
     tokens: frozenset[str],
     patience: float = HEADER_SECONDS,
+    hears: Callable[[socket.socket], bool] = lambda connection: True,
 ) -> None:
     """Answers on `sockets`, which listen already, until cancelled. A client with one of `tokens` is the admin.
 
+    hears: whether who connected to a Unix socket may speak.
     patience: seconds after which a connection has to have sent the head of a request.
     TLS on all of them but Unix sockets, whose files keep strangers out.
     """
-    server = _Server(_handler(api, tokens))
+    server = _Server(_handler(api, tokens), hears)
     runner = web.ServerRunner(server, shutdown_timeout=0.5)
     await runner.setup()
     try:

@@ -14,6 +14,7 @@ from sealane.cluster import pki
 from sealane.cluster.state import Folder, Options
 from sealane.cluster.supervisor import Channel
 from sealane.dataplane.linux import namespaces, topology
+from sealane.dataplane.linux.peers import is_neighbour
 from sealane.kube import kinds
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ async def run(folder: Folder, options: Options, sockets: list[socket.socket], ch
         Registrations(api)
         await bootstrap(client, options.nodes, dns_replicas=min(2, options.nodes))
         serving = asyncio.create_task(
-            serve(api, sockets, pki.server_context(credentials), frozenset({credentials.token}))
+            serve(api, sockets, pki.server_context(credentials), frozenset({credentials.token}), hears=is_neighbour)
         )
         objects = inform(client, Graph())
         network = Network.of(objects)
