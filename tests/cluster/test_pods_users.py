@@ -113,3 +113,14 @@ def test_port_80_is_for_everybody(lab: Lab) -> None:
     program = {"command": ["/usr/bin/python3", "-c", listen], "securityContext": {"runAsUser": 1000}}
     lab.pod("low", {"containers": [program]})
     assert lab.ended("low") == "listens\n"
+
+
+def test_a_root_file_system_that_is_read_only_is_not_written(lab: Lab) -> None:
+    places = "/etc/mine /mine /tmp/mine /run/mine /usr/mine /e/mine /dev/shm/mine /tmp/e/mine"
+    script = (
+        f"for each in {places}; do (echo x > $each) 2> /dev/null && echo $each; done; echo x > /dev/null && echo ended"
+    )
+    made = container(script, securityContext={"readOnlyRootFilesystem": True})
+    made["volumeMounts"] = [*made["volumeMounts"], {"name": "e", "mountPath": "/tmp/e"}]
+    lab.pod("fixed", {"containers": [made], "volumes": VOLUMES})
+    assert lab.ended("fixed").split() == ["/e/mine", "/dev/shm/mine", "/tmp/e/mine", "ended"]

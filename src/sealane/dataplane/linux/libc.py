@@ -116,8 +116,13 @@ def remount_below(target: str, flags: int) -> None:
     """`restrict` without mount_setattr(2)."""
     for found in mounts():
         if found.point == target or found.point.startswith(target.rstrip("/") + "/"):
-            kept = sum(number for name, number in _OPTIONS.items() if name in found.options)
-            mount("none", found.point, None, MS_BIND | MS_REMOUNT | kept | flags)
+            remount(found, flags)
+
+
+def remount(found: Mounted, flags: int) -> None:
+    """Adds flags to one mount."""
+    kept = sum(number for name, number in _OPTIONS.items() if name in found.options)
+    mount("none", found.point, None, MS_BIND | MS_REMOUNT | kept | flags)
 
 
 @dataclass(frozen=True, slots=True)

@@ -281,6 +281,7 @@ class Container:
                 list(self._around.show),
                 self._is_privileged,
                 self._around.allow_host,
+                bool((self._raw.get("securityContext") or {}).get("readOnlyRootFilesystem")),
             ),
             container=self._id,
             fresh=fresh,

@@ -15,6 +15,7 @@ import contextlib
 import errno
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -51,6 +52,7 @@ class RootPlan(msgspec.Struct, frozen=True):
     show: host directories that the container sees although they lie below a directory that it has of its own.
     hide: real paths of the host that the container sees empty, wherever (see `hidden`). privileged: kernel settings can
     be written, in copies of them but for those of its network; allow_host: the settings themselves.
+    read_only: nothing can be written but in volumes and /dev (readOnlyRootFilesystem).
     """
 
     layer: str
@@ -60,6 +62,7 @@ class RootPlan(msgspec.Struct, frozen=True):
     show: list[str] = []
     privileged: bool = False
     allow_host: bool = False
+    read_only: bool = False
 
 
 def covered(path: str) -> str:
@@ -118,11 +121,25 @@ def build(plan: RootPlan) -> None:
     libc.unmount("/.host")  # from here on nothing of the host has a path but what is meant to be seen
     with contextlib.suppress(OSError):
         os.rmdir("/.host")
+    own = libc.mounts()
     with opened("/") as top:
         for index, (mount, is_folder) in enumerate(zip(plan.mounts, staged, strict=True)):
             _place(top, f"/{_STAGE}/{index}", mount.target, is_folder=is_folder)
     with contextlib.suppress(OSError):
         os.rmdir(f"/{_STAGE}")
+    if plan.read_only:
+        _protect(own)
+
+
+def _protect(own: Sequence[libc.Mounted]) -> None:
+    """Makes what is no volume read-only, but for /dev and the kernel's. own: the mounts before volumes came."""
+    before = Counter(mount.point for mount in own)
+    now = Counter(mount.point for mount in libc.mounts())
+    volumes = [f"{point}/" for point, count in now.items() if count > before[point]]
+    for mount in libc.mounts():
+        spared = (*volumes, "/proc/", "/sys/", "/dev/")
+        if mount.point in before and not f"{mount.point}/".startswith(spared):
+            libc.remount(mount, libc.MS_RDONLY)
 
 
 def fresh_proc(*, privileged: bool = False, allow_host: bool = False) -> None:
