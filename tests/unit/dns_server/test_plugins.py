@@ -99,6 +99,7 @@ CASES = [
         "NOERROR",
         ["nine.example.com. 3600 IN AAAA 2001:db8::9"],
     ),
+    ("hosts /etc/hosts", "localhost", "A", "NXDOMAIN", []),
     (
         f"rewrite name a.example.org {WEB}\nkubernetes cluster.local",
         "a.example.org",
@@ -331,6 +332,10 @@ def test_a_new_configuration_forgets_what_was_prepared() -> None:
         ("rewrite name regex ( b", "2: '(' is no regular expression: missing closing ): `(`"),
         ("template IN AX", "2: template: 'AX' is no type of records"),
         ("cache 30\ncache 40", "3: cache is there twice"),
+        (
+            "forward . tls://192.0.2.1 {\n tls /etc/hosts\n}",
+            "3: tls: there is no file /etc/hosts in the ConfigMaps that are mounted",
+        ),
     ],
 )
 def test_what_is_said_about_a_bad_one(plugins: str, said: str) -> None:
@@ -343,6 +348,11 @@ def test_what_is_said_about_a_bad_one(plugins: str, said: str) -> None:
 def test_what_has_no_effect_is_said() -> None:
     text = ".:53 tls://.:853 {\n kubernetes cluster.local\n}\n"
     assert configuration(parse(text)).warnings == ("Corefile:1: tls://.:853 is not listened on, only dns is spoken",)
+
+
+def test_a_file_of_the_host_is_not_read_and_said() -> None:
+    said = "Corefile:2: hosts: there is no file /etc/hosts in the ConfigMaps that are mounted"
+    assert configuration(parse(". {\n hosts /etc/hosts\n}\n")).warnings == (said,)
 
 
 def test_names_of_some_namespaces_and_without_endpoints() -> None:

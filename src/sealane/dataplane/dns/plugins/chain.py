@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from posixpath import basename
 
 from sealane.dataplane.dns.corefile import CorefileError, Directive, ServerBlock
 from sealane.dataplane.dns.plugins import (
@@ -144,6 +145,11 @@ def configuration(blocks: Sequence[ServerBlock], files: Mapping[str, str] | None
     for block in blocks:
         by_name = _by_name(block)
         chain = _chain(tuple(one.zone for one in block.servers), by_name, files or {})
+        for each in by_name.get("hosts", ()):
+            path = hosts.file_of(each, files or {})
+            if path and basename(path) not in (files or {}):
+                why = f"hosts: there is no file {path} in the ConfigMaps that are mounted"
+                warnings.append(f"{each.file}:{each.line}: {why}")
         health += [server.health(one) for one in by_name.get("health", ())]
         ready += [server.endpoint(one, server.READY) for one in by_name.get("ready", ())]
         metrics += [server.endpoint(one, server.METRICS) for one in by_name.get("prometheus", ())]

@@ -50,9 +50,9 @@ def read(directive: Directive, zones: Sequence[str], files: Mapping[str, str]) -
     """files: what is mounted beside the Corefile, by name. Raises CorefileError."""
     lines: list[tuple[Directive, list[str]]] = []
     words = list(directive.args)
-    if words and (("/" in words[0] and not words[0].rpartition("/")[2].isdecimal()) or basename(words[0]) in files):
-        name = basename(words.pop(0))
-        lines += [(directive, line.partition("#")[0].split()) for line in files.get(name, "").splitlines()]
+    if path := file_of(directive, files):
+        del words[0]
+        lines += [(directive, line.partition("#")[0].split()) for line in files.get(basename(path), "").splitlines()]
     ttl, reverse, falls = TTL, True, None
     for option in directive.block:
         match option.name:
@@ -71,6 +71,13 @@ def read(directive: Directive, zones: Sequence[str], files: Mapping[str, str]) -
         records.setdefault(record.name, {})[record] = None
     found = {name: tuple(held) for name, held in records.items()}
     return Hosts(step.zones(directive, words, zones), found, falls)
+
+
+def file_of(directive: Directive, files: Mapping[str, str]) -> str:
+    """The path of the file that it names, of those that are mounted, never of the host's; "" when it names none."""
+    path = directive.args[0] if directive.args else ""
+    named = ("/" in path and not path.rpartition("/")[2].isdecimal()) or basename(path) in files
+    return path if named else ""
 
 
 def _records(lines: Iterable[tuple[Directive, list[str]]], ttl: int, reverse: bool) -> Iterable[Record]:
