@@ -20,7 +20,7 @@ from sealane.kube.objects import Object, Raw
 
 
 async def until(check: Callable[[], Awaitable[bool]]) -> None:
-    for _ in range(500):
+    for _ in range(10_000):  # a loaded machine is slow
         if await check():
             return
         await asyncio.sleep(0.002)
