@@ -1,6 +1,7 @@
 """For all tests: the plugin, also where Sealane is not installed (PYTHONPATH=src), and the profile of Hypothesis."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,10 @@ settings.load_profile("ci" if os.environ.get("CI") else "sealane")
 
 for name in ("COLUMNS", "LINES"):  # readline sets them, also for processes of pytest-xdist; our terminals have sizes
     os.environ.pop(name, None)
+
+# What a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 UNIT = Path(__file__).parent / "unit"
 

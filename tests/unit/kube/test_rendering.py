@@ -13,8 +13,7 @@ from sealane.kube.manifests import load
 
 CHART = Path(__file__).parents[2] / "clients/chart"
 
-HELM = """#!{python}
-# `helm template NAME FOLDER …` by Helm's SDK.
+HELM = """# `helm template NAME FOLDER …` by Helm's SDK.
 import sys
 import helm_python
 assert sys.argv[1] == "template" and sys.argv[4:6] == ["--namespace", "shop"], sys.argv
@@ -47,7 +46,8 @@ def test_a_kustomization_is_built(kustomization: Path) -> None:
 
 @pytest.mark.skipif(find_spec("helm_python") is None, reason="no helm: pip install helm-python-sdk")
 def test_a_chart_is_rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "helm").write_text(HELM.format(python=sys.executable))
+    (tmp_path / "helm.py").write_text(HELM)
+    (tmp_path / "helm").write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path}/helm.py" "$@"\n')
     (tmp_path / "helm").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     loaded = load([CHART], namespace="shop")
