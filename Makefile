@@ -56,7 +56,10 @@ relay: setup ## a million connections through a loopback mirror: none may be los
 kill: setup ## one process killed every 2 s for a minute: no request may fail, no gap of a mirror be longer than 0.5 s
 	$(BIN)/python tests/cluster/kill_lab.py 60
 
+conformance-gateway: setup ## the official Gateway API suite (needs Go): ARGS="--profiles GATEWAY-HTTP -run-test=NAME -short=5s -whole"
+	$(BIN)/python tests/conformance/gateway/run.py $(ARGS)
+
 bench: setup ## every performance claim, measured on this machine
 	$(BIN)/python -m benchmarks
 
-.PHONY: help setup demo test test-all check golden agree crash fuzz sets relay kill bench
+.PHONY: help setup demo test test-all check golden agree crash fuzz sets relay kill conformance-gateway bench

@@ -122,6 +122,13 @@ def test_the_table() -> None:
     assert ports("sealane/envoy", ports=[{"containerPort": 80}]) == []
     conformance = [("TCP", port, "conformance", "stand-ins") for port in (3000, 3001, 8443)]
     assert ports("gcr.io/k8s-staging-gateway-api/echo-basic:v1") == conformance
+    assert ports("echo-basic", env=[{"name": "HTTP_PORT", "value": "80"}])[0] == ("TCP", 80, "conformance", "stand-ins")
+    lines = [("TCP", port, "conformance-lines", "stand-ins") for port in (3000, 8443)]
+    assert ports("echo-basic", env=[{"name": "TCP_ECHO_SERVER", "value": "1"}]) == lines
+    udp = [{"name": "UDP_ECHO_SERVER", "value": "1"}, {"name": "UDP_PORT", "value": "53"}]
+    assert ports("echo-basic", env=udp) == [("UDP", 53, "conformance", "stand-ins")]
+    grpc = [("TCP", port, "conformance", "stand-ins") for port in (3000, 8443)]
+    assert ports("echo-basic", env=[{"name": "GRPC_ECHO_SERVER", "value": "1"}]) == grpc
     assert ports("agnhost:2.53", args=["netexec", "--http-port=80", "--udp-port", "90"]) == [
         ("TCP", 80, "netexec", "stand-ins"),
         ("UDP", 90, "netexec", "stand-ins"),

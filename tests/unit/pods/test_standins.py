@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealane.dataplane.pods.standins.behaviours import Facts, Socket, reply, respond
+from sealane.dataplane.pods.standins.behaviours import Around, Facts, Session, Socket, reply, respond, said
 from sealane.dataplane.pods.standins.http import Malformed, Reader, Request, Response, looks_like_http
 
 FACTS = Facts("shop", "web-0", "node-1", ["10.244.1.2", "fd00::2"], "web", "web-0")
@@ -92,6 +92,44 @@ def test_conformance_echo_has_the_shape_the_suite_reads() -> None:
     assert (body["namespace"], body["pod"], body["service"], body["ingress"]) == ("from-env", "p", "", "")
     assert list(response.fields) == [("A", "b")]
     assert ask("conformance", "/status/418").status == 418
+
+
+def test_conformance_retry_fails_as_often_as_it_is_told_to() -> None:
+    around, socket = Around(), Socket("TCP", 4, 3000, "http", "conformance")
+
+    def retried(query: str) -> Response:
+        return respond(FACTS, socket, Request("GET", f"/retry/a?{query}", "1.1", ()), CLIENT, around)
+
+    assert retried("uuid=1&succeedAfter=2&responseCode=503").status == 503
+    assert retried("uuid=1&succeedAfter=2").reset
+    assert retried("uuid=1&succeedAfter=2").status == 200
+    assert retried("uuid=2&succeedAfter=1&responseCode=500&delayRetry=300ms").delay == 0.3
+    assert retried("succeedAfter=1").status == retried("uuid=3").status == 400
+
+
+def test_conformance_says_in_its_log_what_mirror_tests_look_for() -> None:
+    assert ask("conformance", "/mirror?a").says == "Echoing back request made to /mirror?a to client (10.244.2.9:40000)"
+
+
+def test_conformance_says_what_the_tls_session_was() -> None:
+    around = Around(Session("TLSv1.3", "shop.example", "h2", "TLS_AES_128_GCM_SHA256", ("PEM",)))
+    socket = Socket("TCP", 4, 8443, "https", "conformance")
+    body = json.loads(respond(FACTS, socket, Request("GET", "/", "1.1", ()), CLIENT, around).body)
+    assert body["tls"]["serverName"] == "shop.example"
+    assert body["tls"]["peerCertificates"] == ["PEM"]
+    assert "tls" not in json.loads(ask("conformance", "/").body)
+
+
+def test_conformance_lines_and_datagrams() -> None:
+    facts = Facts("ns", "pod", "n", ["10.0.0.1"], env={"SERVICE_NAME": "s"})
+    socket = Socket("TCP", 4, 3000, "tcp", "conformance-lines")
+    assert said(facts, socket, b"PING\r", None) == b"PONG\n"
+    assert said(facts, socket, b"IS_TLS", Session("TLSv1.3")) == b"true\n"
+    told = json.loads(said(facts, socket, b"TEST", Session("TLSv1.3", "a.example")))
+    assert (told["isTLS"], told["tls"]["version"], told["tls"]["serverName"]) == (True, "TLS 1.3", "a.example")
+    assert said(facts, socket, b"else", None) == b""
+    answer = json.loads(reply(facts, Socket("UDP", 4, 8080, "udp", "conformance"), b"hi", CLIENT))
+    assert answer == {"request": "hi", "namespace": "ns", "ingress": "", "service": "s", "pod": "pod"}
 
 
 def test_netexec_and_datagrams() -> None:

@@ -201,8 +201,18 @@ class Container:
             log=str(self._around.log_path(self._pod.uid, self.name)),
             env=variables,
             network=self._net.name,
+            certificate="".join(
+                self._mounted(variables.get(name, ""), references)
+                for name in ("TLS_SERVER_CERT", "TLS_SERVER_PRIVKEY", "TLS_SERVER_PRIV_KEY")
+            ),
+            clients=self._mounted(variables.get("TLS_CLIENT_CACERTS", ""), references),
         )
         await self._serving.start(ports, role, facts)
+
+    def _mounted(self, path: str, references: References) -> str:
+        """What is at a path below one of its volumes, "" for nothing."""
+        found = volumes.content(self._raw, references, path) if path else None
+        return f"{found.decode('utf-8', 'replace')}\n" if found else ""
 
     def _waited_for(self, seconds: float) -> bool:
         """Whether it is that long since it was to start."""

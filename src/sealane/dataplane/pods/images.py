@@ -128,7 +128,8 @@ def answer(
         if missing:
             return Run(tuple(argv), f"{missing[0]} is neither on this machine nor known to be in image {image}")
         return Run(tuple(argv), f"{argv[0]} of this machine runs in place of image {image}")
-    known = None if init or (command and ends) else _known(image, name, args, _declared(container))
+    variables = {one["name"]: str(one.get("value") or "") for one in container.get("env") or ()}
+    known = None if init or (command and ends) else _known(image, name, args, _declared(container), variables)
     if known is not None:
         return known
     why = lacking or (f"{absent} is not on this machine" if absent and runs_programs(image) else "")
@@ -199,7 +200,9 @@ def _stand_in(image: str, ports: tuple[Port, ...], why: str = "") -> StandIn:
     return StandIn(ports, f"image {image} is answered by the echo stand-in on {where}{why}", echoes=True)
 
 
-def _known(image: str, name: str, args: list[str], ports: tuple[Port, ...]) -> StandIn | None:
+def _known(
+    image: str, name: str, args: list[str], ports: tuple[Port, ...], variables: Mapping[str, str]
+) -> StandIn | None:
     if image.partition(":")[0] == "sealane/envoy":
         return StandIn((), "the cluster's Envoy listens in this pod")
     if name == "pause":
@@ -213,10 +216,7 @@ def _known(image: str, name: str, args: list[str], ports: tuple[Port, ...]) -> S
     if name == "k8s-dns-node-cache":
         return StandIn((), f"image {image} is answered by the cluster's DNS server, on its node", "dns")
     if name in CONFORMANCE_ECHO:
-        ports = tuple(
-            Port("TCP", port, name, "conformance") for port, name in ((3000, "http"), (3001, "h2c"), (8443, "https"))
-        )
-        return StandIn(ports, f"image {image} is answered on ports 3000, 3001 and 8443")
+        return _conformance(image, variables)
     if name == "agnhost":
         return _agnhost(image, args, ports)
     if name == "http-echo":
@@ -225,6 +225,34 @@ def _known(image: str, name: str, args: list[str], ports: tuple[Port, ...]) -> S
         text = {"text": options.get("text", "")}
         return StandIn((Port("TCP", port, "http", "text", text),), f"image {image} is answered on port {port}")
     return None
+
+
+def _conformance(image: str, variables: Mapping[str, str]) -> StandIn:
+    """https://github.com/kubernetes-sigs/gateway-api/tree/main/conformance/echo-basic: the environment says
+    what it is, and its ports."""
+
+    def port(variable: str, default: int) -> int:
+        number = variables.get(variable, "")
+        return int(number) if number.isdigit() and 0 < int(number) < 65536 else default
+
+    found: tuple[Port, ...]
+    if variables.get("GRPC_ECHO_SERVER"):
+        found = tuple(
+            Port("TCP", port(*each), name, "conformance")
+            for each, name in ((("HTTP_PORT", 3000), "grpc"), (("HTTPS_PORT", 8443), "grpcs"))
+        )
+    elif variables.get("TCP_ECHO_SERVER"):
+        found = tuple(
+            Port("TCP", port(*each), name, "conformance-lines")
+            for each, name in ((("TCP_PORT", 3000), "tcp"), (("TLS_PORT", 8443), "tls"))
+        )
+    elif variables.get("UDP_ECHO_SERVER"):
+        found = (Port("UDP", port("UDP_PORT", 8080), "udp", "conformance"),)
+    else:
+        wanted = (("HTTP_PORT", 3000, "http"), ("H2C_PORT", 3001, "h2c"), ("HTTPS_PORT", 8443, "https"))
+        found = tuple(Port("TCP", port(variable, default), name, "conformance") for variable, default, name in wanted)
+    where = ", ".join(f"{one.port}/{one.protocol}" for one in found)
+    return StandIn(found, f"image {image} is answered on {where}")
 
 
 def _agnhost(image: str, args: list[str], ports: tuple[Port, ...]) -> StandIn:

@@ -102,6 +102,23 @@ def missing(container: Raw, refs: References) -> list[MissingReference]:
     return found
 
 
+def content(container: Raw, refs: References, path: str) -> bytes | None:
+    """What `container` would read at `path` from a volume whose files are objects' (ConfigMap, Secret, …); None when no
+    such file is there."""
+    volumes = {volume["name"]: volume for volume in refs.pod.spec.get("volumes") or ()}
+    for wanted in container.get("volumeMounts") or ():
+        below, volume = wanted["mountPath"].rstrip("/") + "/", volumes.get(wanted["name"])
+        if volume is None or not path.startswith(below):
+            continue
+        try:
+            for file in volume_files(volume, refs) or ():
+                if file.path == path.removeprefix(below):
+                    return file.content
+        except MissingReference:
+            continue
+    return None
+
+
 def _make_room(mounts: Sequence[Mount]) -> None:
     """A volume mounted inside another one needs its mount point there, though the other may only be read."""
     for inner in mounts:

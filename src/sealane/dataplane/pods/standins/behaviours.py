@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,7 +24,8 @@ from sealane.dataplane.pods.standins.http import Request, Response
 class Facts(msgspec.Struct, frozen=True):
     """The agent's facts about one container's sockets. ips: IPv4 first. log: path of the container's log.
 
-    network: name of the network namespace.
+    network: name of the network namespace. certificate: what it shows over TLS, with its key, as PEM; clients: the CAs
+    of certificates that clients may show.
     """
 
     namespace: str
@@ -36,6 +38,8 @@ class Facts(msgspec.Struct, frozen=True):
     env: dict[str, str] = {}
     draining: bool = False
     network: str = ""
+    certificate: str = ""
+    clients: str = ""
     sockets: list[Socket] = []
 
 
@@ -52,17 +56,41 @@ class Socket(msgspec.Struct, frozen=True):
 
 Client = tuple[str, int]
 
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A connection's TLS. version: "TLSv1.3". server_name: as asked for. certificates: of the client, as PEM."""
+
+    version: str
+    server_name: str = ""
+    protocol: str = ""
+    cipher: str = ""
+    certificates: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What an answer knows beside its request. attempts: requests so far by what their /retry/ calls them."""
+
+    session: Session | None = None
+    attempts: dict[str, int] = field(default_factory=dict)
+
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s)?")
 _MAX_DELAY = 60.0
 
 
-def respond(facts: Facts, socket: Socket, request: Request, client: Client) -> Response:
-    """The answer to one HTTP request."""
+def respond(facts: Facts, socket: Socket, request: Request, client: Client, around: Around = Around()) -> Response:
+    """The answer to one HTTP request. Counts it in `around`, when it is one that says how often it is to fail."""
+    if socket.behaviour == "conformance":
+        return _conformance(facts, socket, request, client, around)
     return _HTTP.get(socket.behaviour, _echo)(facts, socket, request, client)
 
 
 def reply(facts: Facts, socket: Socket, data: bytes, client: Client) -> bytes:
     """The answer to one datagram."""
+    if socket.behaviour == "conformance":
+        return json.dumps({"request": data.decode("utf-8", "replace"), **_context(facts)}).encode()
     if socket.behaviour == "netexec":
         command, _, rest = data.decode("utf-8", "replace").strip().partition(" ")
         match command.lower():
@@ -126,38 +154,91 @@ def _echo(facts: Facts, socket: Socket, request: Request, client: Client) -> Res
     return _json(body, status=_status(query.get("status", [""])[0]), delay=_delay(query))
 
 
-def _conformance(facts: Facts, socket: Socket, request: Request, client: Client) -> Response:
+def _conformance(facts: Facts, socket: Socket, request: Request, client: Client, around: Around) -> Response:
+    path = request.path
+    if path == "/health":
+        return Response(b"OK")
+    if path.startswith("/status/"):
+        code = path.removeprefix("/status/")
+        return Response(b"", status=int(code) if re.fullmatch(r"[2-9]\d\d", code) else 400)
+    if path.startswith("/retry/") and (failed := _failing(_query(request), around.attempts)) is not None:
+        return failed
     fields: dict[str, list[str]] = {}
     for name, value in request.fields:
         if name.lower() != "host":
             fields.setdefault("-".join(part.capitalize() for part in name.split("-")), []).append(value)
-    path = request.path
-    if path == "/health":
-        return Response(b"OK")
-    query = _query(request)
-    status = 200
-    if path.startswith("/status/"):
-        status = _status(path.removeprefix("/status/"))
     set_fields = [
         (name.strip(), value.strip())
         for item in fields.get("X-Echo-Set-Header", [])
         for name, colon, value in (one.partition(":") for one in item.split(","))
         if colon
     ]
-    env = facts.env
-    body = {
+    body: dict[str, Any] = {
         "path": request.target,
         "host": request.field("host"),
         "method": request.method,
         "proto": f"HTTP/{request.version}",
         "headers": fields,
+        "httpPort": str(socket.port),
+        **_context(facts),
+    }
+    if around.session is not None:
+        body["tls"] = _session(around.session)
+    says = f"Echoing back request made to {request.target} to client ({_address(client)})"
+    return _json(body, fields=set_fields, delay=_delay(_query(request)), says=says)
+
+
+def _context(facts: Facts) -> dict[str, str]:
+    env = facts.env
+    return {
         "namespace": env.get("NAMESPACE", facts.namespace),
         "ingress": env.get("INGRESS_NAME", ""),
         "service": env.get("SERVICE_NAME", ""),
         "pod": env.get("POD_NAME", facts.pod),
-        "httpPort": str(socket.port),
     }
-    return _json(body, status=status, fields=set_fields, delay=_delay(query))
+
+
+def _session(session: Session) -> dict[str, Any]:
+    return {
+        "version": session.version,
+        "serverName": session.server_name,
+        "cipherSuite": session.cipher,
+        **({"negotiatedProtocol": session.protocol} if session.protocol else {}),
+        **({"peerCertificates": list(session.certificates)} if session.certificates else {}),
+    }
+
+
+def _failing(query: Mapping[str, list[str]], attempts: dict[str, int]) -> Response | None:
+    """What is answered while a request of this name has not failed often enough: a status, or a reset without one."""
+    name, wanted = query.get("uuid", [""])[0], query.get("succeedAfter", [""])[0]
+    if not name or not wanted.isdigit():
+        return Response(b"uuid is required" if not name else b"succeedAfter is required", status=400)
+    if attempts.get(name, 0) >= int(wanted):
+        return None
+    attempts[name] = attempts.get(name, 0) + 1
+    code, delay = query.get("responseCode", [""])[0], _delay({"delay": query.get("delayRetry", ["0"])})
+    if not code.isdigit():
+        return Response(b"", delay=delay, reset=True)
+    return Response(b"", status=int(code), delay=delay)
+
+
+WELCOME = b"Gateway API Test TCP Server\n"
+"""The first line of "conformance-lines", before the client has said anything."""
+
+
+def said(facts: Facts, socket: Socket, line: bytes, session: Session | None) -> bytes:
+    """The answer of "conformance-lines" to one line."""
+    match line.strip():
+        case b"PING":
+            return b"PONG\n"
+        case b"IS_TLS":
+            return b"true\n" if session is not None else b"false\n"
+        case b"TEST":
+            body: dict[str, Any] = {**_context(facts), "tcpport": str(socket.port), "isTLS": session is not None}
+            if session is not None:
+                body["tls"] = {**_session(session), "version": session.version.replace("TLSv", "TLS ")}
+            return json.dumps(body).encode() + b"\n"
+    return b""
 
 
 def _netexec(facts: Facts, socket: Socket, request: Request, client: Client) -> Response:
@@ -190,7 +271,6 @@ def _text(facts: Facts, socket: Socket, request: Request, client: Client) -> Res
 
 _HTTP: Mapping[str, Callable[[Facts, Socket, Request, Client], Response]] = {
     "echo": _echo,
-    "conformance": _conformance,
     "netexec": _netexec,
     "hostname": _hostname,
     "text": _text,

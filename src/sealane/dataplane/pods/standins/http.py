@@ -52,6 +52,8 @@ class Response:
     content_type: str = "text/plain; charset=utf-8"
     fields: Sequence[tuple[str, str]] = ()
     delay: float = 0.0  # seconds to wait before it is sent
+    says: str = ""  # a line for the container's log, beside that of the request
+    reset: bool = False  # the connection ends with a reset in place of an answer
 
     def encode(self, *, close: bool, head: bool = False) -> bytes:
         lines = [

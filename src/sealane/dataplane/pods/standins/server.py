@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import struct
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
@@ -20,7 +21,7 @@ from sealane.dataplane.linux.handoff import Changed, Complete, Handed, Withdrawn
 from sealane.dataplane.linux.limits import raise_file_limit
 from sealane.dataplane.pods.logfile import encode
 from sealane.dataplane.pods.standins import behaviours, websocket
-from sealane.dataplane.pods.standins.behaviours import Client, Facts, Socket
+from sealane.dataplane.pods.standins.behaviours import Around, Client, Facts, Socket
 from sealane.dataplane.pods.standins.http import Malformed, Reader, Request, Response, looks_like_http
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Served:
         self.facts = facts
         self.logs = logs
         self.closing = False
+        self.attempts: dict[str, int] = {}
         self.connections: set[Connection] = set()
         self._servers: list[asyncio.Server] = []
         self._datagrams: list[asyncio.DatagramTransport] = []
@@ -123,6 +125,11 @@ class Served:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self.logs.add(self.facts.log, f'{now} {client[0]} "{what}" {status} {size}')
 
+    def answered(self, client: Client, what: str, response: Response) -> None:
+        if response.says:
+            self.logs.add(self.facts.log, response.says)
+        self.record(client, what, "reset" if response.reset else response.status, len(response.body))
+
 
 TLS_BEGINS = b"\x16\x03"
 HTTP2_BEGINS = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -140,14 +147,45 @@ class Connection(asyncio.Protocol):
         self._speak: Callable[[bytes], None] | None = None  # what is spoken when it is not HTTP/1.1
         self._busy = False
         self._client: Client = ("", 0)
+        self._around = Around(None, served.attempts)
+        self._lines = described.behaviour == "conformance-lines"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are of no common class
-        self._transport: asyncio.Transport | Secured = cast(asyncio.Transport, transport)
+        self._below = cast(asyncio.Transport, transport)
+        self._transport: asyncio.Transport | Secured = self._below
         peer = transport.get_extra_info("peername")
         if peer:
             self._client = (peer[0], peer[1])
         self._served.connections.add(self)
+        if self._lines and self._socket.name == "tls":
+            self._begin_tls()
+        elif self._lines:
+            self._welcome()
+
+    def _begin_tls(self) -> None:
+        from sealane.dataplane.pods.standins.tls import Secured
+
+        secured = Secured(
+            self._transport, self._received, self._served.facts, alpn=not self._lines, begun=self._handshaken
+        )
+        self._tls = self._transport = secured
+
+    def _handshaken(self) -> None:
+        assert self._tls is not None
+        self._around = Around(self._tls.session(), self._served.attempts)
+        if self._lines:
+            self._welcome()
+
+    def _welcome(self) -> None:
+        self._served.record(self._client, "TCP", "-", 0)
+        self._transport.write(behaviours.WELCOME)
+
+    def _hear(self, data: bytes) -> None:
+        """Answers each whole line."""
+        *lines, self._first = (self._first + data).split(b"\n")
+        for line in lines:
+            self._transport.write(behaviours.said(self._served.facts, self._socket, line, self._around.session))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._served.connections.discard(self)
@@ -167,6 +205,9 @@ class Connection(asyncio.Protocol):
             self._received(data)
 
     def _received(self, data: bytes) -> None:
+        if self._lines:
+            self._hear(data)
+            return
         if self._speak is not None:
             self._speak(data)
             return
@@ -184,10 +225,9 @@ class Connection(asyncio.Protocol):
         """Sees from the first bytes what is spoken; whether that is HTTP/1.1."""
         first = self._first
         if first.startswith(TLS_BEGINS) and self._tls is None:
-            from sealane.dataplane.pods.standins.tls import Secured
-
             self._first = b""
-            self._tls = self._transport = Secured(self._transport, self._received)
+            self._begin_tls()
+            assert self._tls is not None
             self._tls.feed(first)
             return False
         if first.startswith(HTTP2_BEGINS):
@@ -234,13 +274,16 @@ class Connection(asyncio.Protocol):
             served.record(self._client, what, f"grpc-status {said.status}", len(said.messages))
             http2.answer(stream, head, said.messages, trailers if said.message else trailers[:1])
             return
-        response = behaviours.respond(served.facts, self._socket, request, self._client)
-        served.record(self._client, what, response.status, len(response.body))
+        response = behaviours.respond(served.facts, self._socket, request, self._client, self._around)
+        served.answered(self._client, what, response)
         head = [(":status", str(response.status)), ("content-type", response.content_type)]
         head += [("content-length", str(len(response.body)))]
         head += [(name.lower(), value) for name, value in response.fields]
 
         def send() -> None:
+            if response.reset:
+                self._reset()
+                return
             http2.answer(stream, head, b"" if request.method == "HEAD" else response.body)
 
         def send_late() -> None:
@@ -285,9 +328,9 @@ class Connection(asyncio.Protocol):
                 self._speak_websocket(request, reader.rest(), accepted)
                 return
             served = self._served
-            response = behaviours.respond(served.facts, self._socket, request, self._client)
+            response = behaviours.respond(served.facts, self._socket, request, self._client, self._around)
             what = f"{request.method} {request.target} HTTP/{request.version}"
-            served.record(self._client, what, response.status, len(response.body))
+            served.answered(self._client, what, response)
             if response.delay:
                 self._busy = True
                 asyncio.get_running_loop().call_later(response.delay, self._late, request, response)
@@ -300,7 +343,19 @@ class Connection(asyncio.Protocol):
             self._send(request, response)
             self._answer()
 
+    def _reset(self) -> None:
+        """Ends the connection with a reset, as a server that breaks down."""
+        below = self._below
+        opened = below.get_extra_info("socket")
+        if opened is not None:
+            with contextlib.suppress(OSError):
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        below.abort()
+
     def _send(self, request: Request, response: Response) -> None:
+        if response.reset:
+            self._reset()
+            return
         close = self._served.closing or self._served.facts.draining or not request.keeps_alive
         self._transport.write(response.encode(close=close, head=request.method == "HEAD"))
         if close:
