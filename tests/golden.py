@@ -24,7 +24,7 @@ import yaml
 from google.protobuf import json_format, message
 
 from sealane.cluster import bootstrap
-from sealane.dataplane.envoy import config, names, routes, tls
+from sealane.dataplane.envoy import clusters, names, routes, tls
 from sealane.dataplane.nft.ledger import Ledger, transaction
 from sealane.dataplane.nft.policies import peer_facts, pod_facts, policy_facts
 from sealane.dataplane.nft.services import node_facts, service_facts
@@ -42,6 +42,7 @@ from sealane.network.routes.filters.headers import HeaderEdit
 from sealane.network.routes.filters.redirect import Redirect
 from sealane.network.routes.hosts import is_wildcard
 from sealane.network.routes.model.http import Action, Forward, HostKey, Respond, Rule
+from sealane.network.routes.model.http import Backend as Target
 from sealane.network.routes.model.l4 import OpenPort, PortKey
 from sealane.network.routes.model.tls import Chain, chain_for
 from sealane.network.services import Backend, Place, ServiceModel
@@ -116,14 +117,25 @@ def model(case: Path) -> str:
     )
     for port, opened in sorted(here.routes.ports.items()):
         section(f"TLS at {port.proxy.namespace}/{port.proxy.name}:{port.port}", _chains(opened))
+    for key, stream in sorted(here.routes.streams.items()):
+        title = f"{key.hostname or '*'} at {key.proxy.namespace}/{key.proxy.name}:{key.port}/{key.transport} passes to"
+        section(f"{title}  ({stream.origin})", map(_target, stream.backends))
     for _, host in sorted(here.routes.hosts.items()):
         key = host.key
         title = f"host {key.hostname or '*'} at {key.proxy.namespace}/{key.proxy.name}:{key.port}"
         section(title, [line for rule in host.rules for line in _rule(rule)] or ["answers 404"])
-    for _, backend in sorted(here.routes.backends.items()):
+    for _, backend in sorted(here.routes.backends.items(), key=str):
         addresses = (f"{_host(address)}:{port}" for address, port in backend.addresses)
         protocol = f" ({backend.app_protocol})" if backend.app_protocol else ""
-        title = f"backend {backend.key.service.namespace}/{backend.key.service.name}:{backend.key.port}{protocol}"
+        of = backend.key
+        use = f" for {of.use}" if of.use != "http" else ""
+        alone = f" from {of.proxy.namespace}/{of.proxy.name}" if of.proxy is not None else ""
+        title = f"backend {of.service.namespace}/{of.service.name}:{of.port}{protocol}{use}{alone}"
+        if backend.tls is not None:
+            wanted = ", ".join(f"{kind} {name}" for kind, name in backend.tls.names)
+            title += f" over TLS as {backend.tls.server_name}, verified for {wanted}"
+        if backend.certificate is not None:
+            title += f", with the certificate of {backend.certificate}"
         section(title, list(addresses) or ["has no endpoint"])
     return "".join(f"{line}\n" for line in lines)
 
@@ -192,20 +204,32 @@ def _rules(direction: str, rules: Iterable[ResolvedRule]) -> Iterator[str]:
 def _chains(port: OpenPort) -> Iterator[str]:
     for chain in port.chains:
         secrets = ", ".join(f"{ref.secret.namespace}/{ref.secret.name}" for ref in chain.certificates)
-        yield f"{chain.hostname or '*'}: {secrets}  ({chain.origin})"
+        ends = secrets if chain.http or not secrets else f"{secrets}, then whatever is said"
+        clients = ""
+        if chain.clients is not None:
+            clients = ", clients may show certificates" if chain.clients.optional else ", clients show certificates"
+        yield f"{chain.hostname or '*'}: {ends or 'passed through'}{clients}  ({chain.origin})"
 
 
 def _rule(rule: Rule) -> Iterator[str]:
-    yield f"{describe(rule.match)}: {_action(rule.action)}  ({rule.origin})"
+    named = f"{rule.name}: " if rule.name else ""
+    yield f"{named}{describe(rule.match)}: {_action(rule.action)}  ({rule.origin})"
+    if rule.cors is not None:
+        yield f"  {rule.cors}"
     yield from _edits(rule.request_headers, rule.response_headers)
     if isinstance(rule.action, Forward):
         for backend in rule.action.backends:
-            problem = f": 500, {backend.problem}" if backend.problem else ""
-            yield f"  {backend.weight} × {backend.service.namespace}/{backend.service.name}:{backend.port}{problem}"
+            yield f"  {_target(backend)}"
             yield from (f"  {line}" for line in _edits(backend.request_headers, backend.response_headers))
         for mirror in rule.action.mirrors:
             target = f"{mirror.service.namespace}/{mirror.service.name}:{mirror.port}"
             yield f"  {mirror.fraction:g} of requests mirrored to {target}"
+
+
+def _target(backend: Target) -> str:
+    problem = f": 500, {backend.problem}" if backend.problem else ""
+    use = f" ({backend.use})" if backend.use != "http" else ""
+    return f"{backend.weight} × {backend.service.namespace}/{backend.service.name}:{backend.port}{use}{problem}"
 
 
 def _action(action: Action) -> str:
@@ -223,6 +247,7 @@ def _action(action: Action) -> str:
                 rewrite and rewrite.path and f"{rewrite.path.kind} path becomes {rewrite.path.value}",
                 action.request_timeout and f"{action.request_timeout:g} s in all",
                 action.backend_timeout and f"{action.backend_timeout:g} s a try",
+                action.retry,
             )
             return ", ".join(["forward", *(str(fact) for fact in facts if fact)])
 
@@ -275,14 +300,14 @@ def envoy(case: Path) -> str:
             wild = [
                 host
                 for host in found
-                if host.key[:2] == port and is_wildcard(host.key.hostname) and chain(host.key) == each
+                if host.key[:2] == port[:2] and is_wildcard(host.key.hostname) and chain(host.key) == each
             ]
             scopes += [routes.wildcard_scope(wild, each)] if wild else []
     out = {scope.name: [_plain(item) for item in scope.route_configuration.virtual_hosts] for scope in scopes}
-    endpoints = [_plain(config.endpoints(backend)) for _, backend in sorted(here.backends.items())]
+    endpoints = [_plain(clusters.endpoints(backend)) for _, backend in sorted(here.backends.items(), key=str)]
     ends = {
-        names.entry(*port, each): {
-            "match": _plain(tls.chain_match(each)),
+        names.entry(port.proxy, port.port, each): {
+            "match": _plain(tls.chain_match(each.hostname)),
             "certificates": [names.secret(ref.secret) for ref in each.certificates],
         }
         for port, opened in sorted(here.ports.items())
@@ -297,10 +322,12 @@ def _plain(value: message.Message) -> Any:
         if item.get("route"):
             assert item["route"].pop("cluster_not_found_response_code") == "INTERNAL_SERVER_ERROR"
             retry = item["route"].pop("retry_policy")
-            assert retry["retry_on"] == "connect-failure,refused-stream,reset-before-request"
+            if retry["retry_on"] != "connect-failure,refused-stream,reset-before-request":
+                kept = ("retry_on", "num_retries", "retriable_status_codes", "retry_back_off")
+                item["route"]["retry_policy"] = {key: retry[key] for key in kept if key in retry}
             if "per_try_timeout" in retry:
                 item["route"]["per_try_timeout"] = retry["per_try_timeout"]
-            else:
+            elif "retry_policy" not in item["route"]:
                 assert item["request_headers_to_add"].pop()["header"]["key"] == "x-envoy-retry-on"
                 if not item["request_headers_to_add"]:
                     del item["request_headers_to_add"]

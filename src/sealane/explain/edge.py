@@ -35,20 +35,20 @@ def not_served(world: World, source: Place, target: Target) -> Step | None:
 
 
 def _why(listener: GatewayListener, port: int) -> str:
-    named = f"listener {listener.key.name} of {listener.key.gateway}"
+    named = f"listener {listener.key.name} of {listener.key.owner}"
     if listener.port != port:
         return f"{named} takes this name on port {listener.port}"
-    condition = listener.certificates
+    condition = listener.references
     reason = listener.problem or (f"{condition.reason}: {condition.message}" if condition else "it takes no such name")
     return f"{named} does not serve, {reason}"
 
 
 def _where(world: World, listener: GatewayListener) -> str:
-    gateway = world.objects.get(listener.key.gateway)
-    names = [entry["name"] for entry in gateway.spec.get("listeners") or ()] if gateway is not None else []
+    owner = world.objects.get(listener.key.owner)
+    names = [entry["name"] for entry in owner.spec.get("listeners") or ()] if owner is not None else []
     if listener.key.name in names:
-        return world.where(listener.key.gateway, "spec", "listeners", names.index(listener.key.name))
-    return world.where(listener.key.gateway)
+        return world.where(listener.key.owner, "spec", "listeners", names.index(listener.key.name))
+    return world.where(listener.key.owner)
 
 
 def handshake(world: World, proxy: Key, port: int, target: Target) -> Step | None:

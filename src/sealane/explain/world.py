@@ -165,8 +165,9 @@ def _placed(world: World, key: Key, path: FieldPath) -> str:
 
 def named_secrets(objects: Iterable[Object]) -> tuple[Key, ...]:
     """The Secrets that Gateways of ours name as certificates: of all Secrets, a world reads these."""
-    network = Network.of(each for each in objects if each.kind in (kinds.GATEWAYCLASS.kind, kinds.GATEWAY.kind))
-    return tuple(sorted(network.routes.certificates))
+    naming = {kind.kind for kind in (kinds.GATEWAYCLASS, kinds.GATEWAY, kinds.LISTENERSET)}
+    network = Network.of(each for each in objects if each.kind in naming)
+    return tuple(sorted(key for key in network.routes.named if key.kind == kinds.SECRET.kind))
 
 
 def is_outside(address: str) -> bool:

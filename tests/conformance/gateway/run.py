@@ -82,7 +82,7 @@ def main() -> int:
     if not results.exists() or not results.read_text():
         print("".join(log.read_text(errors="replace").splitlines(keepends=True)[-20:]), file=sys.stderr)
         return code or 1
-    return code or summarise(results, log)
+    return summarise(results, log) or code
 
 
 def summarise(results: Path, log: Path) -> int:

@@ -3,14 +3,14 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealane.dataplane.envoy import bootstrap, config
+from sealane.dataplane.envoy import bootstrap, clusters, config
 from sealane.dataplane.envoy.filters.rewrite import path_edit
-from sealane.dataplane.envoy.routes import pack
+from sealane.dataplane.envoy.packing import pack
 from sealane.kube.objects import Key
 from sealane.network.routes.backends import BackendEndpoints, BackendKey
 from sealane.network.routes.evaluate import path_matches
 from sealane.network.routes.filters.rewrite import PathEdit
-from sealane.network.routes.model.l4 import INGRESS_PROXY
+from sealane.network.routes.model.l4 import INGRESS_PROXY, OpenPort, PortKey
 from sealane.network.routes.model.matches import PathMatch
 
 GATEWAY = Key("gateway.networking.k8s.io", "Gateway", "shop", "web")
@@ -42,7 +42,7 @@ def test_no_two_proxies_share_a_scope_prefix() -> None:
 
 
 def test_a_listener_is_in_its_pods_namespace_and_so_are_its_upstream_connections() -> None:
-    made = config.listener("uid-1", "/run/netns/pod-uid-1", GATEWAY, 80)
+    made = config.listener("uid-1", "/run/netns/pod-uid-1", OpenPort(PortKey(GATEWAY, 80), ("http",)))
     assert made.address.socket_address.network_namespace_filepath == "/run/netns/pod-uid-1"
     assert b"/run/netns/pod-uid-1" in made.filter_chains[0].filters[0].typed_config.value
 
@@ -50,7 +50,7 @@ def test_a_listener_is_in_its_pods_namespace_and_so_are_its_upstream_connections
 def test_h2c_backends_get_http2() -> None:
     def options(protocol: str) -> bytes:
         key = BackendKey(Key("", "Service", "shop", "cart"), 80)
-        made = config.cluster(BackendEndpoints(key, (), protocol))
+        made = clusters.cluster(BackendEndpoints(key, (), protocol))
         value: bytes = made.typed_extension_protocol_options[
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
         ].value

@@ -56,7 +56,7 @@ def model() -> Routing:
 
 
 def test_one_route_among_many_recomputes_one_host(model: Routing) -> None:
-    routes, hosts = model.routes, model.hosts
+    routes, hosts = model.routes["HTTPRoute"], model.hosts
     assert isinstance(routes, Derived)
     assert isinstance(hosts, Derived)
     before = routes.recomputed, hosts.recomputed
@@ -70,8 +70,9 @@ def test_one_route_among_many_recomputes_one_host(model: Routing) -> None:
 
 
 def test_endpoints_touch_no_route(model: Routing) -> None:
-    assert isinstance(model.routes, Derived)
-    before = model.routes.recomputed
+    routes = model.routes["HTTPRoute"]
+    assert isinstance(routes, Derived)
+    before = routes.recomputed
     changed: list[Change[Any, Any]] = []
     model.backends.subscribe(changed.extend, replay=False)
     slice_ = Object(
@@ -85,15 +86,16 @@ def test_endpoints_touch_no_route(model: Routing) -> None:
         }
     )
     model.sources.endpoint_slices.set(slice_.key, slice_)  # type: ignore[attr-defined]
-    assert model.routes.recomputed == before
+    assert routes.recomputed == before
     assert [change.new.addresses for change in changed] == [(("10.244.1.2", 9000),)]
 
 
 def test_a_gateways_status_touches_no_route(model: Routing) -> None:
-    assert isinstance(model.routes, Derived)
-    before = model.routes.recomputed
+    routes = model.routes["HTTPRoute"]
+    assert isinstance(routes, Derived)
+    before = routes.recomputed
     key = Key("gateway.networking.k8s.io", "Gateway", "shop", "web")
     gateway = model.sources.gateways.get(key)
     assert gateway is not None
     model.sources.gateways.set(key, Object({**gateway.raw, "status": {"addresses": []}}))  # type: ignore[attr-defined]
-    assert model.routes.recomputed == before
+    assert routes.recomputed == before

@@ -13,18 +13,37 @@ from collections.abc import Callable, Sequence
 
 from sealane.controllers.gateways.stamps import stamped
 from sealane.kube.client.protocol import ApiError, Client
-from sealane.kube.kinds import GATEWAY, GATEWAYCLASS, HTTPROUTE, INGRESS, POD
+from sealane.kube.kinds import (
+    BACKENDTLSPOLICY,
+    GATEWAY,
+    GATEWAYCLASS,
+    GRPCROUTE,
+    HTTPROUTE,
+    INGRESS,
+    LISTENERSET,
+    POD,
+    TCPROUTE,
+    TLSROUTE,
+    UDPROUTE,
+)
 from sealane.kube.objects import Key, Object, Raw
 from sealane.kube.times import timestamp
 from sealane.network.model import Network
 from sealane.network.routes.generated import is_managed
-from sealane.network.routes.proxies import LISTENING, ProxyPod
+from sealane.network.routes.proxies import LISTENING, ProxyPod, listener_name
 from sealane.network.routes.published import Status
 from sealane.network.routes.routing import Routing, proxy_of_port
 from sealane.reactive.collections import Change, Collection, Fetch, Source, derive
 from sealane.reactive.writer import Writer
 
 log = logging.getLogger(__name__)
+
+
+STATED = (
+    *(GATEWAYCLASS, GATEWAY, LISTENERSET, HTTPROUTE, GRPCROUTE, TLSROUTE, TCPROUTE, UDPROUTE),
+    *(BACKENDTLSPOLICY, INGRESS),
+)
+"""Kinds whose status is written here."""
 
 
 class Gateways:
@@ -41,7 +60,7 @@ class Gateways:
         self.writers = [
             Writer(client, kind, wanted, objects[kind], owns=is_managed) for kind, wanted in network.proxies.items()
         ]
-        for kind in (GATEWAYCLASS, GATEWAY, HTTPROUTE, INGRESS):
+        for kind in STATED:
             status = derive(f"gateways.status.{kind.plural}", self.routing.statuses[kind.kind], _stamp(objects[kind]))
             self.writers.append(
                 Writer(client, kind, status, objects[kind], fields=("status",), subresource="status", whole=True)
@@ -70,9 +89,9 @@ def _stamp(objects: Collection[Key, Object]) -> Callable[[Key, Status, Fetch], R
 class Gates:
     """Opens the readiness gate of each proxy pod once the proxy listens on all its ports there.
 
-    listening: names "POD-UID/PORT". An open gate stays open: when the one Envoy restarts, no other pod could serve in
-    its place, and a restart of this process must not be seen at all. Conditions have several writers, so this one is
-    patched alone (a strategic merge patch), whenever the pod does not have it.
+    listening: names as `proxies.listener_name` gives them. An open gate stays open: when the one Envoy restarts, no
+    other pod could serve in its place, and a restart of this process must not be seen at all. Conditions have several
+    writers, so this one is patched alone (a strategic merge patch), whenever the pod does not have it.
     """
 
     def __init__(
@@ -86,8 +105,8 @@ class Gates:
             item = fetch.get(pods, pod.pod)
             if item is None or _is_open(item):
                 return None
-            ports = fetch(model.ports, index=proxy_of_port, value=pod.proxy)
-            heard = [fetch.get(listening, f"{pod.uid}/{port.key.port}") is not None for port in ports]
+            ports = [port for port in fetch(model.ports, index=proxy_of_port, value=pod.proxy) if port.speaks != "udp"]
+            heard = [fetch.get(listening, listener_name(pod.uid, port.key)) is not None for port in ports]
             return True if heard and all(heard) else None
 
         self._to_open: Collection[Key, bool] = derive("gateways.gates", model.pods, to_open)

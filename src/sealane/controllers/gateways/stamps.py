@@ -21,7 +21,9 @@ def stamped(item: Object, status: Mapping[str, Any], now: str) -> Raw:
         known = {entry.get("name"): entry for entry in item.status.get("listeners") or ()}
         merged["listeners"] = [_inner(known.get(entry["name"]) or {}, entry, now) for entry in status["listeners"]]
     if "parents" in status:
-        merged["parents"] = _parents(item.status.get("parents") or (), status["parents"], now)
+        merged["parents"] = _ours(item.status.get("parents") or (), status["parents"], "parentRef", now)
+    if "ancestors" in status:
+        merged["ancestors"] = _ours(item.status.get("ancestors") or (), status["ancestors"], "ancestorRef", now)
     raw = {name: value for name, value in item.raw.items() if name in ("apiVersion", "kind", "metadata")}
     return {**raw, "status": merged}
 
@@ -36,18 +38,22 @@ def conditions(known: Iterable[Mapping[str, Any]], wanted: Iterable[Mapping[str,
     return made + [dict(item) for item in before.values() if item.get("type") not in _OWN]
 
 
-_OWN = frozenset({"Accepted", "Programmed", "ResolvedRefs", "Conflicted", "PartiallyInvalid"})
+_OWN = frozenset(
+    ("Accepted", "Programmed", "ResolvedRefs", "Conflicted", "PartiallyInvalid", "InsecureFrontendValidationMode")
+)
 
 
 def _inner(known: Mapping[str, Any], wanted: Mapping[str, Any], now: str) -> Raw:
     return {**wanted, "conditions": conditions(known.get("conditions") or (), wanted["conditions"], now)}
 
 
-def _parents(known: Iterable[Mapping[str, Any]], wanted: Iterable[Mapping[str, Any]], now: str) -> list[Raw]:
-    """Ours in the order of the route, then those of others as they are."""
+def _ours(
+    known: Iterable[Mapping[str, Any]], wanted: Iterable[Mapping[str, Any]], reference: str, now: str
+) -> list[Raw]:
+    """Ours in the order in which they are wanted, then those of others as they are. reference: which field tells."""
     mine = [item for item in known if item.get("controllerName") == GATEWAY_CONTROLLER]
     made: list[Raw] = []
     for item in wanted:
-        old = next((one for one in mine if one.get("parentRef") == item["parentRef"]), {})
+        old = next((one for one in mine if one.get(reference) == item[reference]), {})
         made.append(_inner(old, item, now))
     return made + [dict(item) for item in known if item.get("controllerName") != GATEWAY_CONTROLLER]

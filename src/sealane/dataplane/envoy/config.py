@@ -1,15 +1,15 @@
-"""Listeners, clusters and endpoints as Envoy resources.
+"""Listeners as Envoy resources.
 
 Every proxy pod is a network namespace in which this one Envoy listens. A connection remembers its pod's namespace in a
 filter state that it shares with its upstream connections, which are therefore made from that pod too: clusters are
-common to all pods, and network policies see requests come from the Gateway's pod.
+common to all pods, and network policies see requests come from the Gateway's pod. What has no connection of its own
+(copies of requests) has clusters of its own (see `clusters`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2
 from envoy.config.common.mutation_rules.v3 import mutation_rules_pb2
 from envoy.config.core.v3 import (
     address_pb2,
@@ -19,26 +19,27 @@ from envoy.config.core.v3 import (
     protocol_pb2,
     substitution_format_string_pb2,
 )
-from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.filters.common.set_filter_state.v3 import value_pb2
+from envoy.extensions.filters.http.cors.v3 import cors_pb2
+from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2 as mutation_pb2
 from envoy.extensions.filters.http.lua.v3 import lua_pb2
 from envoy.extensions.filters.http.router.v3 import router_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from envoy.extensions.filters.network.set_filter_state.v3 import set_filter_state_pb2
+from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from envoy.extensions.http.early_header_mutation.header_mutation.v3 import header_mutation_pb2
-from envoy.extensions.local_address_selectors.filter_state_override.v3 import config_pb2 as override_pb2
-from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
-from google.protobuf import duration_pb2
 
 from sealane.dataplane.envoy import names, tls
-from sealane.dataplane.envoy.routes import pack
+from sealane.dataplane.envoy.filters import cors
+from sealane.dataplane.envoy.packing import pack
 from sealane.kube.objects import Key
-from sealane.network.routes.backends import BackendEndpoints
-from sealane.network.routes.model.tls import Chain
-
-H2_PROTOCOLS = frozenset({"kubernetes.io/h2c", "h2c", "http2", "grpc"})
-"""`appProtocol`s whose backends are spoken to in HTTP/2 without TLS (KEP-3726 and common usage)."""
+from sealane.network.routes.backends import of_backend
+from sealane.network.routes.model.http import Backend
+from sealane.network.routes.model.l4 import OpenPort
+from sealane.network.routes.model.streams import Stream
+from sealane.network.routes.model.tls import Chain, chain_for
+from sealane.network.routes.proxies import listener_name
 
 _ADS = config_source_pb2.ConfigSource(
     ads=config_source_pb2.AggregatedConfigSource(), resource_api_version=config_source_pb2.V3
@@ -49,39 +50,89 @@ _NETNS_STATE = "envoy.network.upstream_bind_override.network_namespace"
 # Listeners
 
 
-def listener(uid: str, netns: str, proxy: Key, port: int, chains: Sequence[Chain] = ()) -> listener_pb2.Listener:
-    """Port `port` of proxy pod `uid`, whose network namespace is at `netns`. chains: of a port that speaks TLS.
+def listener(uid: str, netns: str, port: OpenPort, streams: Iterable[Stream] = ()) -> listener_pb2.Listener:
+    """A TCP port of proxy pod `uid`, whose network namespace is at `netns`. streams: what passes through there.
 
-    Nothing in it depends on routes, hosts or what is in Secrets, so it is not updated for them and no connection is
-    ever drained for a route or a renewed certificate.
+    Nothing in it depends on routes of HTTP, hosts or what is in Secrets, so it is not updated for them and no
+    connection is ever drained for a route or a renewed certificate.
     """
+    key = port.key
     address = address_pb2.SocketAddress(
-        address="::", port_value=port, ipv4_compat=True, network_namespace_filepath=netns
+        address="::", port_value=key.port, ipv4_compat=True, network_namespace_filepath=netns
     )
+    found = {stream.key.hostname: stream for stream in streams}
+    match port.speaks:
+        case "tls":
+            chains = [chain for each in port.chains for chain in _tls_chains(netns, port, each, found)]
+        case "tcp":
+            chains = [_passing(netns, names.port(key.proxy, key.port), found.get(""))]
+        case _:
+            manager = connection_manager(key.proxy, key.port)
+            chains = [listener_components_pb2.FilterChain(filters=_filters(netns, _http(manager)))]
     return listener_pb2.Listener(
-        name=f"{uid}/{port}",
-        stat_prefix=f"{names.port(proxy, port)}",
+        name=listener_name(uid, key),
+        stat_prefix=f"{names.port(key.proxy, key.port)}",
         address=address_pb2.Address(socket_address=address),
         tcp_backlog_size={"value": 4096},
-        listener_filters=[tls.server_name_reader()] if chains else [],
-        filter_chains=[
-            listener_components_pb2.FilterChain(
-                name=names.entry(proxy, port, chain),
-                filter_chain_match=tls.chain_match(chain),
-                transport_socket=tls.transport_socket(chain),
-                filters=_filters(netns, connection_manager(proxy, port, chain, chains)),
-            )
-            for chain in chains
-        ]
-        or [listener_components_pb2.FilterChain(filters=_filters(netns, connection_manager(proxy, port)))],
+        listener_filters=[tls.server_name_reader()] if port.chains else [],
+        filter_chains=chains,
     )
 
 
-def _filters(netns: str, manager: hcm_pb2.HttpConnectionManager) -> list[listener_components_pb2.Filter]:
-    return [
-        listener_components_pb2.Filter(name="sealane.netns", typed_config=pack(_remember(netns))),
-        listener_components_pb2.Filter(name="http", typed_config=pack(manager)),
-    ]
+def _tls_chains(
+    netns: str, port: OpenPort, chain: Chain, streams: Mapping[str, Stream]
+) -> Iterator[listener_components_pb2.FilterChain]:
+    """An HTTPS listener is one chain. A TLS listener has one for each hostname that is passed on there, and without
+    a route for its own hostname one that ends the connection: what it takes is nobody else's."""
+    key = port.key
+    name = names.entry(key.proxy, key.port, chain)
+    if chain.http:
+        manager = connection_manager(key.proxy, key.port, chain, port.chains)
+        yield listener_components_pb2.FilterChain(
+            name=name,
+            filter_chain_match=tls.chain_match(chain.hostname),
+            transport_socket=tls.transport_socket(chain),
+            filters=_filters(netns, _http(manager)),
+        )
+        return
+    own = [hostname for hostname in streams if chain_for(port.chains, hostname) == chain]
+    for hostname in dict.fromkeys((chain.hostname, *own)):
+        stream = streams.get(hostname)
+        made = _passing(netns, f"{name}/{hostname or '*'}", stream)
+        made.filter_chain_match.CopyFrom(tls.chain_match(hostname))
+        socket = tls.transport_socket(chain) if stream is not None else None
+        if socket is not None:
+            made.transport_socket.CopyFrom(socket)
+        yield made
+
+
+def _passing(netns: str, name: str, stream: Stream | None) -> listener_components_pb2.FilterChain:
+    """Connections that are passed on as they are; without a stream they end."""
+    made = tcp_proxy_pb2.TcpProxy(stat_prefix=name, max_connect_attempts={"value": 3})
+    usable = [each for each in stream.backends if each.weight > 0] if stream is not None else []
+    if len(usable) == 1:
+        made.cluster = _cluster(usable[0])
+    elif usable:
+        weighted = tcp_proxy_pb2.TcpProxy.WeightedCluster
+        made.weighted_clusters.clusters.extend(
+            weighted.ClusterWeight(name=_cluster(each), weight=each.weight) for each in usable
+        )
+    else:
+        made.cluster = names.NO_CLUSTER
+    passing = listener_components_pb2.Filter(name="tcp", typed_config=pack(made))
+    return listener_components_pb2.FilterChain(name=name, filters=_filters(netns, passing))
+
+
+def _cluster(backend: Backend) -> str:
+    return names.NO_CLUSTER if backend.problem else names.cluster(of_backend(backend))
+
+
+def _filters(netns: str, last: listener_components_pb2.Filter) -> list[listener_components_pb2.Filter]:
+    return [listener_components_pb2.Filter(name="sealane.netns", typed_config=pack(_remember(netns))), last]
+
+
+def _http(manager: hcm_pb2.HttpConnectionManager) -> listener_components_pb2.Filter:
+    return listener_components_pb2.Filter(name="http", typed_config=pack(manager))
 
 
 def _remember(netns: str) -> set_filter_state_pb2.Config:
@@ -116,6 +167,9 @@ def connection_manager(
         ],
         http_filters=[
             hcm_pb2.HttpFilter(name=names.HOSTS_FILTER, typed_config=pack(hosts_filter(prefix, chain, chains))),
+            # Never switched on by a route: which one it is may be known only after the filters are made.
+            hcm_pb2.HttpFilter(name=cors.FILTER, typed_config=pack(cors_pb2.Cors())),
+            hcm_pb2.HttpFilter(name=cors.ECHO_FILTER, typed_config=pack(mutation_pb2.HeaderMutation())),
             hcm_pb2.HttpFilter(
                 name="envoy.filters.http.router", typed_config=pack(router_pb2.Router(suppress_envoy_headers=True))
             ),
@@ -199,75 +253,3 @@ function envoy_on_request(request)
   serve(request, "*")
 end
 """
-
-
-# Clusters
-
-
-def cluster(backend: BackendEndpoints) -> cluster_pb2.Cluster:
-    """A Service port. Its endpoints come by EDS, so pods come and go without touching the cluster."""
-    name = names.cluster(backend.key)
-    # Shorter than the keep-alive of common servers (Node.js: 5 s), so it is not they who close an idle connection just
-    # as a request is written to it.
-    common = protocol_pb2.HttpProtocolOptions(idle_timeout=duration_pb2.Duration(seconds=4))
-    options = http_protocol_options_pb2.HttpProtocolOptions(common_http_protocol_options=common)
-    if backend.app_protocol in H2_PROTOCOLS:
-        options.explicit_http_config.http2_protocol_options.SetInParent()
-    else:
-        options.explicit_http_config.http_protocol_options.SetInParent()
-    many = {"value": 1 << 30}
-    return cluster_pb2.Cluster(
-        name=name,
-        type=cluster_pb2.Cluster.EDS,
-        eds_cluster_config=cluster_pb2.Cluster.EdsClusterConfig(eds_config=_ADS),
-        # Round trips take microseconds here; an endpoint that says nothing is gone, and another one is asked.
-        connect_timeout=duration_pb2.Duration(nanos=250_000_000),
-        lb_policy=cluster_pb2.Cluster.LEAST_REQUEST,
-        circuit_breakers=circuit_breaker_pb2.CircuitBreakers(
-            thresholds=[
-                circuit_breaker_pb2.CircuitBreakers.Thresholds(
-                    max_connections=many, max_pending_requests=many, max_requests=many, max_retries=many
-                )
-            ]
-        ),
-        common_lb_config=cluster_pb2.Cluster.CommonLbConfig(
-            healthy_panic_threshold={"value": 0.0}, update_merge_window=duration_pb2.Duration()
-        ),
-        typed_extension_protocol_options={
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": pack(options),
-        },
-        upstream_bind_config=_bind_config(),
-    )
-
-
-def _bind_config() -> address_pb2.BindConfig:
-    selector = extension_pb2.TypedExtensionConfig(
-        name="envoy.upstream.local_address_selector.filter_state_override", typed_config=pack(override_pb2.Config())
-    )
-    return address_pb2.BindConfig(
-        source_address=address_pb2.SocketAddress(address="0.0.0.0", port_value=0),
-        extra_source_addresses=[
-            address_pb2.ExtraSourceAddress(address=address_pb2.SocketAddress(address="::", port_value=0))
-        ],
-        local_address_selector=selector,
-    )
-
-
-def endpoints(backend: BackendEndpoints) -> endpoint_pb2.ClusterLoadAssignment:
-    return endpoint_pb2.ClusterLoadAssignment(
-        cluster_name=names.cluster(backend.key),
-        endpoints=[endpoint_components_pb2.LocalityLbEndpoints(lb_endpoints=_lb_endpoints(backend.addresses))]
-        if backend.addresses
-        else [],
-    )
-
-
-def _lb_endpoints(addresses: Iterable[tuple[str, int]]) -> list[endpoint_components_pb2.LbEndpoint]:
-    return [
-        endpoint_components_pb2.LbEndpoint(
-            endpoint=endpoint_components_pb2.Endpoint(
-                address=address_pb2.Address(socket_address=address_pb2.SocketAddress(address=address, port_value=port))
-            )
-        )
-        for address, port in addresses
-    ]

@@ -39,5 +39,7 @@ def secret(key: Key) -> str:
 
 
 def cluster(key: BackendKey) -> str:
-    """ "shop/cart/8080"."""
-    return f"{key.service.namespace}/{key.service.name}/{key.port}"
+    """ "shop/cart/8080", "shop/cart/8080/grpc", "shop/cart/8080@shop/web" for the one proxy that has it."""
+    use = f"/{key.use}" if key.use != "http" else ""
+    alone = f"@{proxy(key.proxy)}" if key.proxy is not None else ""
+    return f"{key.service.namespace}/{key.service.name}/{key.port}{use}{alone}"

@@ -8,12 +8,13 @@ from hashlib import blake2b
 
 from google.protobuf import message
 
-from sealane.dataplane.envoy import config, names, routes, tls
+from sealane.dataplane.envoy import clusters, config, names, routes, tls
 from sealane.kube.objects import Key
 from sealane.network.routes.backends import BackendEndpoints, BackendKey
 from sealane.network.routes.hosts import is_wildcard
 from sealane.network.routes.model.http import HostKey, VirtualHost
 from sealane.network.routes.model.l4 import OpenPort, PortKey
+from sealane.network.routes.model.streams import Stream
 from sealane.network.routes.model.tls import Chain, chain_for
 from sealane.network.routes.proxies import ProxyPod
 from sealane.network.routes.routing import Routing, proxy_of_port
@@ -61,11 +62,18 @@ def resource(name: str, value: message.Message, secrets: Iterable[str] = ()) -> 
 def resources(routing: Routing, netns_path: Callable[[str], str]) -> Resources:
     """netns_path: from a pod's UID to the path of its network namespace."""
 
-    def clusters(_key: BackendKey, backend: BackendEndpoints, _fetch: Fetch) -> Mapping[str, Resource]:
-        return resource(names.cluster(backend.key), config.cluster(backend))
+    def made_clusters(key: BackendKey, backend: BackendEndpoints, fetch: Fetch) -> Mapping[str, Resource]:
+        if key.use == "udp":
+            return {}
+        netns = ""
+        if key.proxy is not None:
+            pods = fetch(routing.pods, index=_proxy_of_pod, value=key.proxy)
+            netns = netns_path(pods[0].uid) if pods else ""
+        shown = fetch.get(routing.pairs, backend.certificate) if backend.certificate is not None else None
+        return resource(names.cluster(key), clusters.cluster(backend, netns, shown))
 
-    def endpoints(_key: BackendKey, backend: BackendEndpoints, _fetch: Fetch) -> Mapping[str, Resource]:
-        return resource(names.cluster(backend.key), config.endpoints(backend))
+    def endpoints(key: BackendKey, backend: BackendEndpoints, _fetch: Fetch) -> Mapping[str, Resource]:
+        return resource(names.cluster(key), clusters.endpoints(backend)) if key.use != "udp" else {}
 
     def place(key: HostKey, host: VirtualHost, fetch: Fetch) -> Placed:
         chains = fetch.get(secure, PortKey(key.proxy, key.port)) or ()
@@ -83,8 +91,12 @@ def resources(routing: Routing, netns_path: Callable[[str], str]) -> Resources:
 
     def listeners(_key: Key, pod: ProxyPod, fetch: Fetch) -> Mapping[str, Resource]:
         made: dict[str, Resource] = {}
+        streams = fetch(routing.streams, index=_proxy_of_stream, value=pod.proxy)
         for port in fetch(routing.ports, index=proxy_of_port, value=pod.proxy):
-            listener = config.listener(pod.uid, netns_path(pod.uid), pod.proxy, port.key.port, port.chains)
+            if port.speaks == "udp":
+                continue
+            passed = [stream for stream in streams if (stream.key.port, stream.key.transport) == port.key[1:]]
+            listener = config.listener(pod.uid, netns_path(pod.uid), port, passed)
             made.update(resource(listener.name, listener, (names.secret(each) for each in _secrets(port))))
         return made
 
@@ -103,7 +115,7 @@ def resources(routing: Routing, netns_path: Callable[[str], str]) -> Resources:
     used: Collection[Key, bool] = group("envoy.used_secrets", [(routing.ports, _secrets)], lambda _key, _ports: True)
 
     return {
-        CLUSTER: derive_many("envoy.clusters", routing.backends, clusters),
+        CLUSTER: derive_many("envoy.clusters", routing.backends, made_clusters),
         ENDPOINTS: derive_many("envoy.endpoints", routing.backends, endpoints),
         LISTENER: derive_many("envoy.listeners", routing.pods, listeners),
         SCOPE: group(
@@ -116,6 +128,16 @@ def resources(routing: Routing, netns_path: Callable[[str], str]) -> Resources:
         ),
         SECRET: derive_many("envoy.secrets", used, secret),
     }
+
+
+def _proxy_of_pod(pod: ProxyPod) -> tuple[Key]:
+    """Index of proxies' pods by proxy."""
+    return (pod.proxy,)
+
+
+def _proxy_of_stream(stream: Stream) -> tuple[Key]:
+    """Index of streams by proxy."""
+    return (stream.key.proxy,)
 
 
 def _name(item: Resource) -> tuple[str]:

@@ -9,16 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from envoy.config.core.v3 import base_pb2
 from envoy.config.route.v3 import route_components_pb2 as pb
 from envoy.config.route.v3 import route_pb2, scoped_route_pb2
-from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2
 from envoy.type.matcher.v3 import regex_pb2, string_pb2
-from google.protobuf import any_pb2, duration_pb2, message
 
 from sealane.dataplane.envoy import names
-from sealane.dataplane.envoy.filters import headers, mirror, redirect, rewrite
-from sealane.network.routes.backends import BackendKey
+from sealane.dataplane.envoy.filters import cors, headers, mirror, redirect, retry, rewrite
+from sealane.dataplane.envoy.packing import pack
+from sealane.kube.objects import Key
+from sealane.network.routes.backends import of_backend
 from sealane.network.routes.filters.redirect import Redirect
 from sealane.network.routes.hosts import ANY
 from sealane.network.routes.model.http import Backend, Forward, Respond, Rule, VirtualHost
@@ -84,7 +83,7 @@ def renamed(body: bytes, suffix: str) -> bytes:
 def _virtual_host(host: VirtualHost, domains: Sequence[str], chain: Chain | None = None) -> pb.VirtualHost:
     """The last route answers 404: a request that found its hostname looks no further."""
     scheme = "http" if chain is None else "https"
-    made = [*(route(rule, host.key.port, scheme) for rule in host.rules), _NOT_FOUND]
+    made = [*(route(rule, host, scheme) for rule in host.rules), _NOT_FOUND]
     return pb.VirtualHost(name=names.scope(host.key), domains=domains, routes=made)
 
 
@@ -98,37 +97,36 @@ def _single_label(host: VirtualHost, domains: Sequence[str], any_host: VirtualHo
     for item in made.routes:
         item.match.headers.append(one_label)
     if any_host is not None:
-        made.routes.extend(route(rule, host.key.port) for rule in any_host.rules)
+        made.routes.extend(route(rule, host) for rule in any_host.rules)
     made.routes.append(_NOT_FOUND)
     return made
-
-
-def pack(value: message.Message) -> any_pb2.Any:
-    """`value` as google.protobuf.Any, with map entries in one order, so that equal values are equal bytes."""
-    return any_pb2.Any(
-        type_url=f"type.googleapis.com/{value.DESCRIPTOR.full_name}", value=value.SerializeToString(deterministic=True)
-    )
 
 
 _DISABLED = pack(pb.FilterConfig(disabled=True))
 _NOT_FOUND = pb.Route(name="none", match=pb.RouteMatch(prefix=""), direct_response=pb.DirectResponseAction(status=404))
 
 
-def route(rule: Rule, port: int, scheme: str = "http") -> pb.Route:
-    """One rule. Route names are the rule's provenance, so Envoy's own logs and stats can be read with the manifests."""
+def route(rule: Rule, host: VirtualHost, scheme: str = "http") -> pb.Route:
+    """One rule of a virtual host.
+
+    Route names are the rule's provenance, so Envoy's own logs and stats can be read with the manifests.
+    """
     made = pb.Route(name=str(rule.origin), match=match(rule.match))
     headers.edit(made, rule.request_headers, rule.response_headers)
+    if rule.cors is not None:
+        for name, value in cors.per_route(rule.cors).items():
+            made.typed_per_filter_config[name].CopyFrom(pack(value))
     action = rule.action
     if isinstance(action, Respond):
         made.direct_response.status = action.status
         if action.body:
             made.direct_response.body.inline_string = action.body
     elif isinstance(action, Redirect):
-        made.redirect.CopyFrom(redirect.redirect(action, rule.match.path, port, scheme))
+        made.redirect.CopyFrom(redirect.redirect(action, rule.match.path, host.key.port, scheme))
     elif any(backend.weight > 0 for backend in action.backends):
-        made.route.CopyFrom(_forward(action, rule))
-        if not action.backend_timeout:  # which ends a try as well, for good
-            made.request_headers_to_add.append(_AGAIN)
+        made.route.CopyFrom(_forward(action, rule, host))
+        if not (action.backend_timeout or action.retry):  # which end a try, or say it all
+            made.request_headers_to_add.append(retry.AGAIN)
     else:
         made.direct_response.status = 500
     return made
@@ -166,66 +164,36 @@ def _string(item: ValueMatch) -> string_pb2.StringMatcher:
     return string_pb2.StringMatcher(exact=item.value)
 
 
-def _forward(action: Forward, rule: Rule) -> pb.RouteAction:
+def _forward(action: Forward, rule: Rule, host: VirtualHost) -> pb.RouteAction:
     made = pb.RouteAction(
         cluster_not_found_response_code=pb.RouteAction.INTERNAL_SERVER_ERROR,
-        timeout=_duration(action.request_timeout),
-        retry_policy=retry(action.backend_timeout),
-        request_mirror_policies=[mirror.policy(item) for item in action.mirrors],
+        timeout=retry.duration(action.request_timeout),
+        retry_policy=retry.policy(action.retry, action.backend_timeout),
+        request_mirror_policies=[mirror.policy(item, host.key.proxy) for item in action.mirrors],
     )
+    proxy = host.key.proxy if host.shows is not None else None
     usable = [backend for backend in action.backends if backend.weight > 0]
-    if len(usable) == 1 and not (usable[0].request_headers or usable[0].response_headers):
-        made.cluster = _cluster(usable[0])
+    if len(usable) == 1 and not (usable[0].request_headers or usable[0].response_headers or usable[0].rewrite):
+        made.cluster = _cluster(usable[0], proxy)
     else:
-        made.weighted_clusters.clusters.extend(_weighted(backend) for backend in usable)
-    host = action.rewrite.hostname if action.rewrite else ""
+        made.weighted_clusters.clusters.extend(_weighted(backend, proxy) for backend in usable)
+    authority = action.rewrite.hostname if action.rewrite else ""
     for name, value in rule.request_headers.set if rule.request_headers else ():
-        host = value if name == "host" else host
-    if host:
-        made.host_rewrite_literal = host
+        authority = value if name == "host" else authority
+    if authority:
+        made.host_rewrite_literal = authority
     if action.rewrite and action.rewrite.path:
         rewrite.edit_path(made, action.rewrite.path, rule.match.path)
     return made
 
 
-def retry(backend_timeout: float) -> pb.RetryPolicy:
-    """Requests that no backend can have seen are sent again, to another endpoint: whatever their method, that is safe.
-    So pods can come and go without a failed request. What a backend may have seen: see `_AGAIN`."""
-    return pb.RetryPolicy(
-        retry_on="connect-failure,refused-stream,reset-before-request",
-        num_retries={"value": 4},
-        per_try_timeout=_duration(backend_timeout) if backend_timeout else None,
-        retry_host_predicate=[
-            pb.RetryPolicy.RetryHostPredicate(
-                name="envoy.retry_host_predicates.previous_hosts", typed_config=_PREVIOUS_HOSTS
-            )
-        ],
-        host_selection_retry_max_attempts=5,
-        retry_back_off=pb.RetryPolicy.RetryBackOff(base_interval=_duration(0.001), max_interval=_duration(0.025)),
-    )
+def _cluster(backend: Backend, proxy: Key | None) -> str:
+    return names.NO_CLUSTER if backend.problem else names.cluster(of_backend(backend, proxy))
 
 
-_AGAIN = base_pb2.HeaderValueOption(
-    header=base_pb2.HeaderValue(
-        key="x-envoy-retry-on",
-        value="%CEL(request.method in ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'] ? 'reset' : '')%",
-    )
-)
-"""Adds to `retry`, for idempotent methods alone (RFC 9110, section 9.2.2): a request is sent again when its backend has
-gone before a byte of the answer. The policy itself cannot ask for the method. Envoy keeps the header to itself."""
-_PREVIOUS_HOSTS = pack(previous_hosts_pb2.PreviousHostsPredicate())
-
-
-def _cluster(backend: Backend) -> str:
-    return names.NO_CLUSTER if backend.problem else names.cluster(BackendKey(backend.service, backend.port))
-
-
-def _weighted(backend: Backend) -> pb.WeightedCluster.ClusterWeight:
-    made = pb.WeightedCluster.ClusterWeight(name=_cluster(backend), weight={"value": backend.weight})
+def _weighted(backend: Backend, proxy: Key | None) -> pb.WeightedCluster.ClusterWeight:
+    made = pb.WeightedCluster.ClusterWeight(name=_cluster(backend, proxy), weight={"value": backend.weight})
     headers.edit(made, backend.request_headers, backend.response_headers)
+    if backend.rewrite is not None and backend.rewrite.hostname:
+        made.host_rewrite_literal = backend.rewrite.hostname
     return made
-
-
-def _duration(seconds: float) -> duration_pb2.Duration:
-    nanos = round(seconds * 1e9)
-    return duration_pb2.Duration(seconds=nanos // 10**9, nanos=nanos % 10**9)

@@ -111,6 +111,14 @@ _GATEWAY = "gateway.networking.k8s.io"
 GATEWAYCLASS = Kind(_GATEWAY, "v1", "GatewayClass", "gatewayclasses", False, ("gc",), ("gateway-api",))
 GATEWAY = Kind(_GATEWAY, "v1", "Gateway", "gateways", True, ("gtw",), ("gateway-api",))
 HTTPROUTE = Kind(_GATEWAY, "v1", "HTTPRoute", "httproutes", True, (), ("gateway-api",))
+GRPCROUTE = Kind(_GATEWAY, "v1", "GRPCRoute", "grpcroutes", True, (), ("gateway-api",))
+TLSROUTE = Kind(_GATEWAY, "v1", "TLSRoute", "tlsroutes", True, (), ("gateway-api",))
+TCPROUTE = Kind(_GATEWAY, "v1", "TCPRoute", "tcproutes", True, (), ("gateway-api",))
+UDPROUTE = Kind(_GATEWAY, "v1", "UDPRoute", "udproutes", True, (), ("gateway-api",))
+LISTENERSET = Kind(_GATEWAY, "v1", "ListenerSet", "listenersets", True, ("lset",), ("gateway-api",))
+BACKENDTLSPOLICY = Kind(
+    _GATEWAY, "v1", "BackendTLSPolicy", "backendtlspolicies", True, ("btlspolicy",), ("gateway-api",)
+)
 REFERENCEGRANT = Kind(
     _GATEWAY,
     "v1beta1",

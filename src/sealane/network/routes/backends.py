@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from sealane.kube.objects import Key
+from sealane.network.routes.filters.mirror import Mirror
+from sealane.network.routes.model.http import Backend, Use
+from sealane.network.routes.model.l4 import Transport
+from sealane.network.routes.model.tls import Originate
 from sealane.network.routes.sources import Sources
 from sealane.network.services.endpoints import endpoints_for, slice_service, usable
 from sealane.reactive.collections import Fetch
@@ -15,17 +19,30 @@ if TYPE_CHECKING:
     from sealane.kube.shapes.core_v1 import ServicePort
     from sealane.kube.shapes.gateway_v1 import (
         GatewaySpecListenersFiltersRequestsExternalAuthBackendRef,
+        GRPCRouteSpecRulesBackendRefs,
         HTTPRouteSpecRulesBackendRefs,
+        TCPRouteSpecRulesBackendRefs,
     )
 
-    BackendRef = HTTPRouteSpecRulesBackendRefs | GatewaySpecListenersFiltersRequestsExternalAuthBackendRef
+    BackendRef = (
+        HTTPRouteSpecRulesBackendRefs
+        | GRPCRouteSpecRulesBackendRefs
+        | TCPRouteSpecRulesBackendRefs
+        | GatewaySpecListenersFiltersRequestsExternalAuthBackendRef
+    )
 
 
 class BackendKey(NamedTuple):
-    """A Service and one of its port numbers."""
+    """A Service and one of its port numbers, as a proxy reaches it.
+
+    use: how it is spoken to. proxy: the only one that does so in this way (with its certificate, from its pod whoever
+    asks), None where all proxies are alike.
+    """
 
     service: Key
     port: int
+    use: Use = "http"
+    proxy: Key | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +51,14 @@ class BackendEndpoints:
 
     addresses: (IP, port) of its ready endpoints, sorted; when none is ready, of those that serve while they terminate.
     app_protocol: of the Service's port (KEP-3726: "kubernetes.io/h2c", "kubernetes.io/ws", …) or "".
+    tls: how the proxy begins TLS with it; None without. certificate: the Secret that it shows there.
     """
 
     key: BackendKey
     addresses: tuple[tuple[str, int], ...]
     app_protocol: str = ""
+    tls: Originate | None = None
+    certificate: Key | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +71,8 @@ class Reference:
     message: str = ""
 
 
-def resolve(from_: Key, ref: BackendRef, sources: Sources, fetch: Fetch) -> Reference:
-    """A Gateway API backendRef of object `from_`.
+def resolve(from_: Key, ref: BackendRef, sources: Sources, fetch: Fetch, transport: Transport = "TCP") -> Reference:
+    """A Gateway API backendRef of object `from_`. transport: of the Service's port.
 
     Reasons: InvalidKind, RefNotPermitted, BackendNotFound (`RouteConditionReason` of the Gateway API reference).
     """
@@ -68,16 +88,16 @@ def resolve(from_: Key, ref: BackendRef, sources: Sources, fetch: Fetch) -> Refe
         return Reference(
             service, port, "RefNotPermitted", f"no ReferenceGrant in {namespace} lets {from_} refer to {service}"
         )
-    return find(service, port, sources, fetch)
+    return find(service, port, sources, fetch, transport)
 
 
-def find(service: Key, port: int | str, sources: Sources, fetch: Fetch) -> Reference:
+def find(service: Key, port: int | str, sources: Sources, fetch: Fetch, transport: Transport = "TCP") -> Reference:
     """The Service and its port, given by number or name. Problem: BackendNotFound."""
     found = fetch.get(sources.services, service)
     number = port if isinstance(port, int) else 0
     if found is None:
         return Reference(service, number, "BackendNotFound", f"{service} does not exist")
-    entry = port_entry(found, port)
+    entry = port_entry(found, port, transport)
     if entry is None:
         known = ", ".join(str(item.get("port")) for item in found.spec.get("ports") or ()) or "none"
         return Reference(
@@ -86,11 +106,11 @@ def find(service: Key, port: int | str, sources: Sources, fetch: Fetch) -> Refer
     return Reference(service, int(entry["port"]))
 
 
-def port_entry(service: Service, port: int | str) -> ServicePort | None:
+def port_entry(service: Service, port: int | str, transport: Transport = "TCP") -> ServicePort | None:
     """The entry of spec.ports with this number or name."""
     for entry in service.spec.get("ports") or ():
         known = entry.get("port") if isinstance(port, int) else entry.get("name")
-        if known == port and entry.get("protocol", "TCP") == "TCP":
+        if known == port and entry.get("protocol", "TCP") == transport:
             return entry
     return None
 
@@ -115,17 +135,28 @@ def permitted(from_: Key, to: Key, sources: Sources, fetch: Fetch) -> bool:
     return False
 
 
+def of_backend(backend: Backend, proxy: Key | None = None) -> BackendKey:
+    """proxy: the only one that reaches it in this way."""
+    return BackendKey(backend.service, backend.port, backend.use, proxy)
+
+
+def of_mirror(mirror: Mirror, proxy: Key) -> BackendKey:
+    """A copy has no connection of its own, from which the proxy's pod could be known."""
+    return BackendKey(mirror.service, mirror.port, mirror.use, proxy)
+
+
 def endpoints(key: BackendKey, sources: Sources, fetch: Fetch) -> BackendEndpoints:
     """Addresses behind a Service port, from its EndpointSlices in the Service's first address family.
 
     Ready endpoints; when there are none, those still serving while they terminate (KEP-1669).
     """
     service = fetch.get(sources.services, key.service)
-    entry = port_entry(service, key.port) if service is not None else None
+    transport: Transport = "UDP" if key.use == "udp" else "TCP"
+    entry = port_entry(service, key.port, transport) if service is not None else None
     if service is None or entry is None:
         return BackendEndpoints(key, ())
     slices = fetch(sources.endpoint_slices, index=slice_service, value=(key.service.namespace, key.service.name))
-    found = endpoints_for(slices, entry.get("name") or "", "TCP")
+    found = endpoints_for(slices, entry.get("name") or "", transport)
     protocol = entry.get("appProtocol") or ""
     for family in (*(service.spec.get("ipFamilies") or ()), "IPv4", "IPv6"):
         chosen = usable([each for each in found if each.family == (6 if family == "IPv6" else 4)])

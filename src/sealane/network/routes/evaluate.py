@@ -84,6 +84,9 @@ def _virtual_host(model: Hosts, request: Request, reasons: list[Reason]) -> Virt
 
 def _decide(found: VirtualHost, rule: Rule, request: Request, reasons: list[Reason]) -> RouteDecision:
     seen = request
+    if rule.cors is not None and rule.cors.preflight(request.method, _joined(request)):
+        reasons.append(Reason("a preflight request, which the proxy answers itself: 200", rule.origin))
+        return RouteDecision(found, rule, (), 200, seen, reasons=tuple(reasons))
     if rule.request_headers is not None:
         seen = replace(seen, headers=rule.request_headers.apply(seen.headers))
     match rule.action:
@@ -99,6 +102,8 @@ def _decide(found: VirtualHost, rule: Rule, request: Request, reasons: list[Reas
                 host, path = forward.rewrite.apply(seen.host, seen.path, rule.match.path)
                 seen = replace(seen, host=host, path=path)
                 reasons.append(Reason(f"rewritten to {seen.host}{seen.path}", rule.origin))
+            if forward.retry is not None:
+                reasons.append(Reason(str(forward.retry), rule.origin))
             usable = tuple(backend for backend in forward.backends if backend.weight > 0)
             if not usable:
                 reasons.append(Reason("no backend with a weight above 0: 500", rule.origin))
@@ -121,11 +126,7 @@ def mismatch(match: Match, request: Request) -> str:
     if match.method and match.method != request.method:
         return f"method {request.method} is not {match.method}"
     if match.headers:
-        joined: dict[str, str] = {}
-        for name, value in (("host", request.host), *request.headers):
-            name = name.lower()
-            joined[name] = f"{joined[name]},{value}" if name in joined and name != "host" else value
-        reason = _values_mismatch("header", match.headers, joined)
+        reason = _values_mismatch("header", match.headers, _joined(request))
         if reason:
             return reason
     if match.query:
@@ -134,6 +135,15 @@ def mismatch(match: Match, request: Request) -> str:
             first.setdefault(name, value)
         return _values_mismatch("query parameter", match.query, first)
     return ""
+
+
+def _joined(request: Request) -> dict[str, str]:
+    """The headers by lower-case name."""
+    joined: dict[str, str] = {}
+    for name, value in (("host", request.host), *request.headers):
+        name = name.lower()
+        joined[name] = f"{joined[name]},{value}" if name in joined and name != "host" else value
+    return joined
 
 
 _PATH_WORDS = {"exact": "exactly", "prefix": "under", "regex": "matched by"}

@@ -117,9 +117,9 @@ def objects(
                 "name": f"{port.scheme}-{port.key.port}",
                 "port": port.key.port,
                 "targetPort": port.key.port,
-                "protocol": "TCP",
+                "protocol": port.key.transport,
             }
-            for port in sorted(ports, key=lambda port: port.key.port)
+            for port in sorted(ports, key=lambda port: port.key)
         ],
     }
     if address:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sealane.kube.objects import Key
 from sealane.network.pods import addresses
-from sealane.network.routes.model.l4 import INGRESS_PROXY
+from sealane.network.routes.model.l4 import INGRESS_PROXY, PortKey
 from sealane.network.routes.sources import GATEWAY_GROUP
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ class ProxyPod:
     pod: Key
     uid: str
     proxy: Key
+
+
+def listener_name(uid: str, port: PortKey) -> str:
+    """ "POD-UID/PORT", "POD-UID/PORT/udp": a port in a proxy's pod."""
+    return f"{uid}/{port.port}" + ("/udp" if port.transport == "UDP" else "")
 
 
 def proxy_pod(pod: Pod) -> ProxyPod | None:

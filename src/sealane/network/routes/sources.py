@@ -13,17 +13,24 @@ from sealane.reactive.objects import Objects as Followed
 
 if TYPE_CHECKING:
     from sealane.kube.shapes import (
+        BackendTLSPolicy,
+        ConfigMap,
         EndpointSlice,
         Gateway,
         GatewayClass,
+        GRPCRoute,
         HTTPRoute,
         Ingress,
         IngressClass,
+        ListenerSet,
         Namespace,
         Pod,
         ReferenceGrant,
         Secret,
         Service,
+        TCPRoute,
+        TLSRoute,
+        UDPRoute,
     )
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
@@ -38,7 +45,13 @@ class Sources:
 
     gateway_classes: Collection[Key, GatewayClass]
     gateways: Collection[Key, Gateway]
+    listener_sets: Collection[Key, ListenerSet]
     http_routes: Collection[Key, HTTPRoute]
+    grpc_routes: Collection[Key, GRPCRoute]
+    tls_routes: Collection[Key, TLSRoute]
+    tcp_routes: Collection[Key, TCPRoute]
+    udp_routes: Collection[Key, UDPRoute]
+    backend_tls_policies: Collection[Key, BackendTLSPolicy]
     reference_grants: Collection[Key, ReferenceGrant]
     ingress_classes: Collection[Key, IngressClass]
     ingresses: Collection[Key, Ingress]
@@ -46,6 +59,7 @@ class Sources:
     endpoint_slices: Collection[Key, EndpointSlice]
     namespaces: Collection[Key, Namespace]
     pods: Collection[Key, Pod]
+    config_maps: Collection[Key, ConfigMap]
     secrets: Collection[Key, Secret]
     ask_for_secrets: Callable[[], object]
 
@@ -55,7 +69,13 @@ class Sources:
         return cls(
             objects[kinds.GATEWAYCLASS],
             objects[kinds.GATEWAY],
+            objects[kinds.LISTENERSET],
             objects[kinds.HTTPROUTE],
+            objects[kinds.GRPCROUTE],
+            objects[kinds.TLSROUTE],
+            objects[kinds.TCPROUTE],
+            objects[kinds.UDPROUTE],
+            objects[kinds.BACKENDTLSPOLICY],
             objects[kinds.REFERENCEGRANT],
             objects[kinds.INGRESSCLASS],
             objects[kinds.INGRESS],
@@ -63,6 +83,7 @@ class Sources:
             objects[kinds.ENDPOINTSLICE],
             objects[kinds.NAMESPACE],
             objects[kinds.POD],
+            objects[kinds.CONFIGMAP],
             objects.later(kinds.SECRET),
             lambda: objects[kinds.SECRET],
         )

@@ -1,104 +1,144 @@
-"""HTTPS listeners: their references to certificates.
+"""TLS of listeners: their references to certificates, and what they ask of clients.
 
 Source: https://gateway-api.sigs.k8s.io/reference/spec/ (v1): the TLS configuration of listeners and Gateways,
-reasons of listener conditions; GEP-709 (references across namespaces).
+reasons of listener conditions; GEP-709 (references across namespaces), GEP-91 (certificates of clients).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sealane.kube.objects import Key
-from sealane.network.certificates.pairs import Pair
 from sealane.network.provenance import Provenance
-from sealane.network.routes.backends import permitted
+from sealane.network.routes.certificates import Certificates, Problem, authority, named, pair_problem
 from sealane.network.routes.conditions import Condition
-from sealane.network.routes.model.tls import CertificateRef, Terminate
+from sealane.network.routes.model.tls import CertificateRef, ClientCheck, Terminate
 from sealane.network.routes.sources import Sources
-from sealane.reactive.collections import Collection, Fetch
+from sealane.reactive.collections import Fetch
 
 if TYPE_CHECKING:
-    from sealane.kube.shapes import Gateway
-    from sealane.kube.shapes.gateway_v1 import GatewaySpecListeners, GatewaySpecListenersTlsCertificateRefs
+    from sealane.kube.shapes import Gateway, ListenerSet
+    from sealane.kube.shapes.gateway_v1 import GatewaySpecListeners, GatewaySpecTlsFrontendDefaultValidation
+
+_REASONS = {"grant": "RefNotPermitted", "kind": "InvalidCertificateRef", "missing": "InvalidCertificateRef"}
+_CA_REASONS = {"grant": "RefNotPermitted", "kind": "InvalidCACertificateKind", "missing": "InvalidCACertificateRef"}
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """tls: the certificates that resolve. problem: the ResolvedRefs condition when one does not."""
+    """tls: the certificates that resolve. passthrough: TLS does not end here. refused: "" or why it is not Accepted.
+
+    problem: the ResolvedRefs condition when a reference does not resolve.
+    """
 
     tls: Terminate
+    passthrough: bool = False
+    refused: str = ""
     problem: Condition | None = None
 
-
-def is_supported(gateway: Gateway, entry: GatewaySpecListeners) -> bool:
-    """Whether all that is asked of TLS here is done: it ends at the listener, and no client needs a certificate."""
-    if ((entry.get("tls") or {}).get("mode") or "Terminate") != "Terminate":
-        return False
-    frontend = (gateway.spec.get("tls") or {}).get("frontend")
-    if not frontend:
-        return True
-    if (frontend.get("default") or {}).get("validation"):
-        return False
-    ports = [item for item in frontend.get("perPort") or () if item.get("port") == entry["port"]]
-    return not any((item.get("tls") or {}).get("validation") for item in ports)
+    @property
+    def usable(self) -> bool:
+        return self.passthrough or bool(self.tls.certificates)
 
 
-def secrets_of(gateway: Gateway) -> tuple[Key, ...]:
-    """The Secrets that the Gateway's HTTPS listeners name, whether they may or not."""
-    found = (
-        _secret(gateway, ref)
-        for entry in gateway.spec.get("listeners") or ()
-        if entry["protocol"] == "HTTPS"
-        for ref in (entry.get("tls") or {}).get("certificateRefs") or ()
-    )
-    return tuple(dict.fromkeys(key for key in found if (key.group, key.kind) == ("", "Secret")))
+def named_by_gateway(gateway: Gateway) -> Iterator[Key]:
+    """The Secrets and ConfigMaps that the Gateway's own TLS configuration names, whether they may or not."""
+    shown = ((gateway.spec.get("tls") or {}).get("backend") or {}).get("clientCertificateRef")
+    if shown:
+        yield named(gateway.key, shown)
+    for validation in _validations(gateway).values():
+        for ref in validation["caCertificateRefs"] if validation else ():
+            yield named(gateway.key, ref, "ConfigMap")
+    yield from named_by_listeners(gateway)
 
 
-def _secret(gateway: Gateway, ref: GatewaySpecListenersTlsCertificateRefs) -> Key:
-    return Key(
-        ref.get("group") or "",
-        ref.get("kind") or "Secret",
-        ref.get("namespace") or gateway.namespace,
-        ref.get("name", ""),
-    )
+def named_by_listeners(owner: Gateway | ListenerSet) -> Iterator[Key]:
+    for entry in owner.spec.get("listeners") or ():
+        if entry["protocol"] in ("HTTPS", "TLS"):
+            for ref in (entry.get("tls") or {}).get("certificateRefs") or ():
+                yield named(owner.key, ref)
 
 
-def resolve(gateway: Gateway, number: int, sources: Sources, pairs: Collection[Key, Pair], fetch: Fetch) -> Resolved:
-    """The certificates of listener `number`. Of several, those that resolve are used.
+def resolve(
+    gateway: Gateway,
+    owner: Gateway | ListenerSet,
+    entry: GatewaySpecListeners,
+    number: int,
+    sources: Sources,
+    certificates: Certificates,
+    fetch: Fetch,
+) -> Resolved | None:
+    """TLS of listener `number` of `owner`; None for one without. Of several certificates, those that resolve are used.
 
-    Reasons: InvalidCertificateRef, RefNotPermitted (listener conditions of the Gateway API reference).
+    Reasons: InvalidCertificateRef, RefNotPermitted, InvalidCACertificateRef, InvalidCACertificateKind, and of
+    Accepted: UnsupportedValue, NoValidCACertificate (listener conditions of the Gateway API reference).
     """
+    if entry["protocol"] not in ("HTTPS", "TLS"):
+        return None
+    if ((entry.get("tls") or {}).get("mode") or "Terminate") != "Terminate":
+        return Resolved(Terminate(()), True, "" if entry["protocol"] == "TLS" else "UnsupportedValue")
     good: list[CertificateRef] = []
     problems: list[tuple[str, str]] = []
-    refs = ((gateway.spec["listeners"][number].get("tls") or {}).get("certificateRefs")) or ()
+    refs = (entry.get("tls") or {}).get("certificateRefs") or ()
     for index, ref in enumerate(refs):
-        secret = _secret(gateway, ref)
-        problem = _problem(gateway, secret, sources, pairs, fetch)
+        secret = named(owner.key, ref)
+        problem = pair_problem(owner.key, secret, sources, certificates, fetch)
         if problem is None:
             path = ("spec", "listeners", number, "tls", "certificateRefs", index)
-            good.append(CertificateRef(secret, Provenance(gateway.key, path)))
+            good.append(CertificateRef(secret, Provenance(owner.key, path)))
         else:
-            problems.append(problem)
+            problems.append((_REASONS[problem.kind], problem.message))
     if not refs:
         problems.append(("InvalidCertificateRef", "tls.certificateRefs names no certificate"))
+    clients, refused = None, ""
+    asked = _validations(gateway) if entry["protocol"] == "HTTPS" else {}
+    validation = asked.get(entry["port"], asked.get(0))
+    if validation:
+        clients, bad = _clients(gateway, validation, sources, certificates, fetch)
+        problems += bad
+        refused = "" if clients is not None else "NoValidCACertificate"
     if not problems:
-        return Resolved(Terminate(tuple(good)))
+        return Resolved(Terminate(tuple(good), clients))
     message = "; ".join(dict.fromkeys(text for _, text in problems))
-    return Resolved(Terminate(tuple(good)), Condition("ResolvedRefs", False, problems[0][0], message))
+    return Resolved(
+        Terminate(tuple(good), clients),
+        refused=refused,
+        problem=Condition("ResolvedRefs", False, problems[0][0], message),
+    )
 
 
-def _problem(
-    gateway: Gateway, secret: Key, sources: Sources, pairs: Collection[Key, Pair], fetch: Fetch
-) -> tuple[str, str] | None:
-    """Reason and message. Whether a Secret of another namespace is there is told only to who may refer to it."""
-    if (secret.group, secret.kind) != ("", "Secret"):
-        kind = f"{secret.group or 'core'}/{secret.kind}"
-        return "InvalidCertificateRef", f"{kind} cannot be a certificate, only a Secret can"
-    if secret.namespace != gateway.namespace and not permitted(gateway.key, secret, sources, fetch):
-        text = f"no ReferenceGrant in {secret.namespace} lets {gateway.key} refer to {secret}"
-        return "RefNotPermitted", text
-    pair = fetch.get(pairs, secret)
-    if pair is None:
-        return "InvalidCertificateRef", f"{secret} does not exist"
-    return ("InvalidCertificateRef", f"{secret}: {pair.problem}") if pair.problem else None
+def falls_back(gateway: Gateway) -> bool:
+    """Whether a client is served on some port that shows no good certificate, though one is asked for."""
+    return any(each and each.get("mode") == "AllowInsecureFallback" for each in _validations(gateway).values())
+
+
+def _validations(gateway: Gateway) -> dict[int, GatewaySpecTlsFrontendDefaultValidation | None]:
+    """What is asked of clients by port; at 0, what is asked at every port that says nothing itself."""
+    frontend = (gateway.spec.get("tls") or {}).get("frontend")
+    if not frontend:
+        return {}
+    found = {each["port"]: each["tls"].get("validation") for each in frontend.get("perPort") or ()}
+    return {0: frontend["default"].get("validation"), **found}
+
+
+def _clients(
+    gateway: Gateway,
+    validation: GatewaySpecTlsFrontendDefaultValidation,
+    sources: Sources,
+    certificates: Certificates,
+    fetch: Fetch,
+) -> tuple[ClientCheck | None, list[tuple[str, str]]]:
+    """None without a bundle that can be used; then reasons and messages."""
+    bundles: list[str] = []
+    problems: list[tuple[str, str]] = []
+    for ref in validation["caCertificateRefs"]:
+        found = authority(gateway.key, named(gateway.key, ref, "ConfigMap"), sources, certificates, fetch)
+        if isinstance(found, Problem):
+            problems.append((_CA_REASONS[found.kind], found.message))
+        else:
+            bundles.append(found.pem)
+    if not bundles:
+        return None, problems
+    return ClientCheck("\n".join(bundles), validation.get("mode") == "AllowInsecureFallback"), problems

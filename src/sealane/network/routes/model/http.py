@@ -14,9 +14,11 @@ from typing import Literal, NamedTuple
 from sealane.kube.objects import Key
 from sealane.network.provenance import Provenance
 from sealane.network.routes import hosts
+from sealane.network.routes.filters.cors import Cors
 from sealane.network.routes.filters.headers import HeaderEdit
 from sealane.network.routes.filters.mirror import Mirror
 from sealane.network.routes.filters.redirect import Redirect
+from sealane.network.routes.filters.retry import Retry
 from sealane.network.routes.filters.rewrite import Rewrite
 from sealane.network.routes.model.matches import Match
 from sealane.network.routes.model.tls import Terminate
@@ -39,13 +41,13 @@ class Listener:
 
     proxy: key of the Gateway, or INGRESS_PROXY. hostname: "" for any.
     rivals: hostnames of the proxy's other listeners on this port: a request belongs to the most specific one alone.
-    tls: of an HTTPS listener.
+    tls: of an HTTPS listener, and of a TLS listener that does not pass it through.
     """
 
     proxy: Key
     name: str
     port: int
-    protocol: Literal["HTTP", "HTTPS"]
+    protocol: Literal["HTTP", "HTTPS", "TLS", "TCP", "UDP"]
     hostname: str
     origin: Provenance
     rivals: tuple[str, ...] = ()
@@ -65,6 +67,11 @@ class Listener:
 # What happens to a request that matched
 
 
+Use = Literal["http", "grpc", "tcp", "raw", "udp"]
+"""How a proxy speaks to a backend: HTTP as its Service says, gRPC, a stream of bytes (raw: with a TLS of its own that
+the proxy does not touch), or datagrams."""
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """One weighted target.
@@ -80,6 +87,8 @@ class Backend:
     problem: str = ""
     request_headers: HeaderEdit | None = None
     response_headers: HeaderEdit | None = None
+    use: Use = "http"
+    rewrite: Rewrite | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +111,7 @@ class Forward:
     mirrors: tuple[Mirror, ...] = ()
     request_timeout: float = 0.0
     backend_timeout: float = 0.0
+    retry: Retry | None = None
 
 
 Action = Forward | Redirect | Respond
@@ -109,7 +119,8 @@ Action = Forward | Redirect | Respond
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One match and what follows from it.
+    """One match and what follows from it. name: that its writer gave it. rank: its place in the order of rules, the
+    lower the earlier, where its path does not say it.
 
     age: (creationTimestamp, namespace, name) of the route, then index of rule and match: the order among equals.
     """
@@ -120,14 +131,21 @@ class Rule:
     age: tuple[str, str, str, int, int]
     request_headers: HeaderEdit | None = None
     response_headers: HeaderEdit | None = None
+    cors: Cors | None = None
+    name: str = ""
+    rank: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class VirtualHost:
-    """All rules of one hostname at one port, in the order in which they are tried. Without a match: 404."""
+    """All rules of one hostname at one port, in the order in which they are tried. Without a match: 404.
+
+    shows: the Secret with the certificate that its proxy shows to backends over TLS.
+    """
 
     key: HostKey
     rules: tuple[Rule, ...]
+    shows: Key | None = None
 
 
 _PATH_ORDER = {"exact": 0, "regex": 1, "prefix": 2}
@@ -143,8 +161,7 @@ def precedence(rule: Rule) -> tuple[object, ...]:
     """
     match = rule.match
     return (
-        _PATH_ORDER[match.path.kind],
-        -len(match.path.value.rstrip("/")),
+        rule.rank or (_PATH_ORDER[match.path.kind], -len(match.path.value.rstrip("/"))),
         not match.method,
         -len(match.headers),
         -len(match.query),
@@ -152,6 +169,6 @@ def precedence(rule: Rule) -> tuple[object, ...]:
     )
 
 
-def virtual_host(key: HostKey, rules: Iterable[Rule]) -> VirtualHost:
+def virtual_host(key: HostKey, rules: Iterable[Rule], shows: Key | None = None) -> VirtualHost:
     """`rules` in the order in which they are tried."""
-    return VirtualHost(key, tuple(sorted(rules, key=precedence)))
+    return VirtualHost(key, tuple(sorted(rules, key=precedence)), shows)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from sealane.kube.objects import Key
 from sealane.network.provenance import Provenance
@@ -23,19 +24,48 @@ class CertificateRef:
 
 @dataclass(frozen=True, slots=True)
 class Terminate:
-    """TLS ends at the listener (mode Terminate), with one of these certificates."""
+    """TLS ends at the listener (mode Terminate), with one of these certificates. clients: what they must show."""
 
     certificates: tuple[CertificateRef, ...]
+    clients: ClientCheck | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCheck:
+    """Certificates of clients. authorities: CAs that they must come from, PEM. optional: whoever has none, or another,
+    is served as well (mode AllowInsecureFallback)."""
+
+    authorities: str
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """What one HTTPS listener is for its port. hostname: exact, "*.suffix", or "" for any."""
+    """What one HTTPS or TLS listener is for its port. hostname: exact, "*.suffix", or "" for any.
+
+    http: of an HTTPS listener; behind a TLS listener nobody looks into what is said. certificates: none where TLS is
+    passed through.
+    """
 
     hostname: str
     listener: str
     origin: Provenance
     certificates: tuple[CertificateRef, ...]
+    http: bool = True
+    clients: ClientCheck | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Originate:
+    """TLS that a proxy begins with a backend. server_name: what it asks for.
+
+    authorities: CAs that the backend's certificate must come from, PEM; "" for those of this machine. names: of which
+    the certificate must have one, as (kind, value); kind "DNS" or "URI".
+    """
+
+    server_name: str
+    authorities: str
+    names: tuple[tuple[Literal["DNS", "URI"], str], ...]
 
 
 def chain_for(chains: Iterable[Chain], name: str) -> Chain | None:
