@@ -14,6 +14,7 @@ Out come, where there is something to say:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -136,7 +137,7 @@ def model(case: Path) -> str:
             title += f" over TLS as {backend.tls.server_name}, verified for {wanted}"
         if backend.certificate is not None:
             title += f", with the certificate of {backend.certificate}"
-        section(title, list(addresses) or ["has no endpoint"])
+        section(title, list(addresses) or [backend.problem or "has no endpoint"])
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -219,7 +220,8 @@ def _rule(rule: Rule) -> Iterator[str]:
     yield from _edits(rule.request_headers, rule.response_headers)
     if isinstance(rule.action, Forward):
         for backend in rule.action.backends:
-            yield f"  {_target(backend)}"
+            host = f", as host {backend.rewrite.hostname}" if backend.rewrite and backend.rewrite.hostname else ""
+            yield f"  {_target(backend)}{host}"
             yield from (f"  {line}" for line in _edits(backend.request_headers, backend.response_headers))
         for mirror in rule.action.mirrors:
             target = f"{mirror.service.namespace}/{mirror.service.name}:{mirror.port}"
@@ -317,7 +319,7 @@ def envoy(case: Path) -> str:
 
 
 def _plain(value: message.Message) -> Any:
-    plain = json_format.MessageToDict(value, preserving_proto_field_name=True)
+    plain = json.loads(json_format.MessageToJson(value, preserving_proto_field_name=True))
     for item in plain.get("routes", ()):
         if item.get("route"):
             assert item["route"].pop("cluster_not_found_response_code") == "INTERNAL_SERVER_ERROR"

@@ -9,6 +9,7 @@ from sealane.kube.objects import Key
 from sealane.network.routes import hosts
 from sealane.network.routes.gateway_api.listeners import GatewayListener
 from sealane.network.routes.model.l4 import PortKey
+from sealane.network.routes.model.streams import Stream
 from sealane.network.routes.model.tls import CertificateRef, chain_for
 
 
@@ -57,6 +58,8 @@ def handshake(world: World, proxy: Key, port: int, target: Target) -> Step | Non
     secure = target.url is not None and target.url.scheme == "https"
     if opened is None or not (opened.chains or secure):
         return None
+    if opened.speaks in ("tcp", "udp"):
+        return None  # whatever comes is passed on, TLS too
     if not opened.chains:
         text = f"{proxy} speaks HTTP without TLS on port {port}: the handshake fails"
         return Step("tls", "stop", text, world.where(proxy), outcome="refused")
@@ -73,7 +76,47 @@ def handshake(world: World, proxy: Key, port: int, target: Target) -> Step | Non
         return Step("tls", "stop", text, world.where(proxy), outcome="refused")
     parts = tuple(_certificate(world, ref, name) for ref in chain.certificates)
     text = f"listener {chain.listener} of {proxy} ({chain.hostname or 'any name'}) takes server name {name or '(none)'}"
+    if not chain.certificates:
+        text += " and passes TLS through"
+    elif chain.clients is not None:
+        text += ", whatever certificate the client shows" if chain.clients.optional else ", with a certificate to show"
     return Step("tls", "pass", text, world.at(chain.origin), parts)
+
+
+def passes_on(world: World, port: PortKey, target: Target) -> bool:
+    """Whether what comes in there is passed on without a look into it."""
+    opened = world.routing.ports.get(port)
+    if opened is None or opened.speaks == "http":
+        return False
+    if opened.speaks in ("tcp", "udp"):
+        return True
+    chain = chain_for(opened.chains, target.name.rstrip(".").lower())
+    return chain is not None and not chain.http
+
+
+def passed(world: World, port: PortKey, stream: Stream | None) -> Step:
+    """What becomes of it."""
+    where = f"{port.proxy} port {port.port}/{port.transport}"
+    what = "datagrams" if port.transport == "UDP" else "connections"
+    if stream is None:
+        return Step("route", "stop", f"{where}: no route takes {what}", world.where(port.proxy), outcome="refused")
+    usable = [each for each in stream.backends if each.weight]
+    total = sum(each.weight for each in usable)
+    parts = tuple(
+        Step(
+            "route",
+            "note",
+            f"{each.weight}/{total} of {what} go to {each.service} port {each.port}"
+            + (f": none, {each.problem}" if each.problem else ""),
+            world.at(each.origin),
+        )
+        for each in usable
+    )
+    if all(each.problem for each in usable):
+        text = f"{where}: {what} end, no backend can be used"
+        return Step("route", "stop", text, world.at(stream.origin), parts, outcome="refused")
+    names = ", ".join(f"{each.service.namespace}/{each.service.name}:{each.port}" for each in usable)
+    return Step("route", "pass", f"{where} passes {what} on to {names}", world.at(stream.origin), parts)
 
 
 def _certificate(world: World, ref: CertificateRef, name: str) -> Step:

@@ -42,8 +42,8 @@ def listeners(world: World, pod: Object) -> list[Listener]:
     found += _of_stand_ins(world, pod)
     proxy = world.routing.pods.get(pod.key)
     if proxy is not None:
-        ports = sorted(key.port for key in world.routing.ports if key.proxy == proxy.proxy)
-        found += [Listener(port, "TCP", "", Provenance(proxy.proxy)) for port in ports]
+        keys = sorted(key for key in world.routing.ports if key.proxy == proxy.proxy)
+        found += [Listener(key.port, key.transport, "", Provenance(proxy.proxy)) for key in keys]
     return list({(each.port, each.protocol): each for each in reversed(found)}.values())[::-1]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from sealane.explain.edge import handshake, not_served
+from sealane.explain.edge import handshake, not_served, passed, passes_on
 from sealane.explain.legs import Candidate, Leg, gathered, leg
 from sealane.explain.listening import listeners
 from sealane.explain.naming import resolve
@@ -18,11 +18,13 @@ from sealane.explain.serving import serve, service_addresses, why_no_endpoint
 from sealane.explain.steps import Endpoint, Outcome, Step, Trace, Verdict
 from sealane.explain.world import World
 from sealane.kube.objects import Key, Object
-from sealane.network.routes.backends import BackendKey
+from sealane.network.routes.backends import BackendKey, of_backend
 from sealane.network.routes.evaluate import Request, evaluate
 from sealane.network.routes.hosts import candidates as host_candidates
 from sealane.network.routes.hosts import strip_port
 from sealane.network.routes.model.http import HostKey
+from sealane.network.routes.model.l4 import PortKey, Transport, transport
+from sealane.network.routes.model.streams import StreamKey, stream_for
 from sealane.network.routes.proxies import proxy_of
 from sealane.network.services.annotations import node_addresses, public_names
 from sealane.network.services.slices import address_types
@@ -147,14 +149,19 @@ def _reachable_from(world: World, source: Place, service: Key, addresses: tuple[
     return tuple(dict.fromkeys((*model.proxied, *external))) or addresses
 
 
-def _served_host(world: World, source: Place, target: Target) -> tuple[HostKey, str] | None:
-    """The virtual host of a proxy that serves the target's name, and the proxy's address ("" while it has none)."""
+def _served_host(world: World, source: Place, target: Target) -> tuple[HostKey | StreamKey, str] | None:
+    """The virtual host (or stream) of a proxy that serves the target's name, and the proxy's address ("" while it has
+    none)."""
     if target.url is None or not target.name or world.zone.covers(target.name.rstrip(".").lower()):
         return None
     for hostname in host_candidates(strip_port(target.url.host)):
         if not hostname and source.kind not in ("outside", "address"):
             continue  # a listener of any name says nothing of whose names those are
-        for key in sorted(key for key in world.routing.hosts if (key.hostname, key.port) == (hostname, target.port)):
+        keys: list[HostKey | StreamKey] = [*world.routing.hosts]
+        if target.url.scheme == "https":
+            keys += [key for key in world.routing.streams if key.transport == "TCP" and key.hostname]
+        found = [key for key in keys if (key.hostname, key.port) == (hostname, target.port)]
+        for key in sorted(found, key=lambda key: key.proxy):
             return key, _proxy_address(world, key.proxy)
     return None
 
@@ -241,6 +248,16 @@ def _route(world: World, proxy: Key, arrived: Leg, target: Target, way: _Way) ->
         way.add([secured])
         if secured.mark == "stop":
             return ""
+    pod = world.pod_at(arrived.candidate.address)
+    assert pod is not None
+    port = PortKey(proxy, arrived.candidate.port, transport(arrived.candidate.protocol))
+    if passes_on(world, port, target):
+        stream = stream_for(world.routing.streams, port, target.name.rstrip(".").lower())
+        way.add([passed(world, port, stream)])
+        for backend in stream.backends if stream is not None else ():
+            if not backend.problem and backend.weight:
+                _backend(world, of_pod(pod), of_backend(backend), way, port.transport)
+        return ""
     path, scheme = (target.url.path, target.url.scheme) if target.url else ("/", "http")
     request = Request(proxy, arrived.candidate.port, host, path, scheme=scheme)
     decision = evaluate(world.routing.hosts, request)
@@ -255,21 +272,24 @@ def _route(world: World, proxy: Key, arrived: Leg, target: Target, way: _Way) ->
         return f"{proxy} answers with {decision.status}" if well else ""
     names = ", ".join(f"{each.service.namespace}/{each.service.name}:{each.port}" for each in decision.backends)
     way.add([Step("route", "pass", f"{proxy} sends {asked} to {names}", where, parts)])
-    pod = world.pod_at(arrived.candidate.address)
-    assert pod is not None
+    shows = decision.virtual_host is not None and decision.virtual_host.shows is not None
     for backend in decision.backends:
         if backend.problem:
             text = f"{backend.service} port {backend.port}: {backend.problem}, its share is answered with 500"
             way.add([Step("route", "stop", text, world.at(backend.origin))])
             continue
-        _backend(world, of_pod(pod), BackendKey(backend.service, backend.port), way)
+        _backend(world, of_pod(pod), of_backend(backend, proxy if shows else None), way)
     return ""
 
 
-def _backend(world: World, proxy: Place, key: BackendKey, way: _Way) -> None:
+def _backend(world: World, proxy: Place, key: BackendKey, way: _Way, protocol: Transport = "TCP") -> None:
     """A proxy chooses among ready endpoints itself: the Service's address is not used."""
     found = world.routing.backends.get(key)
     name = f"{key.service} port {key.port}"
+    if found is not None and found.problem:
+        text = f"{name}: {found.problem}, so the proxy answers 503"
+        way.add([Step("service", "stop", text, world.where(key.service))])
+        return
     if found is None or not found.addresses:
         service = world.services.get(key.service)
         port = next((port for port in service.ports if port.port == key.port), None) if service is not None else None
@@ -283,7 +303,11 @@ def _backend(world: World, proxy: Place, key: BackendKey, way: _Way) -> None:
     )
     count = f"{len(parts)} endpoint{'s' if len(parts) > 1 else ''}"
     way.add([Step("service", "pass", f"{name}: {count}, chosen by the proxy", world.where(key.service), parts)])
-    legs = [leg(world, proxy, Candidate(address, number, "TCP")) for address, number in found.addresses]
+    if found.tls is not None:
+        names = ", ".join(value for _, value in found.tls.names)
+        text = f"a policy has the proxy begin TLS as {found.tls.server_name}, with a certificate for {names}"
+        way.add([Step("tls", "note", text, world.where(key.service))])
+    legs = [leg(world, proxy, Candidate(address, number, protocol)) for address, number in found.addresses]
     way.add(gathered(legs))
     for each in legs:
         way.end(each.endpoint)

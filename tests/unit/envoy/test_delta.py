@@ -18,6 +18,7 @@ class Envoy(Play):
     Events are lines: "put RESOURCE…" and "drop TYPE:NAME…" change what there is; "ask TYPE NAME… has NAME@VERSION… gone
     NAME…" is a request; "ack" answers all that was sent so far, and "refuse NAME" refuses what holds that one; "wait"
     is nothing.
+    The listener "tcp" is the only one that needs no scopes.
     What comes out is "c:cart@1" for each resource that is sent, "-c:cart" for one that is removed, "c:" for none.
     """
 
@@ -46,7 +47,7 @@ class Envoy(Play):
     def _put(self, *items: str) -> None:
         for item in items:
             kind, name, version = item[0], *item[2:].split("@")
-            self.resources[TYPES[kind]].set(name, Resource(name, version, b""))
+            self.resources[TYPES[kind]].set(name, Resource(name, version, b"", scoped=kind == "l" and name != "tcp"))
             self.stream.changed(TYPES[kind], [name])
 
     def _drop(self, *items: str) -> None:
@@ -91,6 +92,14 @@ def test_first_connection_clusters_endpoints_listeners_scopes() -> None:
     assert play.stream.listening == set()
     play >> "ack" << []
     assert play.stream.listening == {"web"}
+
+
+def test_a_listener_without_http_needs_no_scopes() -> None:
+    play = Envoy("l:tcp@1", "l:web@1")
+    play >> "ask l" << ["l:tcp@1", "l:web@1"]
+    assert play.stream.listening == set()
+    play >> "ack" << []
+    assert play.stream.listening == {"tcp"}
 
 
 def test_nothing_there_is_an_empty_answer() -> None:

@@ -50,6 +50,7 @@ async def run(folder: Folder, options: Options, sockets: list[socket.socket], ch
     from sealane.controllers.gateways.gateways import Gateways
     from sealane.controllers.programs import wiring as programs
     from sealane.dataplane.envoy import ads
+    from sealane.dataplane.nft.datagrams import Datagrams
     from sealane.kube import crds
     from sealane.network.model import Network
     from sealane.reactive.collections import Graph
@@ -109,7 +110,10 @@ async def run(folder: Folder, options: Options, sockets: list[socket.socket], ch
                 listening=gateways.listening,
             )
         )
+        datagrams = Datagrams(
+            gateways.routing, lambda uid: str(folder.netns(topology.pod_namespace(uid))), gateways.forwarding
+        )
         channel.ready()
-        await asyncio.gather(serving, envoy_served, retention.run(store, client))
+        await asyncio.gather(serving, envoy_served, datagrams.run(), retention.run(store, client))
     finally:
         store.close()

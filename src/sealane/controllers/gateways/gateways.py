@@ -50,13 +50,14 @@ class Gateways:
     """The controllers of Gateways, routes and Ingresses. Each asks for the objects that it follows when it is made,
     and works from `start` on.
 
-    routing: the routing model, for the data plane. listening: filled by the data plane, see `Gates`.
+    routing: the routing model, for the data plane. listening, forwarding: filled by the data plane, see `Gates`.
     """
 
     def __init__(self, client: Client, network: Network) -> None:
         objects = network.objects
         self.routing: Routing = network.routes
         self.listening: Source[str, bool] = Source(network.graph, "gateways.listening")
+        self.forwarding: Source[str, bool] = Source(network.graph, "gateways.forwarding")
         self.writers = [
             Writer(client, kind, wanted, objects[kind], owns=is_managed) for kind, wanted in network.proxies.items()
         ]
@@ -65,7 +66,7 @@ class Gateways:
             self.writers.append(
                 Writer(client, kind, status, objects[kind], fields=("status",), subresource="status", whole=True)
             )
-        self.gates = Gates(client, self.routing, self.listening, objects[POD])
+        self.gates = Gates(client, self.routing, (self.listening, self.forwarding), objects[POD])
 
     def start(self) -> None:
         """Needs a running event loop, and objects that are synced: what is not wanted now is deleted."""
@@ -95,7 +96,7 @@ class Gates:
     """
 
     def __init__(
-        self, client: Client, model: Routing, listening: Source[str, bool], pods: Collection[Key, Object]
+        self, client: Client, model: Routing, listening: Sequence[Source[str, bool]], pods: Collection[Key, Object]
     ) -> None:
         self._client = client
         self._tasks: dict[Key, asyncio.Task[None]] = {}
@@ -105,8 +106,10 @@ class Gates:
             item = fetch.get(pods, pod.pod)
             if item is None or _is_open(item):
                 return None
-            ports = [port for port in fetch(model.ports, index=proxy_of_port, value=pod.proxy) if port.speaks != "udp"]
-            heard = [fetch.get(listening, listener_name(pod.uid, port.key)) is not None for port in ports]
+            names = [
+                listener_name(pod.uid, port.key) for port in fetch(model.ports, index=proxy_of_port, value=pod.proxy)
+            ]
+            heard = [any(fetch.get(each, name) is not None for each in listening) for name in names]
             return True if heard and all(heard) else None
 
         self._to_open: Collection[Key, bool] = derive("gateways.gates", model.pods, to_open)

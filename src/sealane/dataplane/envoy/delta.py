@@ -119,9 +119,9 @@ class DeltaStream:
         state.acked = True
         if request.type_url == ENDPOINTS:
             self._warming.difference_update(names)
-        # A listener accepts connections once it has had its first scopes.
+        # A listener of HTTP accepts connections once it has had its first scopes; Envoy asks for none without one.
         listeners, scopes = self._types.get(LISTENER), self._types.get(SCOPE)
-        if listeners is not None and scopes is not None and scopes.acked and not scopes.unacked:
+        if listeners is not None and (scopes is None or (scopes.acked and not scopes.unacked)):
             under_way = {name for names in listeners.unacked.values() for name in names}
             has = self._secrets()
             self.listening = {
@@ -130,6 +130,7 @@ class DeltaStream:
                 if name not in under_way
                 and (found := self._resources[LISTENER].get(name)) is not None
                 and has.issuperset(found.secrets)
+                and (scopes is not None or not found.scoped)
             }
 
     def _secrets(self) -> set[str]:

@@ -33,13 +33,14 @@ SECRET = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 class Resource:
     """version: a hash of body, so it is the same after a restart of the control plane. body: the encoded message.
 
-    secrets: names of those that a listener waits for.
+    secrets: names of those that a listener waits for. scoped: it waits for scopes as well.
     """
 
     name: str
     version: str
     body: bytes = field(repr=False)
     secrets: tuple[str, ...] = ()
+    scoped: bool = False
 
 
 Resources = Mapping[str, Collection[str, Resource]]
@@ -54,9 +55,11 @@ class Placed:
     chain: Chain | None
 
 
-def resource(name: str, value: message.Message, secrets: Iterable[str] = ()) -> dict[str, Resource]:
+def resource(
+    name: str, value: message.Message, secrets: Iterable[str] = (), *, scoped: bool = False
+) -> dict[str, Resource]:
     body = value.SerializeToString(deterministic=True)
-    return {name: Resource(name, blake2b(body, digest_size=8).hexdigest(), body, tuple(secrets))}
+    return {name: Resource(name, blake2b(body, digest_size=8).hexdigest(), body, tuple(secrets), scoped)}
 
 
 def resources(routing: Routing, netns_path: Callable[[str], str]) -> Resources:
@@ -97,7 +100,8 @@ def resources(routing: Routing, netns_path: Callable[[str], str]) -> Resources:
                 continue
             passed = [stream for stream in streams if (stream.key.port, stream.key.transport) == port.key[1:]]
             listener = config.listener(pod.uid, netns_path(pod.uid), port, passed)
-            made.update(resource(listener.name, listener, (names.secret(each) for each in _secrets(port))))
+            waits = (names.secret(each) for each in _secrets(port))
+            made.update(resource(listener.name, listener, waits, scoped=port.scheme in ("http", "https")))
         return made
 
     def secret(key: Key, _used: bool, fetch: Fetch) -> Mapping[str, Resource]:

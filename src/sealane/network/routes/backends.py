@@ -51,7 +51,8 @@ class BackendEndpoints:
 
     addresses: (IP, port) of its ready endpoints, sorted; when none is ready, of those that serve while they terminate.
     app_protocol: of the Service's port (KEP-3726: "kubernetes.io/h2c", "kubernetes.io/ws", …) or "".
-    tls: how the proxy begins TLS with it; None without. certificate: the Secret that it shows there.
+    tls: how the proxy begins TLS with it; None without. certificate: the Secret that it shows there. problem: "" or
+    why none of its endpoints may be sent to.
     """
 
     key: BackendKey
@@ -59,6 +60,7 @@ class BackendEndpoints:
     app_protocol: str = ""
     tls: Originate | None = None
     certificate: Key | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +101,18 @@ def find(service: Key, port: int | str, sources: Sources, fetch: Fetch, transpor
         return Reference(service, number, "BackendNotFound", f"{service} does not exist")
     entry = port_entry(found, port, transport)
     if entry is None:
-        known = ", ".join(str(item.get("port")) for item in found.spec.get("ports") or ()) or "none"
-        return Reference(
-            service, number, "BackendNotFound", f"{service} has no port {port or '(unset)'}, it has: {known}"
-        )
+        ports = found.spec.get("ports") or ()
+        known = ", ".join(f"{item.get('port')}{_unlike(item, transport)}" for item in ports) or "none"
+        what = "UDP port" if transport == "UDP" else "port"
+        text = f"{service} has no {what} {port or '(unset)'}, it has: {known}"
+        return Reference(service, number, "BackendNotFound", text)
     return Reference(service, int(entry["port"]))
+
+
+def _unlike(entry: ServicePort, transport: Transport) -> str:
+    """ "/UDP" of a port that is not one of `transport`."""
+    protocol = entry.get("protocol", "TCP")
+    return "" if protocol == transport else f"/{protocol}"
 
 
 def port_entry(service: Service, port: int | str, transport: Transport = "TCP") -> ServicePort | None:
@@ -146,7 +155,8 @@ def of_mirror(mirror: Mirror, proxy: Key) -> BackendKey:
 
 
 def endpoints(key: BackendKey, sources: Sources, fetch: Fetch) -> BackendEndpoints:
-    """Addresses behind a Service port, from its EndpointSlices in the Service's first address family.
+    """Addresses behind a Service port, from its EndpointSlices in the Service's first address family; of both families
+    for datagrams, which nobody takes and gives to another.
 
     Ready endpoints; when there are none, those still serving while they terminate (KEP-1669).
     """
@@ -158,6 +168,9 @@ def endpoints(key: BackendKey, sources: Sources, fetch: Fetch) -> BackendEndpoin
     slices = fetch(sources.endpoint_slices, index=slice_service, value=(key.service.namespace, key.service.name))
     found = endpoints_for(slices, entry.get("name") or "", transport)
     protocol = entry.get("appProtocol") or ""
+    if key.use == "udp":
+        both = (usable([each for each in found if each.family == family]) for family in (4, 6))
+        return BackendEndpoints(key, tuple(sorted((each.address, each.port) for one in both for each in one)))
     for family in (*(service.spec.get("ipFamilies") or ()), "IPv4", "IPv6"):
         chosen = usable([each for each in found if each.family == (6 if family == "IPv6" else 4)])
         if chosen:

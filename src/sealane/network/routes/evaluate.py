@@ -84,8 +84,8 @@ def _virtual_host(model: Hosts, request: Request, reasons: list[Reason]) -> Virt
 
 def _decide(found: VirtualHost, rule: Rule, request: Request, reasons: list[Reason]) -> RouteDecision:
     seen = request
-    if rule.cors is not None and rule.cors.preflight(request.method, _joined(request)):
-        reasons.append(Reason("a preflight request, which the proxy answers itself: 200", rule.origin))
+    if rule.cors is not None and (said := rule.cors.preflight(request.method, _joined(request))):
+        reasons.append(Reason(f"a preflight request, which the proxy answers itself with 200: {said}", rule.origin))
         return RouteDecision(found, rule, (), 200, seen, reasons=tuple(reasons))
     if rule.request_headers is not None:
         seen = replace(seen, headers=rule.request_headers.apply(seen.headers))

@@ -38,6 +38,7 @@ def _policy(cors: Cors) -> cors_pb2.CorsPolicy:
         expose_headers=", ".join(expose),
         max_age=str(cors.max_age),
         allow_credentials={"value": True} if cors.credentials else None,
+        forward_not_matching_preflights={"value": False},
     )
 
 

@@ -26,16 +26,15 @@ class Cors:
     def allows(self, origin: str) -> bool:
         return any(matches(pattern, origin) for pattern in self.origins)
 
-    def preflight(self, method: str, headers: Mapping[str, str]) -> bool:
-        """Whether the proxy answers the request itself: a browser asks whether it may send another one.
+    def preflight(self, method: str, headers: Mapping[str, str]) -> str:
+        """The proxy's word when it answers itself, with 200, a browser that asks whether it may send a request.
 
-        headers: by lower-case name.
+        headers: by lower-case name. "" for any other request.
         """
-        return (
-            method == "OPTIONS"
-            and "access-control-request-method" in headers
-            and self.allows(headers.get("origin", ""))
-        )
+        origin = headers.get("origin", "")
+        if method != "OPTIONS" or not origin or not headers.get("access-control-request-method"):
+            return ""
+        return f"requests from {origin} are allowed" if self.allows(origin) else f"nothing is said to allow {origin}"
 
 
 def matches(pattern: str, origin: str) -> bool:

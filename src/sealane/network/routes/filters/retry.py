@@ -18,4 +18,5 @@ class Retry:
 
     def __str__(self) -> str:
         after = ", ".join(map(str, self.codes)) or "broken connections"
-        return f"sent again after {after}, {self.attempts} times at most"
+        times = "once" if self.attempts == 1 else f"{self.attempts} times"
+        return f"sent again after {after}, {times} at most"

@@ -140,5 +140,6 @@ def secured(
     if policy is None:
         return backend
     if policy.tls is None:
-        return replace(backend, addresses=())
+        why = policy.problem.message if policy.problem is not None else "it names no CA"
+        return replace(backend, addresses=(), problem=f"{policy.key} cannot be kept: {why}")
     return replace(backend, tls=policy.tls, certificate=shown.secret if shown and not shown.problem else None)

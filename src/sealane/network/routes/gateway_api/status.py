@@ -175,7 +175,7 @@ def gateway_status(item: Gateway, known: Known, fetch: Fetch) -> Status | None:
     generation = _generation(item)
     conditions = [
         _gateway_accepted(item, found, valid),
-        _programmed(bool(valid or accepted), addresses, absent, ready),
+        _programmed(bool(valid or accepted), gateways.refusal(item), addresses, absent, ready),
     ]
     identity = fetch.get(known.identities, item.key)
     if identity is not None:
@@ -219,9 +219,15 @@ def _gateway_accepted(
     return Condition("Accepted", bool(valid), "ListenersNotValid", f"listeners that cannot serve: {names}")
 
 
-def _programmed(valid: bool, addresses: Sequence[Mapping[str, str]], absent: Sequence[str], ready: bool) -> Condition:
-    if not valid:
-        return Condition("Programmed", False, "Invalid", "no listener is valid")
+def _programmed(
+    valid: bool,
+    refused: Condition | None,
+    addresses: Sequence[Mapping[str, str]],
+    absent: Sequence[str],
+    ready: bool,
+) -> Condition:
+    if not valid or refused is not None:
+        return Condition("Programmed", False, "Invalid", refused.message if refused else "no listener is valid")
     if absent:
         text = f"addresses that cannot be had: {', '.join(absent)}"
         return Condition("Programmed", False, "AddressNotUsable", text)
@@ -254,7 +260,7 @@ def _listener_status(
     conditions = [
         Condition("Accepted", not problem, problem or "Accepted", message),
         Condition("Conflicted", conflict, problem if conflict else "NoConflicts", message if conflict else ""),
-        Condition("Programmed", False, invalid, message or "it has no certificate that can be used")
+        Condition("Programmed", False, invalid, message or _idle(listener))
         if unusable
         else Condition("Programmed", ready, "Programmed" if ready else "Pending"),
         _resolved_refs(listener),
@@ -265,6 +271,11 @@ def _listener_status(
         "supportedKinds": [{"group": group, "kind": kind} for group, kind in listener.kinds],
         "conditions": [condition.raw(generation) for condition in conditions],
     }
+
+
+def _idle(listener: GatewayListener) -> str:
+    """Why an accepted listener does not serve."""
+    return "it has no certificate that can be used" if listener.references else "its Gateway is not accepted"
 
 
 def _resolved_refs(listener: GatewayListener) -> Condition:
