@@ -250,6 +250,7 @@ def _action(action: Action) -> str:
                 action.request_timeout and f"{action.request_timeout:g} s in all",
                 action.backend_timeout and f"{action.backend_timeout:g} s a try",
                 action.retry,
+                action.session,
             )
             return ", ".join(["forward", *(str(fact) for fact in facts if fact)])
 
@@ -321,6 +322,8 @@ def envoy(case: Path) -> str:
 def _plain(value: message.Message) -> Any:
     plain = json.loads(json_format.MessageToJson(value, preserving_proto_field_name=True))
     for item in plain.get("routes", ()):
+        if "typed_per_filter_config" in item:  # a map, in any order
+            item["typed_per_filter_config"] = dict(sorted(item["typed_per_filter_config"].items()))
         if item.get("route"):
             assert item["route"].pop("cluster_not_found_response_code") == "INTERNAL_SERVER_ERROR"
             retry = item["route"].pop("retry_policy")

@@ -25,13 +25,14 @@ from envoy.extensions.filters.http.cors.v3 import cors_pb2
 from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2 as mutation_pb2
 from envoy.extensions.filters.http.lua.v3 import lua_pb2
 from envoy.extensions.filters.http.router.v3 import router_pb2
+from envoy.extensions.filters.http.stateful_session.v3 import stateful_session_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from envoy.extensions.filters.network.set_filter_state.v3 import set_filter_state_pb2
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from envoy.extensions.http.early_header_mutation.header_mutation.v3 import header_mutation_pb2
 
 from sealane.dataplane.envoy import names, tls
-from sealane.dataplane.envoy.filters import cors
+from sealane.dataplane.envoy.filters import cors, session
 from sealane.dataplane.envoy.packing import pack
 from sealane.kube.objects import Key
 from sealane.network.routes.backends import of_backend
@@ -170,6 +171,7 @@ def connection_manager(
             # Never switched on by a route: which one it is may be known only after the filters are made.
             hcm_pb2.HttpFilter(name=cors.FILTER, typed_config=pack(cors_pb2.Cors())),
             hcm_pb2.HttpFilter(name=cors.ECHO_FILTER, typed_config=pack(mutation_pb2.HeaderMutation())),
+            hcm_pb2.HttpFilter(name=session.FILTER, typed_config=pack(stateful_session_pb2.StatefulSession())),
             hcm_pb2.HttpFilter(
                 name="envoy.filters.http.router", typed_config=pack(router_pb2.Router(suppress_envoy_headers=True))
             ),

@@ -14,7 +14,7 @@ from envoy.config.route.v3 import route_pb2, scoped_route_pb2
 from envoy.type.matcher.v3 import regex_pb2, string_pb2
 
 from sealane.dataplane.envoy import names
-from sealane.dataplane.envoy.filters import cors, headers, mirror, redirect, retry, rewrite
+from sealane.dataplane.envoy.filters import cors, headers, mirror, redirect, retry, rewrite, session
 from sealane.dataplane.envoy.packing import pack
 from sealane.kube.objects import Key
 from sealane.network.routes.backends import of_backend
@@ -127,6 +127,8 @@ def route(rule: Rule, host: VirtualHost, scheme: str = "http") -> pb.Route:
         made.route.CopyFrom(_forward(action, rule, host))
         if not (action.backend_timeout or action.retry):  # which end a try, or say it all
             made.request_headers_to_add.append(retry.AGAIN)
+        if action.session is not None:
+            made.typed_per_filter_config[session.FILTER].CopyFrom(pack(session.per_route(action.session)))
     else:
         made.direct_response.status = 500
     return made

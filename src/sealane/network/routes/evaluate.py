@@ -104,6 +104,8 @@ def _decide(found: VirtualHost, rule: Rule, request: Request, reasons: list[Reas
                 reasons.append(Reason(f"rewritten to {seen.host}{seen.path}", rule.origin))
             if forward.retry is not None:
                 reasons.append(Reason(str(forward.retry), rule.origin))
+            if forward.session is not None:
+                reasons.append(Reason(str(forward.session), rule.origin))
             usable = tuple(backend for backend in forward.backends if backend.weight > 0)
             if not usable:
                 reasons.append(Reason("no backend with a weight above 0: 500", rule.origin))

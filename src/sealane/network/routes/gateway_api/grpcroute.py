@@ -13,7 +13,7 @@ from sealane.network.routes.backends import Reference
 from sealane.network.routes.gateway_api.attachment import BoundRoute, age_of, attach, bound, resolved_refs
 from sealane.network.routes.gateway_api.filters import Filters, Path
 from sealane.network.routes.gateway_api.listeners import GatewayListener, ListenerKey
-from sealane.network.routes.gateway_api.rules import backends, bad_pattern, values
+from sealane.network.routes.gateway_api.rules import backends, bad_pattern, session, values
 from sealane.network.routes.model.http import Action, Forward, Respond, Rule
 from sealane.network.routes.model.matches import Match, PathMatch
 from sealane.network.routes.sources import Sources
@@ -49,8 +49,11 @@ def bind(
         said = cast("HTTPRouteRule", raw)
         filters = Filters(route.key, path, said.get("filters") or (), sources, fetch, "grpc")
         found, wrong = backends(route.key, path, said.get("backendRefs") or (), sources, fetch, "grpc")
-        problems += [*filters.problems, *wrong]
-        action: Action = Respond(500) if filters.unknown else Forward(found, mirrors=tuple(filters.mirrors))
+        kept, unkept = session(route.key, number, raw.get("sessionPersistence"), found)
+        problems += [*filters.problems, *wrong, *unkept]
+        action: Action = Forward(found, mirrors=tuple(filters.mirrors), session=kept)
+        if filters.unknown or unkept:
+            action = Respond(500)
         matches: list[RouteMatch] = raw.get("matches") or [{}]
         for index, match in enumerate(matches):
             rules.append(

@@ -13,7 +13,7 @@ from sealane.network.routes.filters.retry import Retry
 from sealane.network.routes.gateway_api.attachment import BoundRoute, age_of, attach, bound, resolved_refs
 from sealane.network.routes.gateway_api.filters import Filters, Path
 from sealane.network.routes.gateway_api.listeners import GatewayListener, ListenerKey
-from sealane.network.routes.gateway_api.rules import backends, bad_pattern, seconds, values
+from sealane.network.routes.gateway_api.rules import backends, bad_pattern, seconds, session, values
 from sealane.network.routes.model.http import Action, Forward, Respond, Rule
 from sealane.network.routes.model.matches import Match, PathMatch
 from sealane.network.routes.sources import Sources
@@ -101,6 +101,9 @@ def _action(
     if filters.redirect is not None:
         return filters.redirect, []
     found, problems = backends(route.key, path, raw.get("backendRefs") or (), sources, fetch)
+    kept, wrong = session(route.key, int(path[-1]), raw.get("sessionPersistence"), found)
+    if wrong:
+        return Respond(500), [*problems, *wrong]
     timeouts = raw.get("timeouts") or {}
     forward = Forward(
         found,
@@ -109,6 +112,7 @@ def _action(
         seconds(timeouts.get("request") or ""),
         seconds(timeouts.get("backendRequest") or ""),
         _retry(raw.get("retry")),
+        kept,
     )
     return forward, problems
 

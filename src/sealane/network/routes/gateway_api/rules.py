@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2s
+from typing import TYPE_CHECKING, Any
 
 from sealane.kube.objects import Key
 from sealane.kube.regex import PatternError, pattern
 from sealane.network.provenance import Provenance
 from sealane.network.routes.backends import Reference, resolve
+from sealane.network.routes.filters.session import Session
 from sealane.network.routes.gateway_api.filters import Filters, Path
 from sealane.network.routes.model.http import Backend, Use
 from sealane.network.routes.model.matches import ValueMatch
@@ -18,6 +20,7 @@ from sealane.reactive.collections import Fetch
 
 if TYPE_CHECKING:
     from sealane.kube.shapes.gateway_v1 import GRPCRouteSpecRulesMatchesHeaders as GRPCHeaderMatch
+    from sealane.kube.shapes.gateway_v1 import GRPCRouteSpecRulesSessionPersistence as SessionPersistence
     from sealane.kube.shapes.gateway_v1 import HTTPRouteSpecRulesBackendRefs as BackendRef
     from sealane.kube.shapes.gateway_v1 import HTTPRouteSpecRulesMatchesHeaders as HeaderMatch
     from sealane.kube.shapes.gateway_v1 import HTTPRouteSpecRulesMatchesQueryParams as QueryMatch
@@ -80,6 +83,29 @@ def bad_pattern(texts: Sequence[str]) -> str:
         except PatternError as error:
             return f"{text!r} is no regular expression: {error}"
     return ""
+
+
+def session(
+    route: Key, number: int, raw: SessionPersistence | None, found: Sequence[Backend]
+) -> tuple[Session | None, list[Reference]]:
+    """What rule `number` says of clients that keep their endpoint, or what of it cannot be done: then the rule must
+    not be served without it."""
+    if raw is None:
+        return None, []
+    said: Mapping[str, Any] = raw
+    cookie = said.get("type", "Cookie") == "Cookie"
+    # Until v1.6 the name and the lifetime of a cookie stood elsewhere.
+    parts = said.get("cookie" if cookie else "header") or said.get("cookieConfig") or {}
+    lifetime = seconds(said.get("absoluteTimeout") or "")
+    wrong = "sessionPersistence over several backends" if sum(each.weight > 0 for each in found) > 1 else ""
+    wrong = wrong or ("sessionPersistence.idleTimeout" if said.get("idleTimeout") else "")
+    if lifetime and not (cookie and parts.get("lifetimeType") == "Permanent"):
+        wrong = wrong or "sessionPersistence.absoluteTimeout without a Permanent cookie"
+    if wrong:
+        return None, [Reference(route, 0, "UnsupportedValue", f"{wrong} is not supported")]
+    own = f"session-{blake2s(f'{route} {number}'.encode(), digest_size=4).hexdigest()}"
+    name = parts.get("name") or said.get("sessionName") or own
+    return Session("Cookie" if cookie else "Header", name, lifetime, parts.get("path") or "/"), []
 
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}

@@ -20,6 +20,7 @@ from sealane.network.routes.filters.mirror import Mirror
 from sealane.network.routes.filters.redirect import Redirect
 from sealane.network.routes.filters.retry import Retry
 from sealane.network.routes.filters.rewrite import Rewrite
+from sealane.network.routes.filters.session import Session
 from sealane.network.routes.model.matches import Match
 from sealane.network.routes.model.tls import Terminate
 
@@ -112,6 +113,7 @@ class Forward:
     request_timeout: float = 0.0
     backend_timeout: float = 0.0
     retry: Retry | None = None
+    session: Session | None = None
 
 
 Action = Forward | Redirect | Respond
