@@ -71,7 +71,12 @@ class Network:
         from sealane.network.routes.routing import routing
         from sealane.network.routes.sources import Sources
 
-        return routing(Sources.of(self.objects))
+        return routing(Sources.of(self.objects, self.channels))
+
+    @cached_property
+    def channels(self) -> Source[str, str]:
+        """The channel of each definition of a Gateway API kind. Filled from outside."""
+        return Source(self.graph, "channels of definitions")
 
     @cached_property
     def names(self) -> ClusterNames:

@@ -7,6 +7,8 @@ from typing import Any
 from sealane.controllers.gateways.stamps import stamped
 from sealane.kube.kinds import DEPLOYMENT, SERVICE
 from sealane.kube.objects import Key, Object
+from sealane.network.routes.classes import GATEWAY_CONTROLLER
+from sealane.network.routes.gateway_api.status import EXPERIMENTAL, FEATURES, class_status
 from sealane.network.routes.generated import wanted
 from sealane.network.routes.proxies import proxy_pod
 from sealane.network.routes.routing import Routing, routing
@@ -134,3 +136,16 @@ def test_parents_of_other_controllers_stay() -> None:
     parents = stamped(item, {"parents": [mine]}, "now")["status"]["parents"]
     assert [parent["parentRef"]["name"] for parent in parents] == ["web", "other"]
     assert parents[0]["conditions"][0]["lastTransitionTime"] == "now"
+
+
+def test_what_the_definitions_have_no_fields_for_is_no_feature() -> None:
+    raw = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": {"name": "sealane"}}
+    item = Object({**raw, "spec": {"controllerName": GATEWAY_CONTROLLER}})
+
+    def features(channel: str) -> set[str]:
+        found = class_status(item, channel)
+        assert found is not None
+        return {each["name"] for each in found.status["supportedFeatures"]}
+
+    assert features("") == features("experimental") == set(FEATURES)
+    assert features("") - features("standard") == EXPERIMENTAL

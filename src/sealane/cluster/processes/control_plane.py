@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,9 @@ from sealane.kube import kinds
 
 if TYPE_CHECKING:
     from sealane.apiserver.admission.webhooks.configuration import Hook
+    from sealane.apiserver.storage.store import Store
+    from sealane.apiserver.storage.values import Event
+    from sealane.network.model import Network
 
 
 def _sockets_of(namespace: Path) -> Callable[[int, int, int], socket.socket]:
@@ -28,6 +31,28 @@ def _sockets_of(namespace: Path) -> Callable[[int, int, int], socket.socket]:
         return namespaces.inside(namespace, lambda: socket.socket(family, kind, protocol))
 
     return open_socket
+
+
+def _follow_channels(store: Store, network: Network) -> None:
+    """Keeps the channels of the Gateway API's definitions, of which nothing else is wanted: they are large."""
+    from sealane.network.routes.gateway_api.status import HTTP_ROUTES
+
+    definitions = (kinds.CRD.group, kinds.CRD.plural)
+
+    def read() -> None:
+        found = store.get(definitions, "", HTTP_ROUTES)
+        if found is None:
+            network.channels.remove(HTTP_ROUTES)
+        else:
+            channel = found.object.annotations.get("gateway.networking.k8s.io/channel", "")
+            network.channels.set(HTTP_ROUTES, channel)
+
+    def committed(events: Sequence[Event]) -> None:
+        if any(event.address.resource == definitions and event.address.name == HTTP_ROUTES for event in events):
+            read()
+
+    store.subscribe(committed)
+    read()
 
 
 async def run(folder: Folder, options: Options, sockets: list[socket.socket], channel: Channel) -> None:
@@ -94,6 +119,7 @@ async def run(folder: Folder, options: Options, sockets: list[socket.socket], ch
         )
         objects = inform(client, Graph())
         network = Network.of(objects)
+        _follow_channels(store, network)
         controllers, gateways = Controllers(client, network), Gateways(client, network)
         objects.start()
         await objects.synced()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sealane.kube import kinds
 from sealane.kube.objects import Key
-from sealane.reactive.collections import Collection
+from sealane.reactive.collections import Collection, Source
 from sealane.reactive.objects import Objects as Followed
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ GATEWAY_GROUP = "gateway.networking.k8s.io"
 class Sources:
     """The collections of objects that routing reads, by kind.
 
-    secrets: empty until `ask_for_secrets` is called, which is when the first listener names one.
+    secrets: empty until `ask_for_secrets` is called, which is when the first listener names one. channels: of the
+    definitions of the Gateway API's kinds, "standard" or "experimental", by name; nothing: those of the start.
     """
 
     gateway_classes: Collection[Key, GatewayClass]
@@ -62,9 +63,10 @@ class Sources:
     config_maps: Collection[Key, ConfigMap]
     secrets: Collection[Key, Secret]
     ask_for_secrets: Callable[[], object]
+    channels: Collection[str, str]
 
     @classmethod
-    def of(cls, objects: Followed) -> Sources:
+    def of(cls, objects: Followed, channels: Collection[str, str] | None = None) -> Sources:
         """The sources of a cluster, or of manifests."""
         return cls(
             objects[kinds.GATEWAYCLASS],
@@ -86,4 +88,5 @@ class Sources:
             objects[kinds.CONFIGMAP],
             objects.later(kinds.SECRET),
             lambda: objects[kinds.SECRET],
+            Source(objects.graph, "channels") if channels is None else channels,
         )

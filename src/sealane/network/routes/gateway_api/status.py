@@ -58,7 +58,9 @@ def statuses(known: Known) -> Statuses:
 
     return {
         "GatewayClass": derive(
-            "routes.status.class", sources.gateway_classes, lambda _key, item, _fetch: class_status(item)
+            "routes.status.class",
+            sources.gateway_classes,
+            lambda _key, item, fetch: class_status(item, fetch.get(sources.channels, HTTP_ROUTES) or ""),
         ),
         "Gateway": derive(
             "routes.status.gateway",
@@ -85,7 +87,12 @@ def _generation(item: Object) -> int:
     return int(item.metadata.get("generation") or 0)
 
 
-def class_status(item: GatewayClass) -> Status | None:
+HTTP_ROUTES = f"httproutes.{GATEWAY_GROUP}"
+"""The definition by which the channel is told."""
+
+
+def class_status(item: GatewayClass, channel: str = "") -> Status | None:
+    """channel: of the definition of HTTPRoute, "" where that is not known. What it has no fields for is no feature."""
     if not gateways.is_ours(item):
         return None
     accepted = Condition("Accepted", True, "Accepted", f"served by {GATEWAY_CONTROLLER}")
@@ -96,7 +103,9 @@ def class_status(item: GatewayClass) -> Status | None:
         item.key,
         {
             "conditions": [accepted.raw(_generation(item))],
-            "supportedFeatures": [{"name": name} for name in sorted(FEATURES)],
+            "supportedFeatures": [
+                {"name": name} for name in sorted(FEATURES) if channel != "standard" or name not in EXPERIMENTAL
+            ],
         },
     )
 
@@ -152,6 +161,9 @@ FEATURES = (
     "UDPRoute",
 )
 """Features of the official suite that pass here, no less and no more."""
+
+EXPERIMENTAL = frozenset({"HTTPRouteRetry", "HTTPRouteRetryBackendTimeout", "HTTPRouteRetryConnectionError"})
+"""Those of them whose fields only definitions of the experimental channel have."""
 
 
 # Gateways
