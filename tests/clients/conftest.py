@@ -19,7 +19,8 @@ def variables(cluster: Cluster, home: Path) -> dict[str, str]:
     """Of a shell in which someone works with `cluster`: its kubeconfig, the commands of the environment, a home."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     mine = {"PATH": path, "KUBECONFIG": cluster.kubeconfig, "HOME": str(home), "CURL_HOME": str(home), "TERM": "dumb"}
-    return {**os.environ, **mine}
+    state = str(Path(cluster.status()["folder"]).parent)  # which is in the home of who is not root
+    return {**os.environ, **mine, "SEALANE_HOME": state}
 
 
 def certificate(path: Path, key_path: Path, name: str) -> None:

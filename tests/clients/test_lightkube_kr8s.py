@@ -124,7 +124,7 @@ def test_kr8s_scales_execs_and_forwards(sealane: Cluster) -> None:
     eventually(lambda: len([pod for pod in deployment.pods() if pod.ready()]) == 2)
     pod = deployment.pods()[0]
     assert pod.exec(["sh", "-c", "hostname"]).stdout.decode().strip() == pod.name
-    with pod.portforward(remote_port=80) as port:
+    with pod.portforward(remote_port=80, local_port="auto") as port:  # its own is 80, which is root's
         assert httpx.get(f"http://127.0.0.1:{port}/here", timeout=60).json()["path"] == "/here"
     pod.annotate({"a": "b"})
     assert Pod.get(pod.name, namespace="default", api=api).annotations["a"] == "b"

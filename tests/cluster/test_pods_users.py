@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,6 +85,21 @@ def test_exec_is_the_same_user(lab: Lab) -> None:
     lab.kubectl("wait", "--for=condition=Ready", "pod/runs").check()
     assert lab.shell("runs", "id -u; id -g; kill -0 1 && echo same").split() == ["1000", "3000", "same"]
     assert lab.kubectl("exec", "runs", "--", "id", "-u").check().out.strip() == "1000"
+
+
+def test_a_file_of_another_user_is_copied_in(lab: Lab) -> None:
+    lab.pod("takes", {"containers": [{"command": ["sleep", "600"]}]})
+    lab.kubectl("wait", "--for=condition=Ready", "pod/takes").check()
+    file = Path(tempfile.mkdtemp(dir="/tmp")) / "file"
+    try:
+        file.write_text("of somebody\n")
+        file.parent.chmod(0o755)
+        os.chown(file, 1234, 1234)
+        lab.kubectl("cp", str(file), "takes:/tmp/file").check()
+    finally:
+        shutil.rmtree(file.parent)
+    owner = "1234" if lab.is_root else "0"
+    assert lab.shell("takes", "cat /tmp/file; stat -c %u /tmp/file").split() == ["of", "somebody", owner]
 
 
 def test_who_may_not_be_root_does_not_start_as_root(lab: Lab) -> None:

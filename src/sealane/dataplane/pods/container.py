@@ -9,7 +9,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import msgspec
@@ -448,7 +448,7 @@ class Container:
         terminal: bool = False,
     ) -> Process:
         """A further program in the container's namespaces. Raises SpawnError, MissingReference."""
-        variables = {**self._environment(), **(env or {})}
+        variables = {**_owners(), **self._environment(), **(env or {})}
         launch = await self._launch(argv, variables)
         if isinstance(self.answer, images.Run):
             if self._process is None:
@@ -492,6 +492,12 @@ def _exists(uid: int, gid: int) -> bool:
     Asked once: the node agent stays in its user namespace, and /proc is slow while namespaces are made.
     """
     return libc.id_exists(uid, "uid") and libc.id_exists(gid, "gid") and (not gid or libc.may_set_groups())
+
+
+@cache
+def _owners() -> Mapping[str, str]:
+    """Variables where files cannot be given to others: what unpacks them, such as kubectl cp, fails when it tries."""
+    return {} if libc.id_exists(1, "uid") else {"TAR_OPTIONS": "--no-same-owner"}
 
 
 def _group(pod: Object) -> int | None:
