@@ -95,10 +95,14 @@ class Channel:
     def __init__(self, sock: socket.socket, kept: Mapping[str, socket.socket] | None = None) -> None:
         self._socket = sock
         self._kept = dict(kept or {})
+        self.beats = False
+        """Whether this process gives signs of life: the first one at the latest with `ready`."""
 
     def ready(self) -> None:
         """This process does its work now."""
         memory.settle()
+        if self.beats:
+            self.beat()
         self._send({"ready": True})
 
     def beat(self) -> None:

@@ -21,6 +21,9 @@ def serve(work: Work, beating: Channel | None = None) -> None:
     """
     import uvloop
 
+    if beating is not None:
+        beating.beats = True
+
     async def until_told() -> None:
         task = asyncio.ensure_future(work)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
