@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sealane.apiserver.api import Api
@@ -179,8 +179,18 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
         api.store.close()
 
 
+UNKNOWN_STATUS = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "a", "namespace": "default"},
+    "spec": {"ports": [{"port": 80}]},
+    "status": {"x": 1},
+}
+
+
 @settings(max_examples=300, deadline=None)
 @given(objects())
+@example(UNKNOWN_STATUS)
 def test_on_every_object(verdicts: Verdicts, raw: Raw) -> None:
     said, answer = verdicts(raw)
     assert bool(said) is bool(answer), (said, answer)

@@ -266,7 +266,7 @@ def _check(raw: Raw, origin: Origin, served: Served) -> Iterator[ManifestProblem
 def _problems(kind: Kind, raw: Raw) -> list[Problem]:
     """What the API would say to `raw`, in terms of what is written there rather than of what defaults make of it."""
     refused = validate(_created(kind, raw), namespaced=kind.namespaced)
-    refused += [each for each in dropped_problems(raw) if each.reason == "FieldTypeInvalid" and each not in refused]
+    refused += [each for each in dropped_problems(raw) if each not in refused]
     if not refused:
         return []
     causes = {(each.path, each.reason) for each in refused}
