@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from google.protobuf import json_format, message
+from msgspec.structs import replace
 
 from sealane.cluster import bootstrap
 from sealane.dataplane.envoy import clusters, names, routes, tls
@@ -57,7 +57,7 @@ V = TypeVar("V")
 def manifests(case: Path) -> list[Object]:
     loaded = load([next(case.glob("objects*"))])
     assert not loaded.problems, [str(problem) for problem in loaded.problems]
-    return [Object(item.raw, replace(item.origin, file=Path(item.origin.file).name)) for item in loaded.objects]  # type: ignore[type-var]
+    return [Object(item.raw, replace(item.origin, file=Path(item.origin.file).name)) for item in loaded.objects]
 
 
 def cluster_with(objects: Iterable[Object]) -> World:
@@ -381,7 +381,7 @@ def nftables(case: Path) -> str:
         ledger.put(key, service_facts(service, Place("node-1"), {})[0])
     for key, resolved in here.policies.resolved.items():
         ledger.put(key, policy_facts(resolved))
-    for peer, addresses in here.policies.members.items():
+    for peer, addresses in sorted(here.policies.members.items(), key=lambda each: str(each[0])):  # sets have no order
         ledger.put(peer, peer_facts(peer, addresses))
     for key, isolation in own(here.policies.isolation, base.policies.isolation):
         if isolation.node == "node-1":

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """A program to start in a pod's container. stdin: the client sends some. tty: give it a terminal."""
 
     namespace: str
@@ -81,8 +79,7 @@ class Streams(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class LogOptions:
+class LogOptions(msgspec.Struct, frozen=True):
     """core/v1 PodLogOptions. tail: lines, -1 for all. since: seconds since the epoch. limit: bytes. 0: no limit."""
 
     follow: bool = False

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from sealane.apiserver.access.user import CONTROL_PLANE, User
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(msgspec.Struct, frozen=True):
     """Options of a write. field_validation: "Strict", "Warn" or "Ignore". manager: who writes, for managedFields.
 
     warnings: what `warn` adds to, to be told to the client; None when no client listens. user: who writes.

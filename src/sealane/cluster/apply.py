@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from sealane.kube import kinds
 from sealane.kube.client.protocol import ApiError, Client
@@ -36,13 +37,11 @@ class Applying(Client, Protocol):
     async def apply(self, kind: Kind, raw: Raw, *, manager: str) -> Object: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(msgspec.Struct, frozen=True):
     object: Object
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     object: Object
     error: ApiError
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from sealane.kube import kinds
 from sealane.kube.kinds import Kind
@@ -25,8 +26,7 @@ WATCHED: tuple[Kind, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """An object that is not ready yet. final: waiting longer will not help."""
 
     key: Key

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object, Raw
 
 
-@dataclass(frozen=True, slots=True)
-class Create:
+class Create(msgspec.Struct, frozen=True):
     kind: Kind
     raw: Raw
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(msgspec.Struct, frozen=True):
     """A JSON merge patch."""
 
     kind: Kind
@@ -27,8 +26,7 @@ class Patch:
     subresource: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(msgspec.Struct, frozen=True):
     """`uid`: only that object, not a later one of the same name."""
 
     kind: Kind
@@ -37,8 +35,7 @@ class Delete:
     uid: str
 
 
-@dataclass(frozen=True, slots=True)
-class Say:
+class Say(msgspec.Struct, frozen=True):
     """An Event about the reconciled object."""
 
     type: Literal["Normal", "Warning"]
@@ -46,8 +43,7 @@ class Say:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(msgspec.Struct, frozen=True):
     """Plan again in so many seconds, although nothing may have changed by then."""
 
     seconds: float

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 import msgspec
@@ -45,8 +44,7 @@ class Key(NamedTuple):
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """The origin of an object.
 
     file: path as the user wrote it, or "" for objects from an API server.
@@ -56,7 +54,7 @@ class Origin:
 
     file: str = ""
     line: int = 0
-    lines: Mapping[tuple[str | int, ...], int] = field(default_factory=dict)
+    lines: Mapping[tuple[str | int, ...], int] = msgspec.field(default_factory=dict)
 
     def at(self, *path: str | int) -> str:
         """ "file:line" of the deepest known prefix of `path`; "" when there is no file."""

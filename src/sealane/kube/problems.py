@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from sealane.kube.gotext import shown as quoted
 
@@ -40,8 +41,7 @@ Reason = Literal[
 _PLAIN_NAME = re.compile(r"[A-Za-z_$][\w$-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """One thing that is wrong.
 
     path: the field, () for the whole object. message: without the path, e.g. "Invalid value: 70000: must be …".

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 Operator = Literal["In", "NotIn", "Exists", "DoesNotExist"]
 
@@ -23,8 +24,7 @@ _TERM = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(msgspec.Struct, frozen=True):
     key: str
     operator: Operator
     values: tuple[str, ...] = ()
@@ -54,8 +54,7 @@ class Requirement:
                 return f"!{self.key}"
 
 
-@dataclass(frozen=True, slots=True)
-class LabelSelector:
+class LabelSelector(msgspec.Struct, frozen=True):
     """All requirements must hold; none at all matches everything."""
 
     requirements: tuple[Requirement, ...] = ()

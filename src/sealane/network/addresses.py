@@ -7,9 +7,10 @@ Every cluster lives in namespaces of its own, so every cluster can use the same 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+import msgspec
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
@@ -35,8 +36,7 @@ POD_GATEWAY = (IPv4Address("169.254.1.1"), IPv6Address("fe80::1"))
 MAX_NODES = 200
 
 
-@dataclass(frozen=True, slots=True)
-class NodePlan:
+class NodePlan(msgspec.Struct, frozen=True):
     """The addresses and ranges of node number `index` (1-based).
 
     addresses: its underlay addresses. pod_cidrs: its pods' ranges, whose first host is the node's own in that range.

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from sealane.kube.objects import Object, Raw
 
@@ -36,8 +37,7 @@ _PARTS = re.compile(r"[-_.]|(?<=[a-z])(?=[A-Z])")
 _VARIABLE = re.compile(r"\$\((\w+)\)")
 
 
-@dataclass(frozen=True, slots=True)
-class ListeningPort:
+class ListeningPort(msgspec.Struct, frozen=True):
     """causes: what says so besides the container's `ports`: "readinessProbe", "Service web"; none for a declared one.
 
     protocol: "TCP" or "UDP".

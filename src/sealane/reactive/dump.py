@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+import msgspec
+
 from sealane.kube.objects import Object
 from sealane.reactive.collections import Collection, Derived, Graph
 from sealane.reactive.filters import ByIndex, ByKey, Filter, Selected, Selecting
@@ -61,11 +63,13 @@ def _dependency(collection: str, which: str) -> Json:
 
 
 def plain(value: Any) -> Any:
-    """A model value as JSON: dataclasses and named tuples as mappings, sets as sorted lists, objects by their key."""
+    """A model value as JSON: structs and tuples with names as mappings, sets as sorted lists, objects by their key."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Object):
         return str(value.key)
+    if isinstance(value, msgspec.Struct):
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
     if is_dataclass(value) and not isinstance(value, type):
         return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):

@@ -7,8 +7,9 @@ is compared with the selectors of at most six anchors, not with all.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from sealane.kube.selectors import LabelSelector
 
@@ -22,29 +23,25 @@ Anchor = tuple[str | None, tuple[str, str] | None]
 """Namespace and label pair under which something is filed; None: any."""
 
 
-@dataclass(frozen=True, slots=True)
-class ByKey:
+class ByKey(msgspec.Struct, frozen=True):
     key: Hashable
 
 
-@dataclass(frozen=True, slots=True)
-class ByIndex:
+class ByIndex(msgspec.Struct, frozen=True):
     """Values for which `index` yields `value`."""
 
     index: Index
     value: Hashable
 
 
-@dataclass(frozen=True, slots=True)
-class Selected:
+class Selected(msgspec.Struct, frozen=True):
     """Values of `namespace` (None: any) whose labels `selector` matches."""
 
     namespace: str | None
     selector: LabelSelector
 
 
-@dataclass(frozen=True, slots=True)
-class Selecting:
+class Selecting(msgspec.Struct, frozen=True):
     """Values of `namespace` (None: any) whose own selector, read by `selector_of`, matches these labels."""
 
     selector_of: SelectorOf

@@ -13,8 +13,9 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from sealane.kube.client.protocol import ApiError, Client
 from sealane.kube.kinds import EVENT
@@ -37,8 +38,7 @@ TRIES = 12
 LONGEST_MESSAGE = 1024
 
 
-@dataclass(slots=True)
-class _Kept:
+class _Kept(msgspec.Struct):
     """An Event that may be said again. written: how often, as the API knows it; None while it is not there at all.
 
     queued: it waits to be written, or is being written: one write of an Event at a time. again: it was said meanwhile.
@@ -52,14 +52,12 @@ class _Kept:
     again: bool = False
 
 
-@dataclass(slots=True)
-class _Similar:
+class _Similar(msgspec.Struct):
     last: float
-    messages: set[str] = field(default_factory=set)
+    messages: set[str] = msgspec.field(default_factory=set)
 
 
-@dataclass(slots=True)
-class _Allowance:
+class _Allowance(msgspec.Struct):
     """The Events that may still be written about an object (a token bucket)."""
 
     tokens: float

@@ -6,7 +6,8 @@ Source: k8s.io/apiserver/pkg/endpoints/request/requestinfo.go and pkg/authorizat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from sealane.apiserver.access.user import User
 
@@ -14,8 +15,7 @@ _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH
 _NAME_FIELD = "metadata.name="
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(msgspec.Struct, frozen=True):
     """`verb` on a resource, or, when `path` is set, on a path of the server that is about no resource.
 
     namespace "" is the cluster's scope (all namespaces); name "" is the collection.

@@ -6,7 +6,8 @@ Source: k8s.io/kubernetes/plugin/pkg/auth/authorizer/rbac
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from sealane.apiserver.access.action import Action
 from sealane.apiserver.access.refusal import not_allowed
@@ -34,8 +35,7 @@ SubjectKey = tuple[str, str]
 """Kind (User or Group; ServiceAccounts are the Users that they act as) and name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(msgspec.Struct, frozen=True):
     """The rules that one subject has from one binding. namespace "": everywhere."""
 
     namespace: str
@@ -43,8 +43,7 @@ class Binding:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """reason: why, where there is more to say than yes or no."""
 
     allowed: bool

@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -30,8 +31,7 @@ class Refused(ValueError):
     """The request is not what its signer signs; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signer:
+class Signer(msgspec.Struct, frozen=True):
     """The rules of one signer for a request. needs: a usage that has to be there. nodes: it signs for nodes only."""
 
     needs: str

@@ -7,9 +7,10 @@ and k8s.io/component-helpers/auth/rbac/validation (Covers)
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
+
+import msgspec
 
 from sealane.apiserver.access.action import Action
 from sealane.kube.objects import Raw
@@ -17,8 +18,7 @@ from sealane.kube.objects import Raw
 EVERY = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """One PolicyRule of a role."""
 
     verbs: tuple[str, ...] = ()

@@ -11,8 +11,9 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from sealane.apiserver import errors
 from sealane.apiserver.access.keys import SigningKey, peeked
@@ -47,8 +48,7 @@ _KIND = "TokenRequest"
 _VERSION = "authentication.k8s.io/v1"
 
 
-@dataclass(frozen=True, slots=True)
-class Vouched:
+class Vouched(msgspec.Struct, frozen=True):
     """The user of a token, and the audiences, of those asked about, that the token is for."""
 
     user: User

@@ -6,8 +6,9 @@ Source: k8s.io/apiserver/pkg/admission (Attributes, MutationInterface, Validatio
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
+
+import msgspec
 
 from sealane.apiserver.registry.resources import Served
 from sealane.apiserver.storage.backends import Resource
@@ -17,8 +18,7 @@ from sealane.kube.objects import Raw
 Operation: TypeAlias = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """One write. new is None for DELETE, old for CREATE; both have metadata with name (and namespace).
 
     Of a part (scale, eviction, exec, …) `new` and `old` are of the part's own kind: Scale, Eviction, PodExecOptions.
@@ -84,8 +84,7 @@ class Outside(Protocol):
     def check(self, attempt: Attempt) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One admission plugin. resources: what it looks at; empty is everything.
 
     mutate: gives back the object with what it fills in; it comes before validation. check: comes last, when the object

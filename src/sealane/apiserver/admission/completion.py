@@ -6,7 +6,8 @@ A completion reads the store. A rule that needs only the object stands in the `D
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from sealane.apiserver.addresses.keeping import Keeping
 from sealane.apiserver.objects.states import born, new_metadata
@@ -28,8 +29,7 @@ def _unnoticed(_new: Raw | None, _old: Raw | None) -> None:
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(msgspec.Struct, frozen=True):
     """complete(new, old or None, options): `new` with what the server allocates. Raises ApiError.
 
     written(new, old): one of them (None: nothing) is on its way to the disk in place of the other; what has to come in

@@ -9,8 +9,9 @@ import asyncio
 import pickle
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from sealane.apiserver.admission.attempts import Unanswered
 from sealane.kube.cel.authorization import Answer, asker
@@ -97,8 +98,7 @@ def _spent() -> Any:
     raise Spent("running out of cost budget")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Evaluation:
+class Evaluation(msgspec.Struct, frozen=True, eq=False):
     """A task as a question."""
 
     task: Task

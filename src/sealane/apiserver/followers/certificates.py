@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sealane.apiserver.api import Api
 from sealane.apiserver.clock import timestamp
@@ -29,8 +30,7 @@ _REQUESTS: Resource = (kinds.CSR.group, kinds.CSR.plural)
 _WRITE = Write(manager="kube-controller-manager")
 
 
-@dataclass(frozen=True, slots=True)
-class Authority:
+class Authority(msgspec.Struct, frozen=True):
     """certificate: PEM text. key: a PEM file."""
 
     certificate: str

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from sealane.apiserver.encodings import cbor
 from sealane.apiserver.registry.resources import Served
@@ -24,8 +24,7 @@ PARTIAL = "meta.k8s.io/v1"
 Media: TypeAlias = Literal["json", "yaml", "cbor", "protobuf"]
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(msgspec.Struct, frozen=True):
     """The form in which a client wants objects. include: how much of each object goes with a Table's row.
 
     media: into what the JSON that this module makes is turned at last; watch events come out in it.

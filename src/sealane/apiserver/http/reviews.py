@@ -6,7 +6,6 @@ k8s.io/kubernetes/pkg/registry/{authentication,authorization}
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -33,8 +32,7 @@ KINDS = {
 NAMESPACED = frozenset({"localsubjectaccessreviews"})
 
 
-@dataclass(frozen=True, slots=True)
-class Reviewers:
+class Reviewers(msgspec.Struct, frozen=True):
     """The parts of the server that know the answers."""
 
     authenticator: Authenticator

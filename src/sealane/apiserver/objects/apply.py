@@ -7,10 +7,10 @@ Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/, KEP-5
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from sealane.apiserver.errors import bad_request
 from sealane.apiserver.objects.fieldsets import FieldSet, Path, Shape, compared, dotted, fields_of, merged, without

@@ -7,8 +7,9 @@ https://kubernetes.io/docs/concepts/architecture/garbage-collection/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from sealane.apiserver import errors
 from sealane.apiserver.access.user import CONTROL_PLANE, User
@@ -25,8 +26,7 @@ FOREGROUND = "foregroundDeletion"
 _FINALIZERS: tuple[tuple[Propagation, str], ...] = (("Orphan", ORPHAN), ("Foreground", FOREGROUND))
 
 
-@dataclass(frozen=True, slots=True)
-class Deletion:
+class Deletion(msgspec.Struct, frozen=True):
     """meta/v1 DeleteOptions. user: who deletes."""
 
     grace_seconds: int | None = None

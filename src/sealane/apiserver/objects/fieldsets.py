@@ -8,7 +8,6 @@ Source: KEP-555 and sigs.k8s.io/structured-merge-diff (the meaning of x-kubernet
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -55,8 +54,7 @@ _KEY_DEFAULTS = {"protocol": "TCP"}
 _key = msgspec.json.Encoder(order="sorted").encode
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """The merge of the value at one place. type: "" where nothing is known (maps merge, lists are one field).
 
     custom: an object of a custom kind, whose metadata is as everywhere. structural: what its schema says (the

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from sealane.apiserver.errors import bad_request
 from sealane.apiserver.objects.fieldsets import FieldSet, Path, Shape, compared, decode, encode, fields_of, tree_of
@@ -42,8 +44,7 @@ _NOBODYS = frozenset({("f:apiVersion",), ("f:kind",), ("f:metadata",)}) | frozen
 _NOT_CREATED = frozenset({"apiVersion", "kind", "metadata", "status"})
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One element of metadata.managedFields."""
 
     manager: str

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 from aiohttp import web
@@ -27,8 +26,7 @@ NODES = Kind(GROUP, "v1beta1", "NodeMetrics", "nodes", False, subresources=())
 PODS = Kind(GROUP, "v1beta1", "PodMetrics", "pods", subresources=())
 
 
-@dataclass(frozen=True, slots=True)
-class _Moment:
+class _Moment(msgspec.Struct, frozen=True):
     at: float
     usage: Usage
 

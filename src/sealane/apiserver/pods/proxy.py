@@ -11,9 +11,9 @@ import ipaddress
 import posixpath
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+import msgspec
 from aiohttp import web
 from multidict import CIMultiDict, MultiMapping
 from yarl import URL
@@ -43,8 +43,7 @@ _OURS = frozenset({"authorization", "expect"})
 """Headers of a request that are for this server: who asks must not become known to whom they ask."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """The target of a request. scheme: http or https. port None: that of the scheme."""
 
     scheme: str

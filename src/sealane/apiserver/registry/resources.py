@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from sealane.apiserver.errors import no_path
 from sealane.apiserver.storage.backends import Resource
@@ -21,8 +23,7 @@ NAMESPACES: Resource = ("", "namespaces")
 DEFINITIONS: Resource = ("apiextensions.k8s.io", "customresourcedefinitions")
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """An additionalPrinterColumn of a CRD version."""
 
     name: str
@@ -33,8 +34,7 @@ class Column:
     format: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ScalePaths:
+class ScalePaths(msgspec.Struct, frozen=True):
     """The paths of the fields that a custom kind's scale subresource shows; selector () when it shows none."""
 
     replicas: tuple[str, ...]
@@ -49,8 +49,7 @@ class ScalePaths:
         return cls(paths[0], paths[1], () if paths[2] == ("",) else paths[2])
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(msgspec.Struct, frozen=True):
     """One served version of a kind. storage: the version in which its objects are kept. custom: it comes from a CRD.
 
     schema: of a custom kind; None when the facts hold for its objects (`crds.is_ours`). since: objects up to this

@@ -11,7 +11,6 @@ import base64
 import binascii
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from heapq import merge
 from typing import Literal, NamedTuple
 
@@ -32,8 +31,7 @@ LATEST = -1
 """As a token's version: whatever there is when it is used."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListOptions:
+class ListOptions(msgspec.Struct, frozen=True):
     """The part of meta/v1 ListOptions that says of which state a list or a watch is. token: `continue`.
 
     timeout: in seconds; 0 is the server's own. initial_events None: not said.

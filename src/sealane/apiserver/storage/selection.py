@@ -5,9 +5,9 @@ Fields that can be selected on: https://kubernetes.io/docs/concepts/overview/wor
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from sealane.kube.client.protocol import ApiError
 from sealane.kube.kinds import Kind
@@ -19,8 +19,7 @@ from sealane.kube.selectors import LabelSelector
 _EVERYWHERE = fields("metadata.name", "metadata.namespace")
 
 
-@dataclass(frozen=True, slots=True)
-class FieldTerm:
+class FieldTerm(msgspec.Struct, frozen=True):
     field: Field
     value: str
     equal: bool
@@ -29,12 +28,11 @@ class FieldTerm:
         return (self.field.of(found.raw) == self.value) is self.equal
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True):
     """namespace None: all of them."""
 
     namespace: str | None = None
-    labels: LabelSelector = dataclasses.field(default_factory=LabelSelector)
+    labels: LabelSelector = LabelSelector()
     fields: tuple[FieldTerm, ...] = ()
 
     @property

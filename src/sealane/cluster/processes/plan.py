@@ -20,7 +20,17 @@ from sealane.dataplane.linux import namespaces, topology
 from sealane.dataplane.linux.privileges import become_private
 from sealane.network.addresses import API, API_PORT, plan_node
 
-PRELOAD = ("asyncio", "msgspec", "yaml", "sealane.kube.client.http", "uvloop", "sealane.reactive.informer")
+PRELOAD = (
+    "asyncio",
+    "msgspec",
+    "yaml",
+    "sealane.kube.client.http",
+    "uvloop",
+    "sealane.reactive.informer",
+    "sealane.reactive.recorder",
+    "sealane.network.model",
+    "sealane.network.services.compile",
+)
 """What most children import: once, before they are forked, so that they share the pages and start in milliseconds."""
 
 
@@ -39,10 +49,10 @@ def prepare(folder: Folder, options: Options, api: socket.socket, started_in: st
     topology.create_outside(folder.run, plans)
     inside = namespaces.inside(folder.netns(topology.OUTSIDE_NAMESPACE), _listen_inside)
     local = _listen_locally(folder)
+    for module in PRELOAD:
+        importlib.import_module(module)
 
     def share() -> None:
-        for module in PRELOAD:
-            importlib.import_module(module)
         os.waitpid(making, 0)
         credentials = pki.ensure(folder.pki)
         server = f"https://127.0.0.1:{api.getsockname()[1]}"

@@ -7,8 +7,9 @@ Sources: https://kubernetes.io/docs/concepts/workloads/controllers/job/#pod-fail
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from sealane.controllers.batch.jobs_indexes import parse
 from sealane.kube.objects import Object
@@ -16,8 +17,7 @@ from sealane.kube.objects import Object
 Action = Literal["FailJob", "FailIndex", "Ignore", "Count"]
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
+class Ruling(msgspec.Struct, frozen=True):
     """action: how the failure counts. message: why the Job fails, for FailJob."""
 
     action: Action

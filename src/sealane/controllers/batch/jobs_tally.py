@@ -9,8 +9,9 @@ Source: https://kubernetes.io/docs/concepts/workloads/controllers/job/#job-track
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from sealane.controllers.batch.jobs_indexes import index_of, parse, text_of
 from sealane.controllers.batch.jobs_policies import Ruling, ruling
@@ -22,8 +23,7 @@ FAILURES_OF_INDEX = "batch.kubernetes.io/job-index-failure-count"
 IGNORED_OF_INDEX = "batch.kubernetes.io/job-index-ignored-failure-count"
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(msgspec.Struct, frozen=True):
     """failures: how many pods of it failed (ignored ones do not count). succeeded: pods, or indexes of an Indexed Job.
 
     uncounted: what status.uncountedTerminatedPods shall say. released: pods whose finalizer may go now. counted: the

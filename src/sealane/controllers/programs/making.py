@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from sealane.kube.objects import Object, Raw
 from sealane.network.standins import short_name
@@ -17,8 +18,7 @@ _FLAG = re.compile(r"--?([A-Za-z][\w.\-]*)(?:=(.*))?", re.DOTALL)
 _VARIABLE = re.compile(r"\$\((\w+)\)")
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(msgspec.Struct, frozen=True):
     """A certificate for `names`, signed by the cluster's CA; and which keys of the Secret hold it, its key, the CA."""
 
     names: tuple[str, ...]
@@ -27,18 +27,16 @@ class Certificate:
     ca: str = "ca.crt"
 
 
-@dataclass(frozen=True, slots=True)
-class WantedSecret:
+class WantedSecret(msgspec.Struct, frozen=True):
     """random: keys that hold that many random bytes, in base64. A key that the Secret has is left as it is."""
 
     namespace: str
     name: str
     certificate: Certificate | None = None
-    random: Mapping[str, int] = field(default_factory=dict)
+    random: Mapping[str, int] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class WantedBundle:
+class WantedBundle(msgspec.Struct, frozen=True):
     """The CA of webhook configurations called `name`. policy: their failurePolicy, "" to leave it."""
 
     name: str
@@ -50,8 +48,7 @@ class WantedBundle:
 Wanted = WantedSecret | WantedBundle
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(msgspec.Struct, frozen=True):
     """A container as its program would see itself. words: command and arguments, variables filled in."""
 
     image: str

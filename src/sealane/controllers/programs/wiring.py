@@ -7,7 +7,8 @@ import base64
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from sealane.controllers.programs.making import Certificate, Wanted, WantedBundle, WantedSecret, wanted
 from sealane.kube.client.protocol import ApiError, Client
@@ -22,8 +23,7 @@ log = logging.getLogger(__name__)
 TRIES = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Authority:
+class Authority(msgspec.Struct, frozen=True):
     """ca: PEM of the cluster's CA. issue(names): a server's certificate and its key, both PEM; slow."""
 
     ca: str

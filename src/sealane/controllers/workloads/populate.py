@@ -7,8 +7,9 @@ same manifests, `populate` makes a Deployment whose pods carry the labels asked 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from sealane.controllers.workloads.revisions import template_hash
 from sealane.kube.kinds import DEPLOYMENT
@@ -22,14 +23,13 @@ REPLICAS = 2
 _TEMPLATES = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController", "Job"})
 
 
-@dataclass(slots=True)
-class _StandIn:
+class _StandIn(msgspec.Struct):
     """A workload to make: where, with which labels, named after what, serving which (protocol, number) -> name."""
 
     namespace: str
     labels: dict[str, str]
     name: str
-    ports: dict[tuple[str, int], str] = field(default_factory=dict)
+    ports: dict[tuple[str, int], str] = msgspec.field(default_factory=dict)
 
 
 def populate(objects: Iterable[Object], there: Iterable[Object] = ()) -> list[Raw]:

@@ -15,9 +15,10 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from itertools import cycle
+
+import msgspec
 
 from sealane.dataplane import relay
 from sealane.dataplane.linux.netlink import Netlink, add_local, delete_local
@@ -41,8 +42,7 @@ _SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 Peer = tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Balancer:
+class Balancer(msgspec.Struct, frozen=True):
     """The wishes of one Service. ranges: who may connect (CIDRs); empty for everyone. check: the healthCheckNodePort
     that nodes are asked by before they get a connection; 0 when any will do."""
 

@@ -26,8 +26,10 @@ import os
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from sealane.dataplane.linux.peers import is_neighbour
 
@@ -39,8 +41,7 @@ MAX_MESSAGE = 128 * 1024
 RECONNECT_SECONDS = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Handed:
+class Handed(msgspec.Struct, frozen=True):
     """Sockets to serve under `id`, with what the giver says about them. The receiver closes them when it is done."""
 
     id: str
@@ -48,33 +49,29 @@ class Handed:
     sockets: tuple[socket.socket, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(msgspec.Struct, frozen=True):
     """The giver's facts about `id` have changed to these."""
 
     id: str
     facts: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Withdrawn:
+class Withdrawn(msgspec.Struct, frozen=True):
     """`id` is served no more."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Complete:
+class Complete(msgspec.Struct, frozen=True):
     """All that existed at connection has been handed over: `ids`. Sockets served before and missing have gone."""
 
     ids: frozenset[str]
 
 
-@dataclass(slots=True)
-class _Taker:
+class _Taker(msgspec.Struct):
     connection: socket.socket
     role: str = ""
-    queue: deque[tuple[bytes, tuple[socket.socket, ...]]] = field(default_factory=deque)
+    queue: deque[tuple[bytes, tuple[socket.socket, ...]]] = msgspec.field(default_factory=deque)
     writing: bool = False
 
 

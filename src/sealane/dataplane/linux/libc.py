@@ -10,7 +10,8 @@ import errno
 import os
 import re
 import socket
-from dataclasses import dataclass
+
+import msgspec
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -125,8 +126,7 @@ def remount(found: Mounted, flags: int) -> None:
     mount("none", found.point, None, MS_BIND | MS_REMOUNT | kept | flags)
 
 
-@dataclass(frozen=True, slots=True)
-class Mounted:
+class Mounted(msgspec.Struct, frozen=True):
     """A line of /proc/self/mountinfo, proc(5). device: major:minor. root: the part of it that is seen at `point`.
 
     kind: tmpfs, proc, …

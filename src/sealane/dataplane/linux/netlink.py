@@ -10,8 +10,9 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+import msgspec
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
@@ -54,8 +55,7 @@ def _mac(address: str) -> bytes:
     return bytes.fromhex(address.replace(":", ""))
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One request: rtnetlink type, extra flags, body; `what` is said when the kernel refuses it."""
 
     type: int

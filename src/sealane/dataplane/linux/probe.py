@@ -8,7 +8,6 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Literal
@@ -29,8 +28,7 @@ AT_ONCE = 512
 QUESTION = b"SL" + struct.pack("!5H", 0x0100, 1, 0, 0, 0) + b"\x07cluster\x05local\x00" + struct.pack("!2H", 1, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(msgspec.Struct, frozen=True):
     """One connection to try. namespace: path of the network namespace it starts in. timeout: seconds to wait."""
 
     namespace: str

@@ -18,10 +18,11 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
+
+import msgspec
 
 from sealane.dataplane.linux import namespaces
 from sealane.dataplane.linux.netlink import (
@@ -169,8 +170,7 @@ def _node_messages(link: int, node: NodePlan, nodes: Sequence[NodePlan]) -> list
     return messages
 
 
-@dataclass(frozen=True, slots=True)
-class PodLink:
+class PodLink(msgspec.Struct, frozen=True):
     """The link that `create_pod` makes. ips: IPv4 first, one of each family at most."""
 
     uid: str
@@ -247,8 +247,7 @@ class NodeLinks:
         os.close(self._namespace)
 
 
-@dataclass(frozen=True, slots=True)
-class SocketPlan:
+class SocketPlan(msgspec.Struct, frozen=True):
     """A socket to open: protocol "TCP" or "UDP", family 4 or 6, port, on the wildcard address unless one is given."""
 
     protocol: str

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Literal
+
+import msgspec
 
 from sealane.dataplane.nft.ledger import Declaration, Draft
 from sealane.network.services import Family
@@ -42,8 +43,7 @@ _PURPOSES: tuple[Purpose, ...] = ("internal", "external", "local", "all")
 ScopeKind = Literal["vip", "nodeport"]
 
 
-@dataclass(frozen=True, slots=True)
-class Affinity:
+class Affinity(msgspec.Struct, frozen=True):
     """seconds: how long a client is remembered. digest: of the Service port."""
 
     seconds: int
@@ -96,8 +96,7 @@ def fixed_chains(kind: ScopeKind, family: Family) -> dict[str, str]:
     return {chain_name(kind, family, name): rule for name, rule in rules.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(msgspec.Struct, frozen=True):
     """Maps and chains of one kind of frontend, one family and, with affinity, one Service port."""
 
     kind: ScopeKind

@@ -11,8 +11,9 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address
+
+import msgspec
 
 from sealane.dataplane.linux import namespaces
 from sealane.kube.objects import Key
@@ -31,16 +32,14 @@ _FORWARDING = ("ipv4/ip_forward", "ipv6/conf/all/forwarding")
 _QUIET = ("ipv4/conf/all/send_redirects", "ipv4/conf/eth0/send_redirects")
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(msgspec.Struct, frozen=True):
     """A part of what comes to a port. addresses: of endpoints that take it, evenly; none: it is dropped."""
 
     weight: int
     addresses: tuple[tuple[str, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Forwarding:
+class Forwarding(msgspec.Struct, frozen=True):
     """What one proxy pod does with datagrams: its UDP ports with their shares; a port without any is closed."""
 
     pod: ProxyPod

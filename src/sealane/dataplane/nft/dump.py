@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from sealane.dataplane.nft.chains import TABLE as SERVICES
 from sealane.dataplane.nft.generations import TABLES, Generation
@@ -12,8 +13,7 @@ from sealane.dataplane.nft.ledger import FAMILY, Ledger, split
 from sealane.dataplane.nft.libnftables import Nftables, NftError
 
 
-@dataclass(frozen=True, slots=True)
-class Dump:
+class Dump(msgspec.Struct, frozen=True):
     """elements: as in `ledger.Facts`. chains: name → its rules as nft(8) prints them, without counts."""
 
     elements: Mapping[str, str]

@@ -11,10 +11,11 @@ import re
 import socket
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_network
 from itertools import repeat
+
+import msgspec
 
 from sealane.dataplane.linux.netlink import attribute, text
 from sealane.dataplane.nft.batch import DELETE_ELEMENTS, GENERIC, INET, NESTED, NEW_ELEMENTS, message
@@ -25,8 +26,7 @@ _PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 _VERDICTS = {"drop": 0, "accept": 1, "jump": -3, "goto": -4}
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """The parts of a key and of its data, as nftables type names; no data in sets. ranges: parts may be prefixes."""
 
     key: tuple[str, ...]

@@ -13,8 +13,9 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from sealane.dataplane.linux.netlink import attribute
 from sealane.dataplane.nft.batch import attributes
@@ -61,8 +62,7 @@ def outdated(before: Serving, after: Serving) -> set[Target]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(msgspec.Struct, frozen=True):
     """One entry of the kernel's table. given: the endpoint that answers it. handle: its key in a deletion.
 
     client: address and port of the client; None where that is translated too. source: the address of the client.

@@ -8,8 +8,9 @@ it is used, and let go before it is deleted.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import msgspec
 
 FAMILY = "inet"
 LINE = 500
@@ -23,8 +24,7 @@ class Declaration(NamedTuple):
     body: str
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """The facts that one owner needs. Names carry their table: "sealane-services unserved" is a chain.
 
     elements: element, with its table and map, → its data; "" in sets: "sealane-services vips4 10.96.0.1 . tcp . 80".
@@ -33,20 +33,19 @@ class Facts:
     chains: name → its rules. sets: those beyond the table's fixed ones, by name. Both can have many owners.
     """
 
-    elements: Mapping[str, str] = field(default_factory=dict)
-    shared: Mapping[str, str] = field(default_factory=dict)
-    chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    sets: Mapping[str, Declaration] = field(default_factory=dict)
+    elements: Mapping[str, str] = msgspec.field(default_factory=dict)
+    shared: Mapping[str, str] = msgspec.field(default_factory=dict)
+    chains: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    sets: Mapping[str, Declaration] = msgspec.field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(msgspec.Struct):
     """Facts in the making."""
 
-    elements: dict[str, str] = field(default_factory=dict)
-    shared: dict[str, str] = field(default_factory=dict)
-    chains: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    sets: dict[str, Declaration] = field(default_factory=dict)
+    elements: dict[str, str] = msgspec.field(default_factory=dict)
+    shared: dict[str, str] = msgspec.field(default_factory=dict)
+    chains: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    sets: dict[str, Declaration] = msgspec.field(default_factory=dict)
 
     def facts(self) -> Facts:
         return Facts(self.elements, self.shared, self.chains, self.sets)
@@ -55,17 +54,16 @@ class Draft:
 NOTHING = Facts()
 
 
-@dataclass(frozen=True, slots=True)
-class Phases:
+class Phases(msgspec.Struct, frozen=True):
     """Phases of a write, in order. removed, added: elements, as in Facts. sets: declarations of sets they are in, where
     those are not fixed ones. The rest are commands."""
 
     declare: str = ""
     removed: tuple[str, ...] = ()
     define: str = ""
-    added: Mapping[str, str] = field(default_factory=dict)
+    added: Mapping[str, str] = msgspec.field(default_factory=dict)
     discard: str = ""
-    sets: Mapping[str, Declaration] = field(default_factory=dict)
+    sets: Mapping[str, Declaration] = msgspec.field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.removed or self.added or self.commands)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.nft import policies, services
@@ -169,8 +170,7 @@ class Node:
         await self.thread.run(self._kernel.close)
 
 
-@dataclass(slots=True)
-class _Use:
+class _Use(msgspec.Struct):
     """The use of a policy on a node: how many pods are under it, and the peers it needs there."""
 
     pods: int

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from sealane.dataplane.pods.fields import pod_field, resource_field
 from sealane.dataplane.pods.tokens import Token, Wanted, wanted
@@ -36,8 +37,7 @@ class MissingReference(Exception):
         return MissingReference(str(self), volume)
 
 
-@dataclass(frozen=True, slots=True)
-class References:
+class References(msgspec.Struct, frozen=True):
     """The objects from which the files and variables of one pod are made. ips: IPv4 first.
 
     tokens: of the pod's ServiceAccount, by what is wanted; None where none are written.
@@ -117,8 +117,7 @@ def _aliases(pod: Object) -> list[str]:
     return ["", "# Entries added by HostAliases.", *entries]
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(msgspec.Struct, frozen=True):
     """One file of a volume: path relative to the volume, content, permission bits."""
 
     path: str

@@ -6,7 +6,7 @@ Source: https://github.com/grpc/grpc/blob/master/doc/health-checking.md (grpc.he
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _SETTINGS, _PING = 0, 1, 4, 6
@@ -48,13 +48,12 @@ def request(authority: str, service: str) -> bytes:
     )
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(msgspec.Struct):
     """Fed with what comes; `reply` is to be sent back each time. done: (healthy, message) once it is known."""
 
     done: tuple[bool, str] | None = None
-    _bytes: bytearray = field(default_factory=bytearray)
-    _body: bytearray = field(default_factory=bytearray)
+    _bytes: bytearray = msgspec.field(default_factory=bytearray)
+    _body: bytearray = msgspec.field(default_factory=bytearray)
 
     def feed(self, data: bytes) -> bytes:
         """Returns what to send back: acknowledgements."""

@@ -19,15 +19,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from sealane.dataplane.pods.programs import FETCHED, is_of_image
 from sealane.kube.objects import Raw
 from sealane.network.standins import SYSTEMS, runs_programs, short_name
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
+class Port(msgspec.Struct, frozen=True):
     """A port to listen on. behaviour: how the server answers there; see `standins.behaviours`.
 
     role: which server process is given the socket. causes: see `network.listening.ListeningPort`; a port that has some
@@ -38,7 +38,7 @@ class Port:
     port: int
     name: str = ""
     behaviour: str = "echo"
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = msgspec.field(default_factory=dict)
     role: str = "stand-ins"
     causes: tuple[str, ...] = ()
 
@@ -46,8 +46,7 @@ class Port:
         return f"{self.port}/{self.protocol}" + (f" ({', '.join(self.causes)})" if self.causes else "")
 
 
-@dataclass(frozen=True, slots=True)
-class StandIn:
+class StandIn(msgspec.Struct, frozen=True):
     """Ports that a server process answers on; without any, the container only is.
 
     role: a server process that is told of the container even when it has no ports. echoes: it answers as nothing in
@@ -60,14 +59,12 @@ class StandIn:
     echoes: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(msgspec.Struct, frozen=True):
     argv: tuple[str, ...]
     says: str
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """A container that has to end, and is taken as done."""
 
     says: str

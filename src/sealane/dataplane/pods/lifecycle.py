@@ -9,7 +9,8 @@ starting).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from sealane.dataplane.pods.states import (
     Action,

@@ -7,8 +7,9 @@ import contextlib
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.linux.topology import NodeLinks
@@ -25,8 +26,7 @@ VERSION = "v1.34.0"
 """The kubelet version a Node claims: that of the API we follow."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """thread: lives in the node's namespace, where `links` was made."""
 
     plan: NodePlan

@@ -16,9 +16,10 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
+
+import msgspec
 
 from sealane.dataplane.linux.threads import NamespaceThread
 from sealane.dataplane.pods import grpc_health
@@ -32,8 +33,7 @@ Execute = Callable[[Sequence[str]], Awaitable[tuple[int, str]]]
 Outcome = tuple[bool, str]
 
 
-@dataclass(frozen=True, slots=True)
-class ProbePlan:
+class ProbePlan(msgspec.Struct, frozen=True):
     """One probe with the API's defaults. Times in seconds, thresholds in checks in a row."""
 
     kind: ProbeKind
@@ -109,8 +109,7 @@ async def probe(
         pause = min(pause * 2, plan.period)
 
 
-@dataclass(frozen=True, slots=True)
-class Checker:
+class Checker(msgspec.Struct, frozen=True):
     """Makes the checks of one container. address: the pod's. ports: its named ports."""
 
     thread: NamespaceThread

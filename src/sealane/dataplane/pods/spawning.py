@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -19,8 +18,7 @@ _decode = msgspec.json.Decoder(Report).decode
 _encode = msgspec.json.encode
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True):
     """code: exit status, or 128 + signal when a signal ended it."""
 
     code: int

@@ -8,16 +8,16 @@ A container goes: waiting ─► starting ─► running ─► exited ─► (b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 RestartPolicy = Literal["Always", "OnFailure", "Never"]
 Role = Literal["init", "sidecar", "main", "ephemeral"]
 ProbeKind = Literal["startup", "readiness", "liveness"]
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerPlan:
+class ContainerPlan(msgspec.Struct, frozen=True):
     """The parts of a container's spec that matter to its life. probes: those that it has."""
 
     name: str
@@ -26,8 +26,7 @@ class ContainerPlan:
     probes: frozenset[ProbeKind] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(msgspec.Struct, frozen=True):
     code: int
     signal: int
     started: float
@@ -36,8 +35,7 @@ class Exit:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
+class Before(msgspec.Struct, frozen=True):
     """A container as an earlier agent left it.
 
     restarts: how often the next run is one anew. goes_on: it has been running all the while, since `started`.
@@ -49,8 +47,7 @@ class Before:
     ready: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(msgspec.Struct, frozen=True):
     """stage: where it is. reason, message: of waiting. passed: its startup probe did (or it has none).
 
     restarts: runs before this one. delay: back-off in force, in seconds; last: the exit before the current run.
@@ -84,8 +81,7 @@ class Container:
                 return True
 
 
-@dataclass(frozen=True, slots=True)
-class PodState:
+class PodState(msgspec.Struct, frozen=True):
     """plans: init containers first, in order; ephemeral ones last. ips: empty until the network is there.
 
     problem: (reason, message) while the network cannot be made.
@@ -144,28 +140,24 @@ class PodState:
 # Events
 
 
-@dataclass(frozen=True, slots=True)
-class Networked:
+class Networked(msgspec.Struct, frozen=True):
     """The pod has its network: addresses, IPv4 first."""
 
     ips: tuple[str, ...]
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkFailed:
+class NetworkFailed(msgspec.Struct, frozen=True):
     message: str
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(msgspec.Struct, frozen=True):
     container: str
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class StartFailed:
+class StartFailed(msgspec.Struct, frozen=True):
     """A container could not start. retry: seconds until the next attempt, or None when only a new spec would help.
 
     The reason `StartError` is that its program could not be run: it counts as a run that has ended.
@@ -178,8 +170,7 @@ class StartFailed:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Exited:
+class Exited(msgspec.Struct, frozen=True):
     """signal: the one that ended it, or 0; code is then 128 + signal, as the kubelet reports it. reason: of its status,
     "" when the code says it.
     """
@@ -192,8 +183,7 @@ class Exited:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Probed:
+class Probed(msgspec.Struct, frozen=True):
     """A probe reached its success or failure threshold."""
 
     container: str
@@ -202,44 +192,38 @@ class Probed:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Withdrawn:
+class Withdrawn(msgspec.Struct, frozen=True):
     """A container that is being stopped still answers, but no new client should be sent to it any more."""
 
     container: str
 
 
-@dataclass(frozen=True, slots=True)
-class Waited:
+class Waited(msgspec.Struct, frozen=True):
     """The time asked for by `Wake` has passed. container "" is the network's."""
 
     container: str
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
+class Added(msgspec.Struct, frozen=True):
     """An ephemeral container has been added to the pod."""
 
     plan: ContainerPlan
 
 
-@dataclass(frozen=True, slots=True)
-class Expired:
+class Expired(msgspec.Struct, frozen=True):
     """Its activeDeadlineSeconds have passed: it ends within `grace` seconds and is not run again."""
 
     grace: float
 
 
-@dataclass(frozen=True, slots=True)
-class Deletion:
+class Deletion(msgspec.Struct, frozen=True):
     """The API object is being deleted since `at`, with `grace` seconds to end in."""
 
     grace: float
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Vanished:
+class Vanished(msgspec.Struct, frozen=True):
     """The API object is gone."""
 
 
@@ -262,60 +246,51 @@ Event = (
 # Actions
 
 
-@dataclass(frozen=True, slots=True)
-class MakeNetwork:
+class MakeNetwork(msgspec.Struct, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class DropNetwork:
+class DropNetwork(msgspec.Struct, frozen=True):
     """The pod has ended: its addresses go back to its node."""
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(msgspec.Struct, frozen=True):
     """attempt: 0 for the first run of this container."""
 
     container: str
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(msgspec.Struct, frozen=True):
     """End it within `grace` seconds; 0 kills. Its `Exited` follows."""
 
     container: str
     grace: float
 
 
-@dataclass(frozen=True, slots=True)
-class Drain:
+class Drain(msgspec.Struct, frozen=True):
     """The pod is going: what it serves should finish, while new connections still find it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(msgspec.Struct, frozen=True):
     """Begin the probes of these kinds; the ones that run already go on."""
 
     container: str
     kinds: frozenset[ProbeKind]
 
 
-@dataclass(frozen=True, slots=True)
-class EndProbes:
+class EndProbes(msgspec.Struct, frozen=True):
     container: str
 
 
-@dataclass(frozen=True, slots=True)
-class Wake:
+class Wake(msgspec.Struct, frozen=True):
     """Send `Waited` after so many seconds."""
 
     container: str
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(msgspec.Struct, frozen=True):
     """Record an Event on the pod."""
 
     type: Literal["Normal", "Warning"]
@@ -323,8 +298,7 @@ class Tell:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(msgspec.Struct, frozen=True):
     """Everything has ended: remove the API object."""
 
 

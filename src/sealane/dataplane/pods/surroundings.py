@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from sealane.dataplane.linux.handoff import Giver
 from sealane.dataplane.pods.environment import PATH
@@ -30,8 +31,7 @@ _KUBERNETES = Key("", SERVICE.kind, "default", "kubernetes")
 _DNS = Key("", SERVICE.kind, "kube-system", "kube-dns")
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(msgspec.Struct, frozen=True):
     """The objects of the API that the agent follows."""
 
     pods: Collection[Key, Object]
@@ -59,8 +59,7 @@ class Policing(Protocol):
     async def left(self, addresses: tuple[str, ...]) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(msgspec.Struct, frozen=True):
     """hide: host directories that programs in pods see empty, such as the cluster's state folder.
     show: host directories that they see although pods have a /tmp and /run of their own (`rootfs.to_show`).
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from sealane.kube.client.protocol import ApiError, Client
 from sealane.kube.objects import Object, Raw
@@ -22,8 +23,7 @@ Wanted = tuple[str, int]
 """Audience ("" for the API's own) and seconds, of one serviceAccountToken source."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(msgspec.Struct, frozen=True):
     """due: when to ask for the next one, expires: until when it counts, both in seconds since the epoch."""
 
     text: str
@@ -50,12 +50,11 @@ def due(issued: float, expires: float) -> float:
     return min(issued + _PART * (expires - issued), issued + _DAY)
 
 
-@dataclass(slots=True)
-class Tokens:
+class Tokens(msgspec.Struct):
     """What this agent has asked for, by pod and what is wanted; a fresh one serves all containers of its pod."""
 
     client: Client
-    _held: dict[tuple[str, Wanted], Token] = field(default_factory=dict)
+    _held: dict[tuple[str, Wanted], Token] = msgspec.field(default_factory=dict)
 
     async def of(self, pod: Object, container: Raw) -> Mapping[Wanted, Token]:
         """The tokens that `container` mounts; the old ones while there are no new ones and they still count.

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+import msgspec
 
 from sealane.kube.cel.costs import Cost
 from sealane.kube.cel.tracked import CelError
@@ -27,8 +28,7 @@ class Spent(CelError):
     """The budget is used up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(msgspec.Struct, frozen=True):
     """An evaluation that can be done in another process. function: of a module; arguments: can be pickled.
 
     key: what tells it from others.
@@ -43,8 +43,7 @@ class Task:
         return self.function is other.function and self.key == other.key
 
 
-@dataclass(slots=True)
-class _Budget:
+class _Budget(msgspec.Struct):
     """tracked: evaluations go step by step, and what they cost is counted; else what they might cost."""
 
     limit: Cost

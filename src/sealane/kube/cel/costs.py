@@ -8,9 +8,10 @@ Sources: k8s.io/apiserver/pkg/cel/library/cost.go, pkg/apis/cel/config.go; githu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import ceil, inf
 from typing import Any
+
+import msgspec
 
 PER_CALL = 1_000_000
 """The cost of one evaluation of one expression, at most."""
@@ -83,8 +84,7 @@ _SIMPLE = frozenset(("bool", "int", "uint", "double", "null"))
 _LOGICAL = frozenset(("_&&_", "_||_"))
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(msgspec.Struct, frozen=True):
     """The largest that a value can be. count: elements of a list or map; text: characters. node: its schema, if any."""
 
     count: float = 1
@@ -136,8 +136,7 @@ def estimate(
     return _Estimate(types, inner, check).of(expression, dict(variables))[0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Estimate:
+class _Estimate(msgspec.Struct, frozen=True):
     types: Mapping[int, Any]
     inner: Inner
     check: Cost

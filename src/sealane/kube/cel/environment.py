@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from sealane.kube.cel.budget import charged, spent
 from sealane.kube.cel.costs import PER_CALL, Cost, Size, arguments, estimate, measured
@@ -33,8 +34,7 @@ _REFUSED = (RuntimeError, OverflowError, TypeError, ValueError)
 _WORDS = {"divide by zero": "division by zero", "modulus by zero": "modulus by zero"}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Program:
+class Program(msgspec.Struct, frozen=True, eq=False):
     """A compiled expression. Evaluating it changes nothing, and costs no more than `budget` lets it."""
 
     expression: str

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from sealane.kube.cel.costs import COSTS, EXCEEDED, PER_CALL, arguments
 
@@ -43,8 +44,7 @@ _TEXTS = (5, 6)  # STRING and BYTES of cel.expr.Type.PrimitiveType
 _GUARDS = frozenset(("_?_:_", "or", "orValue"))
 
 
-@dataclass(slots=True)
-class Count:
+class Count(msgspec.Struct):
     """What was spent of one evaluation."""
 
     spent: float = 0
@@ -56,8 +56,7 @@ class Count:
             raise Exceeded(EXCEEDED)
 
 
-@dataclass(frozen=True, slots=True)
-class Builder:
+class Builder(msgspec.Struct, frozen=True):
     """Makes steps of a checked expression. types: type_map of cel.expr.CheckedExpr. runs: the runtime."""
 
     types: Mapping[int, Any]

@@ -6,8 +6,9 @@ Two implementations: `kube.client.http` (any kubeconfig) and `apiserver.local` (
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
+
+import msgspec
 
 from sealane.kube.kinds import Kind
 from sealane.kube.objects import Object, Raw
@@ -47,14 +48,12 @@ class ApiError(Exception):
         return status
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectList:
+class ObjectList(msgspec.Struct, frozen=True):
     items: tuple[Object, ...]
     resource_version: str
 
 
-@dataclass(frozen=True, slots=True)
-class WatchEvent:
+class WatchEvent(msgspec.Struct, frozen=True):
     """type: ADDED, MODIFIED, DELETED or BOOKMARK (only metadata.resourceVersion is set on a bookmark)."""
 
     type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]

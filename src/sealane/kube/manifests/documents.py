@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import yaml
 from yaml.cyaml import CParser  # type: ignore[attr-defined]
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -35,17 +35,15 @@ _MOST_VALUES = 500_000
 _DEEPEST = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """One document. lines: the 1-based line of each field path and list element; line: of its first value."""
 
     value: Any
     line: int
-    lines: dict[FieldPath, int] = field(default_factory=dict)
+    lines: dict[FieldPath, int] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(msgspec.Struct, frozen=True):
     """A document, or a part of one, that cannot be read."""
 
     line: int

@@ -6,14 +6,14 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 _SECONDS = 120
 
 
-@dataclass(frozen=True, slots=True)
-class Renderer:
+class Renderer(msgspec.Struct, frozen=True):
     """what: "a Helm chart". marks: a folder with one of these files is one. commands: the tools, the first that is on
     the PATH renders; FOLDER, NAME and NAMESPACE among the arguments stand for these.
     """

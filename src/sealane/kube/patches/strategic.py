@@ -9,8 +9,9 @@ both allow.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from sealane.kube import kinds, schema
 from sealane.kube.client.protocol import ApiError
@@ -36,8 +37,7 @@ def strategic_merge(kind: Kind, current: Raw, patch: Raw) -> Raw:
     return _merge_map(current, patch, _Place((), schema.root(kind.api_version, kind.kind)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """Where in the object.
 
     path: for messages. type: of the object here, or of each element of the list here; None when unknown.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+
+import msgspec
 
 from sealane.kube.objects import Object
 
 BUNDLE = "ca.crt"
 
 
-@dataclass(frozen=True, slots=True)
-class Authority:
+class Authority(msgspec.Struct, frozen=True):
     """pem: one certificate or more. problem: why nobody can be checked by it, "" for a good one."""
 
     pem: str = ""

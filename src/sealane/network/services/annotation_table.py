@@ -7,8 +7,9 @@ Balancer Controller, cloud-provider-aws, cloud-provider-azure, GKE and ExternalD
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 Outcome = Literal["honoured", "no meaning here", "not honoured"]
 """no meaning here: nothing on one machine could differ by it. not honoured: something would."""
@@ -19,8 +20,7 @@ SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 EXTERNAL_DNS = "external-dns.alpha.kubernetes.io/"
 
 
-@dataclass(frozen=True, slots=True)
-class Annotation:
+class Annotation(msgspec.Struct, frozen=True):
     """An annotation: its effect in a cloud, and its effect here."""
 
     cloud: str

@@ -6,9 +6,10 @@ Sources: the Service and EndpointSlice API reference (v1), KEP-1672 (conditions)
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from sealane.kube.objects import Key
 from sealane.network.addresses import canonical
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 DEFAULT_AFFINITY_SECONDS = 10800
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(msgspec.Struct, frozen=True):
     """The frontends a Service asks for, by port. Of Services that ask for the same, the oldest gets it."""
 
     key: Key

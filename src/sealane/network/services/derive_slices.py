@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
+
+import msgspec
 
 from sealane.kube.kinds import ENDPOINTS, ENDPOINTSLICE, SERVICE
 from sealane.kube.objects import Key, Object, Raw
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
     from sealane.kube.shapes import Endpoints, EndpointSlice, Node, Pod, Service
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointModel:
+class EndpointModel(msgspec.Struct, frozen=True):
     """sharing: of Services with topology-aware routing: why there are no hints, one for each address family that has
     none."""
 

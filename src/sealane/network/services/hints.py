@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from sealane.kube.objects import Raw
 
@@ -104,8 +105,7 @@ def _share(endpoints: list[Endpoint], capacity: Mapping[str, float]) -> None:
         endpoints[index]["hints"] = {"forZones": [{"name": zone}]}
 
 
-@dataclass(frozen=True, slots=True)
-class NodeShare:
+class NodeShare(msgspec.Struct, frozen=True):
     """A node as hints read it. zone: "" without one. cpus: those for pods; 0 for a node of the control plane."""
 
     zone: str

@@ -7,8 +7,9 @@ itself and opens others to node ports: `ipMode: Proxy` in their status (KEP-1860
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from sealane.network.services.annotation_table import AWS
 from sealane.network.services.annotations import BACKENDS
@@ -24,8 +25,7 @@ _NETWORK = ("nlb", "nlb-ip", "external")
 Backend = Literal["tcp", "ssl", "http", "https"]
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(msgspec.Struct, frozen=True):
     """One port of a load balancer that takes connections itself.
 
     secret: the name of the Secret that has its certificate; "" where no TLS ends. backend: the protocol spoken to pods.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from sealane.kube.objects import Key
 from sealane.network.provenance import Provenance
@@ -14,8 +15,7 @@ VipKind = Literal["ClusterIP", "NodePort", "LoadBalancer", "ExternalIP"]
 TrafficPolicy = Literal["Cluster", "Local"]
 
 
-@dataclass(frozen=True, slots=True)
-class Frontend:
+class Frontend(msgspec.Struct, frozen=True):
     """One address and port that stands for a Service port.
 
     address: canonical text; "" for a NodePort, which every node answers on its own addresses of `family`.
@@ -40,8 +40,7 @@ class Frontend:
         return f"{address}:{self.port}/{self.protocol}"
 
 
-@dataclass(frozen=True, slots=True)
-class Backend:
+class Backend(msgspec.Struct, frozen=True):
     """One endpoint for one port. ready, serving, terminating: the conditions of KEP-1672, with their defaults.
 
     nodes, zones: the hints, empty where there are none. target: the pod behind it, if a targetRef names one.
@@ -60,8 +59,7 @@ class Backend:
     provenance: Provenance
 
 
-@dataclass(frozen=True, slots=True)
-class ServicePort:
+class ServicePort(msgspec.Struct, frozen=True):
     name: str
     port: int
     protocol: Protocol
@@ -73,8 +71,7 @@ class ServicePort:
         return tuple(backend for backend in self.backends if backend.family == family)
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceModel:
+class ServiceModel(msgspec.Struct, frozen=True):
     """A Service with all that answers for it.
 
     affinity_seconds: how long a client stays with its endpoint; None without session affinity.

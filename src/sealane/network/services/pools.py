@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from sealane.kube.objects import Key, Raw
 from sealane.network.addresses import INTERNAL_LOAD_BALANCERS, LOAD_BALANCERS, IPAddress, IPNetwork
@@ -72,8 +73,7 @@ def assigned(service: Service) -> tuple[IPAddress, ...]:
     return tuple(_addresses(each.get("ip", "") for each in entries))
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(msgspec.Struct, frozen=True):
     """The addresses that a Service gets, and why it does not get others."""
 
     addresses: tuple[IPAddress, ...]

@@ -6,9 +6,10 @@ Sources: https://kubernetes.io/docs/reference/networking/virtual-ips/, KEP-1669 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Literal
+
+import msgspec
 
 from sealane.kube.objects import Key
 from sealane.network.addresses import canonical
@@ -18,8 +19,7 @@ from sealane.network.services.model import Backend, Family, Frontend, ServiceMod
 from sealane.reactive.collections import ByIndex, Collection
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """The node whose rules see the packet first, and its zone (label topology.kubernetes.io/zone)."""
 
     node: str
@@ -29,8 +29,7 @@ class Place:
 TrafficFrom = Literal["pod", "node", "outside"]
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True):
     """The endpoints a packet can be given to, or what happens instead, and why.
 
     verdict: "forward" (one of `backends`, at random), "reject" (refused at once), "drop" (silence).

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from sealane.kube.objects import Raw
 from sealane.kube.selectors import LabelSelector
@@ -43,8 +44,7 @@ EndpointPorts = tuple[tuple[str, Protocol, int, str], ...]
 """Name, protocol, number and appProtocol of each port of a slice."""
 
 
-@dataclass(frozen=True, slots=True)
-class PodEndpoint:
+class PodEndpoint(msgspec.Struct, frozen=True):
     """All that a Service reads of a pod. Equal values make equal endpoints, so other changes of a pod stop here.
 
     addresses: its IPs, all families. hostname, subdomain: as in its spec, "" when unset. changed: when it became ready

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from sealane.apiserver.admission.attempts import Attempt
 from sealane.apiserver.admission.policies.policy import Policy, Validation
@@ -24,8 +25,7 @@ _USED = re.compile(r"\bvariables\.(\w+)")
 _LONGEST_MESSAGE = 5 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     message: str
     reason: str = "Invalid"
 
@@ -51,8 +51,7 @@ def evaluated(policy: Policy, attempt: Attempt, namespace: Raw | None, params: R
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Expressions:
+class Expressions(msgspec.Struct, frozen=True):
     """What a policy evaluates: see `Policy`."""
 
     conditions: tuple[tuple[str, str], ...]

@@ -6,8 +6,9 @@ Source: admissionregistration.k8s.io/v1 in the API reference
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from sealane.apiserver.admission.attempts import Attempt
 from sealane.apiserver.admission.webhooks.configuration import Rule
@@ -16,8 +17,7 @@ from sealane.kube.objects import Raw
 from sealane.kube.selectors import LabelSelector
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(msgspec.Struct, frozen=True):
     """A rule and the names of objects that it is about; () for all."""
 
     rule: Rule
@@ -33,8 +33,7 @@ class Named:
         return self.rule.matches(attempt, any_version=any_version)
 
 
-@dataclass(frozen=True, slots=True)
-class Matcher:
+class Matcher(msgspec.Struct, frozen=True):
     """MatchResources. rules None: whatever the policy is about."""
 
     rules: tuple[Named, ...] | None
@@ -72,16 +71,14 @@ def _labels(raw: Raw | None) -> Mapping[str, str]:
     return ((raw or {}).get("metadata") or {}).get("labels") or {}
 
 
-@dataclass(frozen=True, slots=True)
-class Validation:
+class Validation(msgspec.Struct, frozen=True):
     expression: str
     message: str
     message_expression: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """conditions and variables: names and expressions. param_kind: apiVersion and kind of what bindings may give."""
 
     name: str
@@ -119,8 +116,7 @@ def _named(raws: Any) -> tuple[tuple[str, str], ...]:
     return tuple((str(each.get("name") or ""), str(each.get("expression") or "")) for each in raws or ())
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(msgspec.Struct, frozen=True):
     """matcher None: everything that the policy is about. actions: of Deny, Warn, Audit."""
 
     name: str

@@ -6,8 +6,9 @@ Source: admissionregistration.k8s.io/v1 in the API reference; k8s.io/apiserver/p
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from sealane.apiserver.admission.attempts import Attempt
 from sealane.kube import kinds
@@ -19,8 +20,7 @@ EXEMPT_GROUP = "admissionregistration.k8s.io"
 """Whose configurations no webhook is asked about: else a broken one could not be removed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """One RuleWithOperations. resources: pairs of resource and subresource ("" for none)."""
 
     operations: frozenset[str]
@@ -59,16 +59,14 @@ def _in(value: str, allowed: frozenset[str]) -> bool:
     return _EVERY in allowed or value in allowed
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(msgspec.Struct, frozen=True):
     namespace: str
     name: str
     port: int = 443
     path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Hook:
+class Hook(msgspec.Struct, frozen=True):
     """One webhook of a configuration. target: a Service, or an URL. ca: base64 of PEM, "" for the system's.
 
     reviews: the versions of AdmissionReview that it understands. conditions: names and CEL expressions.

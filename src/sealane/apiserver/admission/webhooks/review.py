@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -28,15 +27,13 @@ class CallFailed(Exception):
     """A webhook could not be asked, or its answer means nothing; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class PassedOver:
+class PassedOver(msgspec.Struct, frozen=True):
     """In place of an answer: the webhook was not asked; `why` is for a Warning."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """patch: operations of a JSON patch (RFC 6902)."""
 
     allowed: bool

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
 
 import msgspec
 
@@ -24,18 +23,15 @@ TEXT = ("v4.base64.channel.k8s.io", "base64.channel.k8s.io")
 SUBPROTOCOLS = (*filter(None, BINARY), *TEXT)
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(msgspec.Struct, frozen=True):
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class EndOfInput:
+class EndOfInput(msgspec.Struct, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Resize:
+class Resize(msgspec.Struct, frozen=True):
     width: int
     height: int
 

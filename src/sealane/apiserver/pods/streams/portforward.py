@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from sealane.apiserver.pods.streams import channels, spdy
 
@@ -20,16 +21,14 @@ CHANNELS = ("v4.channel.k8s.io", "v4.base64.channel.k8s.io")
 SPDY_VERSIONS = ("portforward.k8s.io",)
 
 
-@dataclass(frozen=True, slots=True)
-class Connect:
+class Connect(msgspec.Struct, frozen=True):
     """Make connection `id` to a port of the pod."""
 
     id: int
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(msgspec.Struct, frozen=True):
     """For the pod, on connection `id`. end: nothing comes after it."""
 
     id: int
@@ -37,15 +36,13 @@ class Input:
     end: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Abandon:
+class Abandon(msgspec.Struct, frozen=True):
     """The client wants connection `id` no more."""
 
     id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True):
     data: bytes
 
 

@@ -10,7 +10,6 @@ k8s.io/apimachinery/pkg/util/remotecommand.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
 import msgspec
 
@@ -22,21 +21,18 @@ SPDY_VERSIONS = ("v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", 
 """Of X-Stream-Protocol-Version. v4: the error stream holds a Status. v3: the client may resize the terminal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(msgspec.Struct, frozen=True):
     """Every stream is there: the program can be started."""
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True):
     data: bytes
 
 
 Event = Ready | Send | Input | EndOfInput | Resize
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """The streams that the client asked for."""
 
     stdin: bool

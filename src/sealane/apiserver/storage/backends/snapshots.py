@@ -13,8 +13,9 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from sealane.apiserver.storage.backends import Address, Change, StorageError, StoreDamaged
 from sealane.apiserver.storage.backends.etcd import EtcdBackend
@@ -27,13 +28,12 @@ _FACTS = "CREATE TABLE snapshot (fact TEXT PRIMARY KEY, value TEXT NOT NULL)"
 _ROWS = "SELECT grp, plural, namespace, name, data FROM objects ORDER BY grp, plural, namespace, name"
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """The facts about one snapshot. facts: what `save` was given."""
 
     objects: int
     version: int
-    facts: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 def save(source: EtcdBackend | Path, target: Path, facts: Mapping[str, str]) -> Snapshot:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -57,8 +56,7 @@ class Socket(msgspec.Struct, frozen=True):
 Client = tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(msgspec.Struct, frozen=True):
     """A connection's TLS. version: "TLSv1.3". server_name: as asked for. certificates: of the client, as PEM."""
 
     version: str
@@ -68,20 +66,20 @@ class Session:
     certificates: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
+class Around(msgspec.Struct, frozen=True):
     """What an answer knows beside its request. attempts: requests so far by what their /retry/ calls them."""
 
     session: Session | None = None
-    attempts: dict[str, int] = field(default_factory=dict)
+    attempts: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s)?")
 _MAX_DELAY = 60.0
 
 
-def respond(facts: Facts, socket: Socket, request: Request, client: Client, around: Around = Around()) -> Response:
+def respond(facts: Facts, socket: Socket, request: Request, client: Client, around: Around | None = None) -> Response:
     """The answer to one HTTP request. Counts it in `around`, when it is one that says how often it is to fail."""
+    around = around or Around()
     if socket.behaviour == "conformance":
         return _conformance(facts, socket, request, client, around)
     return _HTTP.get(socket.behaviour, _echo)(facts, socket, request, client)

@@ -9,7 +9,8 @@ Source of the framing: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTT
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from sealane.dataplane.pods.standins.behaviours import Facts
 from sealane.dataplane.pods.standins.http import Request
@@ -20,8 +21,7 @@ _ECHO = "/gateway_api_conformance.echo_basic.grpcecho.GrpcEcho/"
 _SERVING = b"\x08\x01"  # HealthCheckResponse.status = SERVING
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """messages: each in its frame. status, message: of the trailers."""
 
     messages: bytes = b""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
+
+import msgspec
 
 MAX_HEAD = 64 * 1024
 
@@ -21,8 +22,7 @@ class Malformed(Exception):
     """Not an HTTP/1.1 message; the connection cannot go on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """target: as sent, e.g. "/items?page=2". fields: in order, names as sent. body: its length in bytes."""
 
     method: str
@@ -45,8 +45,7 @@ class Request:
         return "close" not in connection if self.version == "1.1" else "keep-alive" in connection
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     body: bytes
     status: int = 200
     content_type: str = "text/plain; charset=utf-8"

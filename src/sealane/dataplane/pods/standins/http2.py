@@ -6,8 +6,8 @@ Imported when the first client speaks it. Source: RFC 9113, by the `h2` library.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
+import msgspec
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import (
@@ -29,15 +29,13 @@ class Broken(Exception):
     """The client breaks the protocol: what `take` gives says so, and then the connection is over."""
 
 
-@dataclass(slots=True)
-class _Stream:
+class _Stream(msgspec.Struct):
     fields: tuple[tuple[str, str], ...]
-    kept: bytearray = field(default_factory=bytearray)
+    kept: bytearray = msgspec.field(default_factory=bytearray)
     length: int = 0
 
 
-@dataclass(slots=True)
-class _Outgoing:
+class _Outgoing(msgspec.Struct):
     """Bytes that wait for the client to make room. trailers end the stream; without, the data does."""
 
     data: bytes

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+
+import msgspec
 
 _WORDS = {
     "@yearly": "0 0 1 1 *",
@@ -39,8 +40,7 @@ class BadSchedule(ValueError):
     """The text is no schedule; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Every:
+class Every(msgspec.Struct, frozen=True):
     """@every: so many whole seconds."""
 
     seconds: int
@@ -49,8 +49,7 @@ class Every:
         return int(moment) + self.seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(msgspec.Struct, frozen=True):
     """Days match in the month or in the week, whichever is restricted; when both are, either is enough."""
 
     minutes: frozenset[int]
