@@ -22,7 +22,7 @@ _libc = ctypes.CDLL(None)
 
 
 def settle() -> None:
-    """This process has started: what is made from now on may be garbage.
+    """This process has started: what is there stays, and what is made from now on may be garbage.
 
     The collector looks less often than by itself, for hardly anything is, and 30,000 Services are a million objects.
     Large buffers are used again: each page that is given back has to be asked for and cleared once more.
@@ -31,6 +31,7 @@ def settle() -> None:
     if hasattr(_libc, "mallopt"):
         _libc.mallopt(_M_MMAP_THRESHOLD, _LARGE)
         _libc.mallopt(_M_TRIM_THRESHOLD, 2 * _LARGE)
+    gc.freeze()
     gc.enable()
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -23,8 +22,7 @@ _SIMPLE: Mapping[str, PythonType] = {"string": str, "integer": int, "boolean": b
 _LIMITS = frozenset(("enum", "pattern", "min", "max", "minLength", "maxLength"))
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """One field. `type` is a Plain word or the name of a type, "[]…" for a list and "{}…" for a map of that.
 
     merge_key: by which a strategic merge patch merges this list; "" for a list of plain values; None: it replaces it.
@@ -55,10 +53,9 @@ class Field:
         return self.type.lstrip("[]{}")
 
 
-@dataclass(frozen=True, slots=True)
-class Type:
+class Type(msgspec.Struct, frozen=True):
     name: str
-    fields: Mapping[str, Field] = field(repr=False)
+    fields: Mapping[str, Field]
     required: tuple[str, ...] = ()
 
 
