@@ -266,8 +266,10 @@ async def probes_decide(world: World) -> None:
 
     await until(probed, "the probe in the access log, from the node's address")
     flag = {"exec": {"command": ["test", "-e", "/tmp/ok"]}, "periodSeconds": 1, "failureThreshold": 1}
-    await world.pod("flag", containers=[shell("touch /tmp/ok; sleep 1.5; rm /tmp/ok; sleep 100", readinessProbe=flag)])
+    await world.pod("flag", containers=[shell("touch /tmp/ok; sleep 1000", readinessProbe=flag)])
     await world.ready("flag")
+    remove = ("shop", "flag", ["rm", "/tmp/ok"])
+    assert await asyncio.to_thread(agent_exec.exec_in_pod, world.agent_socket, *remove) == 0
 
     async def unready() -> bool:
         return (await world.container("flag"))["ready"] is False

@@ -31,6 +31,8 @@ def test_the_exit_code_is_that_of_the_command(home: dict[str, str], tmp_path: Pa
 
 
 def test_a_command_that_is_not_there_is_said_in_one_line(home: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "no-such-command").touch(mode=0o644)  # what PATH has and cannot be run is not there
+    home |= {"PATH": f"{os.environ['PATH']}:{tmp_path}"}
     done = sealane_run(home, "--", "no-such-command")
     assert (done.code, done.err) == (1, "sealane: run: No such file or directory (no-such-command)\n")
     assert not list(tmp_path.glob("home/*"))

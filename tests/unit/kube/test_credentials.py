@@ -85,6 +85,13 @@ def test_what_goes_wrong_is_said(program: Plugin, why: str) -> None:
         asyncio.run(run(program))
 
 
+def test_what_path_has_and_cannot_be_run_is_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "helper").touch(mode=0o644)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CredentialError, match="executable helper not found"):
+        asyncio.run(run(Plugin("helper")))
+
+
 def test_a_refused_token_is_asked_for_anew_once(tmp_path: Path) -> None:
     seen: list[str] = []
 

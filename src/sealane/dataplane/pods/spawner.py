@@ -14,10 +14,12 @@ import errno
 import gc
 import os
 import selectors
+import shutil
 import signal
 import socket
 import stat
 import sys
+from collections.abc import Mapping
 from typing import NoReturn
 
 import msgspec
@@ -330,9 +332,9 @@ def _become(launch: Launch, root: int, fds: list[int], errors: int) -> NoReturn:
         _become_user(launch)
         os.umask(0o022)
         try:
-            os.execvpe(launch.argv[0], launch.argv, launch.env)
+            os.execve(_looked_up(launch.argv[0], launch.env), launch.argv, launch.env)
         except OSError as error:
-            error.filename = launch.argv[0]  # not the last place where it was looked for
+            error.filename = launch.argv[0]  # not where it was found
             raise
     except OSError as error:
         os.write(errors, f"{error.errno} {error.filename or launch.argv[0]}".encode())
@@ -340,6 +342,19 @@ def _become(launch: Launch, root: int, fds: list[int], errors: int) -> NoReturn:
         os.write(errors, f"22 {error}".encode())
     finally:
         os._exit(127)
+
+
+def _looked_up(program: str, env: Mapping[str, str]) -> str:
+    """The file that a program is, by PATH where it has no slash; what cannot be run there is not there.
+
+    So runc reads PATH (https://pkg.go.dev/os/exec#LookPath), where execvp(3) says "Permission denied" for a folder that
+    cannot be searched. Raises OSError.
+    """
+    if "/" in program:
+        return program
+    if (found := shutil.which(program, path=env.get("PATH", os.defpath))) is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    return found
 
 
 def _become_user(launch: Launch) -> None:

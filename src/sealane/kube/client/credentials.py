@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -71,13 +72,17 @@ async def run(plugin: Plugin) -> Credential:
     if plugin.cluster is not None:
         spec["cluster"] = json.loads(plugin.cluster)
     info = {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": spec}
+    env = {**os.environ, **dict(plugin.environment), _INFO: json.dumps(info)}
+    program = plugin.command if "/" in plugin.command else shutil.which(plugin.command, path=env.get("PATH"))
     try:
+        if program is None:
+            raise FileNotFoundError
         process = await asyncio.create_subprocess_exec(
-            plugin.command,
+            program,
             *plugin.arguments,
             stdin=None if interactive else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, **dict(plugin.environment), _INFO: json.dumps(info)},
+            env=env,
         )
     except FileNotFoundError:
         hint = f"; {plugin.hint}" if plugin.hint else ""
