@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -308,8 +309,8 @@ async def api(world: ApiWorld) -> None:
     assert not left, left
 
 
-async def bench(world: ApiWorld, routes: int = 1000, samples: int = 200) -> None:
-    """A new host among many, from the write to the first 200. Prints one figure a line."""
+async def bench(world: ApiWorld, sizes: Sequence[int] = (100, 1000, 3000, 10_000), samples: int = 200) -> None:
+    """A new host among so many routes, from the write to the first 200. Prints one figure a line: NAME ROUTES VALUE."""
     memory.settle()  # as every process of a cluster
     await world.backend("a")
     await world.create_service("a", ["a"])
@@ -319,33 +320,38 @@ async def bench(world: ApiWorld, routes: int = 1000, samples: int = 200) -> None
         "web",
         spec={"gatewayClassName": "sealane", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]},
     )
-    await asyncio.gather(*(world.create_route(f"r{i}", [f"h{i}.example"], "a") for i in range(routes)))
-    while not world.gateway_ip:
-        await asyncio.sleep(0.01)
-    await world.until(f"h{routes - 1}.example", 200, seconds=60)
-    for writer in world.gateways.writers:
-        await writer.settled()
-    client = await world.connect()
-    times: list[float] = []
-    writes: list[float] = []
-    for i in range(samples):
-        started = time.perf_counter()
-        await world.create_route(f"n{i}", [f"n{i}.example"], "a")
-        writes.append((time.perf_counter() - started) * 1e3)
-        while (await client.request(f"n{i}.example")).status != 200:
-            await asyncio.sleep(0.0005)  # the same process serves the API and xDS
-        times.append((time.perf_counter() - started) * 1e3)
-        await asyncio.sleep(0.02)
-    ordered = sorted(times)
-    print("p50", ordered[len(ordered) // 2])
-    print("p99", ordered[int(len(ordered) * 0.99)])
-    print("write", sorted(writes)[len(writes) // 2])
+    there = 0
+    for routes in sizes:
+        for first in range(there, routes, 1000):
+            hosts = range(first, min(first + 1000, routes))
+            await asyncio.gather(*(world.create_route(f"r{i}", [f"h{i}.example"], "a") for i in hosts))
+        there = routes
+        while not world.gateway_ip:
+            await asyncio.sleep(0.01)
+        await world.until(f"h{routes - 1}.example", 200, seconds=60)
+        for writer in world.gateways.writers:
+            await writer.settled()
+        client = await world.connect()
+        times: list[float] = []
+        writes: list[float] = []
+        for i in range(samples):
+            started = time.perf_counter()
+            await world.create_route(f"n{routes}-{i}", [f"n{routes}-{i}.example"], "a")
+            writes.append((time.perf_counter() - started) * 1e3)
+            while (await client.request(f"n{routes}-{i}.example")).status != 200:
+                await asyncio.sleep(0.0005)  # the same process serves the API and xDS
+            times.append((time.perf_counter() - started) * 1e3)
+            await asyncio.sleep(0.02)
+        ordered = sorted(times)
+        print("p50", routes, ordered[len(ordered) // 2])
+        print("p99", routes, ordered[int(len(ordered) * 0.99)])
+        print("write", routes, sorted(writes)[len(writes) // 2])
     answered = 0
     end = time.perf_counter() + 2
     while time.perf_counter() < end:
         await client.request("h1.example")
         answered += 1
-    print("rate", answered / 2)
+    print("rate", there, answered / 2)
 
 
 async def agree(world: World, seed: int = 0, rounds: int = 8, requests: int = 120) -> None:
