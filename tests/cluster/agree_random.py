@@ -5,7 +5,8 @@
 For every address and port of every Service, and from pod to pod: `trace` says who may answer, which source address it
 sees, refusal or silence, and the packet is held against that, from pods, nodes and outside; who has session affinity
 stays. For every name the records of the zone are held against what the cluster's DNS server says to a pod, and those of
-Services against the DNS specification. --flush: take one element out of a node's kernel first, which must be found.
+Services against the DNS specification; where policies deny the question, nothing may be said. --flush: take one
+element out of a node's kernel first, which must be found.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 import agree_draw
@@ -52,6 +54,7 @@ from sealane.network.names.zone import Zone
 SUFFIX = "shop.svc.cluster.local"
 SOURCES = {"a": "shop/a", "c": "shop/c", "node-1": "node/node-1", "node-2": "node/node-2", "outside": "outside"}
 """Where connections start: as `Lab.ask` takes it, and as `trace` does."""
+WAYS = [(str(address), protocol) for address in DNS_SERVICE for protocol in ("UDP", "TCP")]
 SERVER, ASKER = ("node-2", 9), ("node-1", 8)
 """The pods that answer DNS and ask it: node, and number in its range."""
 
@@ -265,12 +268,22 @@ class Agreement:
         for number, each in enumerate(drawn.services, 1):
             wanted |= specified(f"svc-{number}.{SUFFIX}", number, each, self.lab)
         loop = asyncio.get_running_loop()
-        questions = list(wanted)
+        ways = [
+            (str(address), protocol)
+            for address in DNS_SERVICE
+            for protocol in ("UDP", "TCP")
+            if "answered" in trace(world, "kube-system/asker", f"{_bracketed(address)}:53/{protocol}").outcomes
+        ]
+        denied = await loop.run_in_executor(self._lookups, self._answered, set(WAYS) - set(ways))
+        questions = list(wanted) if ways else []
         answers = await asyncio.gather(
-            *(loop.run_in_executor(self._lookups, self._lookup, *one, index) for index, one in enumerate(questions))
+            *(
+                loop.run_in_executor(self._lookups, self._lookup, *one, *ways[index % len(ways)])
+                for index, one in enumerate(questions)
+            )
         )
         self.questions += len(questions)
-        problems = []
+        problems = [f"DNS answers over {way}, which policies deny" for way in denied]
         for (name, type_), (rcode, records) in zip(questions, answers, strict=True):
             answer, chain = follow(world.zone.lookup(name, type_), type_, world.zone)
             predicted = {(each.name, each.type, each.data) for each in chain}
@@ -285,19 +298,19 @@ class Agreement:
                 problems.append(f"{name} {type_}: the specification wants {by_specification}, DNS says {records}")
         return problems
 
-    def _lookup(self, name: str, type_: str, number: int) -> tuple[str, set[tuple[str, str, str]]]:
-        """rcode and records that a pod gets over IPv4 or IPv6; UDP with TCP for what is too long, or TCP at once."""
-        server = str(DNS_SERVICE[number % 2])
+    def _answered(self, ways: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Those of `ways` (a server's address, a protocol) over which the asking pod hears an answer."""
+        return [way for way in ways if self._lookup(f"nothing.{SUFFIX}", "A", *way, 0.3)[0] != "no answer"]
+
+    def _lookup(
+        self, name: str, type_: str, server: str, protocol: str, timeout: float = 5.0
+    ) -> tuple[str, set[tuple[str, str, str]]]:
+        """rcode and records that a pod gets. timeout: seconds."""
         query = dns.message.make_query(name, type_)
         path = namespaces.path_of(self.lab.run_dir, topology.pod_namespace("asker"))
-
-        def ask() -> dns.message.Message:
-            if number % 5 == 4:
-                return dns.query.tcp(query, server, timeout=5)
-            return dns.query.udp_with_fallback(query, server, timeout=5)[0]
-
+        ask = dns.query.tcp if protocol == "TCP" else dns.query.udp
         try:
-            answer = namespaces.inside(path, ask)
+            answer = namespaces.inside(path, lambda: ask(query, server, timeout=timeout))
         except dns.exception.Timeout:
             return "no answer", set()
         found = {
@@ -306,6 +319,10 @@ class Agreement:
             for item in rrset
         }
         return dns.rcode.to_text(answer.rcode()), found
+
+
+def _bracketed(address: IPv4Address | IPv6Address) -> str:
+    return f"[{address}]" if address.version == 6 else str(address)
 
 
 def with_ports(pod: Object) -> Object:
