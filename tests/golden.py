@@ -325,7 +325,9 @@ def _plain(value: message.Message) -> Any:
         if "typed_per_filter_config" in item:  # a map, in any order
             item["typed_per_filter_config"] = dict(sorted(item["typed_per_filter_config"].items()))
         if item.get("route"):
-            assert item["route"].pop("cluster_not_found_response_code") == "INTERNAL_SERVER_ERROR"
+            if "cluster_not_found_response_code" not in item["route"]:  # what is left out is 503
+                item["route"]["without_cluster"] = 503
+            item["route"].pop("cluster_not_found_response_code", None)
             retry = item["route"].pop("retry_policy")
             if retry["retry_on"] != "connect-failure,refused-stream,reset-before-request":
                 kept = ("retry_on", "num_retries", "retriable_status_codes", "retry_back_off")

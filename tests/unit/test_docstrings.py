@@ -18,7 +18,7 @@ WORDS = frozenset(
     """
     AllowedRoutes GatewayStatus Hostname HTTPPathModifier HTTPRequestRedirectFilter HTTPRouteRule HTTPRouteSpec
     ListenerStatus RouteConditionReason RouteParentStatus replacePrefixMatch ResolvedRefs HTTPRouteFilter
-    GRPCRouteFilter GRPCRouteRule ListenerSetStatus PolicyAncestorStatus SecretObjectReference
+    GRPCRouteFilter HTTPHeaderMatch GRPCRouteRule ListenerSetStatus PolicyAncestorStatus SecretObjectReference
     Exists In NotIn baseline restricted yes continue as as-groups as-uid as-user-extra
     :authority /health /metrics /ready streamtype requestid unix:/PATH ?delay=250ms ?status=503
     answer autopath bind edns0 endpoint_pod_names fallthrough ignore import index loadbalance local|nsid|subnet log

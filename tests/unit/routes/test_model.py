@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sealane.kube.objects import Key
 from sealane.network.provenance import Provenance
 from sealane.network.routes import hosts
-from sealane.network.routes.evaluate import Request, evaluate, path_matches
+from sealane.network.routes.evaluate import Request, evaluate, mismatch, normalized, path_matches
 from sealane.network.routes.filters.headers import HeaderEdit
 from sealane.network.routes.filters.redirect import Redirect
 from sealane.network.routes.filters.rewrite import PathEdit, Rewrite
@@ -81,6 +83,26 @@ def test_prefix_matches_whole_elements() -> None:
     assert path_matches(PathMatch("prefix", "/a"), "/a/b")
     assert not path_matches(PathMatch("prefix", "/a"), "/ab")
     assert path_matches(PathMatch("prefix", "/"), "/anything")
+
+
+def test_paths_are_normalised_but_slashes_stay() -> None:
+    paths = ("/a/../b?x=..", "/%61/./%2F", "/a/..", "/..", "//a/b/.", "/a%2e%2E/b", "/.a/..b")
+    assert [normalized(path) for path in paths] == ["/b?x=..", "/a/%2F", "/", "/", "//a/b/", "/a../b", "/.a/..b"]
+
+
+def test_any_of_several_headers_may_match_and_queries_are_taken_as_written() -> None:
+    wanted = Match(headers=(ValueMatch("x-a", "2"),), query=(ValueMatch("v", "1"),))
+    asked = Request(GATEWAY, 80, "a.test", "/?v=1", headers=(("X-A", "1"), ("x-a", "2")))
+    assert not mismatch(wanted, asked)
+    assert mismatch(wanted, replace(asked, headers=(("X-A", "1,2"),))) == "header x-a is '1,2', not '2'"
+    assert mismatch(wanted, replace(asked, path="/?v=%31")) == "query parameter v is '%31', not '1'"
+
+
+def test_what_a_backend_changes_comes_after_what_its_rule_changes() -> None:
+    rule = HeaderEdit(set=(("a", "1"), ("b", "1")), add=(("c", "1"),), remove=("d",))
+    own = HeaderEdit(set=(("a", "2"),), add=(("b", "2"),), remove=("c",))
+    headers = (("a", "0"), ("d", "0"), ("c", "0"))
+    assert sorted(rule.then(own).apply(headers)) == sorted(own.apply(rule.apply(headers)))
 
 
 def test_redirect_rewrite_and_headers() -> None:

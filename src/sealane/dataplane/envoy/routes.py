@@ -7,7 +7,7 @@ worker. The wildcard hostnames of a port, which are few, share one scope.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from envoy.config.route.v3 import route_components_pb2 as pb
 from envoy.config.route.v3 import route_pb2, scoped_route_pb2
@@ -18,7 +18,8 @@ from sealane.dataplane.envoy.filters import cors, headers, mirror, redirect, ret
 from sealane.dataplane.envoy.packing import pack
 from sealane.kube.objects import Key
 from sealane.network.routes.backends import of_backend
-from sealane.network.routes.filters.redirect import Redirect
+from sealane.network.routes.filters.headers import HeaderEdit
+from sealane.network.routes.filters.redirect import WELL_KNOWN, Redirect
 from sealane.network.routes.hosts import ANY
 from sealane.network.routes.model.http import Backend, Forward, Respond, Rule, VirtualHost
 from sealane.network.routes.model.l4 import INGRESS_PROXY
@@ -83,22 +84,40 @@ def renamed(body: bytes, suffix: str) -> bytes:
 def _virtual_host(host: VirtualHost, domains: Sequence[str], chain: Chain | None = None) -> pb.VirtualHost:
     """The last route answers 404: a request that found its hostname looks no further."""
     scheme = "http" if chain is None else "https"
-    made = [*(route(rule, host, scheme) for rule in host.rules), _NOT_FOUND]
+    made = [*_routes(host.rules, host, scheme), _NOT_FOUND]
     return pb.VirtualHost(name=names.scope(host.key), domains=domains, routes=made)
 
 
 def _single_label(host: VirtualHost, domains: Sequence[str], any_host: VirtualHost | None) -> pb.VirtualHost:
     """An Ingress wildcard, which stands for one label only where Envoy's stands for one or more: its routes ask for the
     one label, and what has more falls to the routes of any host."""
-    one_label = pb.HeaderMatcher(name=":authority")
-    pattern = rf"(?i)[^.]+{re.escape(host.key.hostname[1:])}(:\d+)?"
-    one_label.string_match.safe_regex.regex = pattern
+    one_label = _authority(rf"(?i)[^.]+{re.escape(host.key.hostname[1:])}(:\d+)?")
     made = _virtual_host(host, domains)
     for item in made.routes:
         item.match.headers.append(one_label)
     if any_host is not None:
-        made.routes.extend(route(rule, host) for rule in any_host.rules)
+        made.routes.extend(_routes(any_host.rules, host))
     made.routes.append(_NOT_FOUND)
+    return made
+
+
+def _routes(rules: Iterable[Rule], host: VirtualHost, scheme: str = "http") -> Iterator[pb.Route]:
+    for rule in rules:
+        if rule.cors is not None and not (isinstance(rule.action, Forward) and rule.action.usable):
+            yield _preflight(rule, host, scheme)
+        if isinstance(rule.action, Redirect) and redirect.keeps_port(rule.action, host.key, scheme):
+            with_port = route(rule, host, scheme)
+            with_port.match.headers.append(_authority(r".*:\d+"))
+            if rule.action.scheme not in ("", scheme):  # Envoy leaves out the port that was well known
+                with_port.match.headers.append(_authority(rf".*:{WELL_KNOWN[scheme]}", but=True))
+            with_port.redirect.CopyFrom(redirect.redirect(rule.action, rule.match.path, host.key, scheme, named=True))
+            yield with_port
+        yield route(rule, host, scheme)
+
+
+def _authority(pattern: str, *, but: bool = False) -> pb.HeaderMatcher:
+    made = pb.HeaderMatcher(name=":authority", invert_match=but)
+    made.string_match.safe_regex.regex = pattern
     return made
 
 
@@ -112,7 +131,7 @@ def route(rule: Rule, host: VirtualHost, scheme: str = "http") -> pb.Route:
     Route names are the rule's provenance, so Envoy's own logs and stats can be read with the manifests.
     """
     made = pb.Route(name=str(rule.origin), match=match(rule.match))
-    headers.edit(made, rule.request_headers, rule.response_headers)
+    headers.edit(made, None if _each_backend(rule) else rule.request_headers, rule.response_headers)
     if rule.cors is not None:
         for name, value in cors.per_route(rule.cors).items():
             made.typed_per_filter_config[name].CopyFrom(pack(value))
@@ -122,15 +141,31 @@ def route(rule: Rule, host: VirtualHost, scheme: str = "http") -> pb.Route:
         if action.body:
             made.direct_response.body.inline_string = action.body
     elif isinstance(action, Redirect):
-        made.redirect.CopyFrom(redirect.redirect(action, rule.match.path, host.key.port, scheme))
-    elif any(backend.weight > 0 for backend in action.backends):
+        made.redirect.CopyFrom(redirect.redirect(action, rule.match.path, host.key, scheme))
+    elif action.usable:
         made.route.CopyFrom(_forward(action, rule, host))
         if not (action.backend_timeout or action.retry):  # which end a try, or say it all
             made.request_headers_to_add.append(retry.AGAIN)
         if action.session is not None:
             made.typed_per_filter_config[session.FILTER].CopyFrom(pack(session.per_route(action.session)))
     else:
-        made.direct_response.status = 500
+        made.direct_response.status = action.refusal
+    return made
+
+
+def _each_backend(rule: Rule) -> bool:
+    """Whether a backend has changes of its own. They come after those of the rule, which Envoy makes last: so each
+    backend has both."""
+    return isinstance(rule.action, Forward) and any(each.request_headers for each in rule.action.backends)
+
+
+def _preflight(rule: Rule, host: VirtualHost, scheme: str) -> pb.Route:
+    """Preflights of a rule that sends nothing to a backend. Envoy asks the filter only where there is one."""
+    made = route(rule, host, scheme)
+    made.match.headers.append(_header(ValueMatch(":method", "OPTIONS")))
+    for name in ("origin", "access-control-request-method"):
+        made.match.headers.append(pb.HeaderMatcher(name=name, present_match=True))
+    made.route.cluster = names.NO_CLUSTER
     return made
 
 
@@ -168,17 +203,20 @@ def _string(item: ValueMatch) -> string_pb2.StringMatcher:
 
 def _forward(action: Forward, rule: Rule, host: VirtualHost) -> pb.RouteAction:
     made = pb.RouteAction(
-        cluster_not_found_response_code=pb.RouteAction.INTERNAL_SERVER_ERROR,
+        cluster_not_found_response_code=pb.RouteAction.SERVICE_UNAVAILABLE
+        if action.use == "grpc"
+        else pb.RouteAction.INTERNAL_SERVER_ERROR,
         timeout=retry.duration(action.request_timeout),
         retry_policy=retry.policy(action.retry, action.backend_timeout),
         request_mirror_policies=[mirror.policy(item, host.key.proxy) for item in action.mirrors],
     )
     proxy = host.key.proxy if host.shows is not None else None
-    usable = [backend for backend in action.backends if backend.weight > 0]
+    usable = action.usable
     if len(usable) == 1 and not (usable[0].request_headers or usable[0].response_headers or usable[0].rewrite):
         made.cluster = _cluster(usable[0], proxy)
     else:
-        made.weighted_clusters.clusters.extend(_weighted(backend, proxy) for backend in usable)
+        before = rule.request_headers if _each_backend(rule) else None
+        made.weighted_clusters.clusters.extend(_weighted(backend, proxy, before) for backend in usable)
     authority = action.rewrite.hostname if action.rewrite else ""
     for name, value in rule.request_headers.set if rule.request_headers else ():
         authority = value if name == "host" else authority
@@ -193,9 +231,10 @@ def _cluster(backend: Backend, proxy: Key | None) -> str:
     return names.NO_CLUSTER if backend.problem else names.cluster(of_backend(backend, proxy))
 
 
-def _weighted(backend: Backend, proxy: Key | None) -> pb.WeightedCluster.ClusterWeight:
+def _weighted(backend: Backend, proxy: Key | None, before: HeaderEdit | None) -> pb.WeightedCluster.ClusterWeight:
     made = pb.WeightedCluster.ClusterWeight(name=_cluster(backend, proxy), weight={"value": backend.weight})
-    headers.edit(made, backend.request_headers, backend.response_headers)
+    own = backend.request_headers
+    headers.edit(made, before.then(own) if before and own else own or before, backend.response_headers)
     if backend.rewrite is not None and backend.rewrite.hostname:
         made.host_rewrite_literal = backend.rewrite.hostname
     return made

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 
 import msgspec
@@ -124,6 +125,7 @@ class Datagrams:
         self._wanted = forwardings(routing)
         self._stale: dict[Key, None] = {}
         self._named: dict[Key, tuple[str, ...]] = {}
+        self._applied: dict[Key, str] = {}  # UIDs of pods that have a table
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -148,16 +150,33 @@ class Datagrams:
     async def _apply(self, key: Key) -> None:
         wanted = self._wanted.get(key)
         self._named.pop(key, None)
-        if wanted is None:  # its pod has gone, or its last UDP port: then nothing leads there
+        before = self._applied.pop(key, "")
+        if wanted is None:
+            if before:  # its last UDP port has gone, or its pod, and then its network too
+                with suppress(FileNotFoundError):
+                    await self._write(key, before, table(()))
             return
         commands = table((port.port, shares) for port, shares in wanted.ports)
-        path = self._netns_path(wanted.pod.uid)
         try:
-            await asyncio.to_thread(namespaces.inside, path, lambda: _forward(commands))
-        except (OSError, RuntimeError) as error:
+            written = await self._write(key, wanted.pod.uid, commands)
+        except FileNotFoundError as error:
             log.warning("datagrams of %s: %s", key, error)
             return
+        if not written:
+            return
+        self._applied[key] = wanted.pod.uid
         self._named[key] = tuple(listener_name(wanted.pod.uid, port) for port, _ in wanted.ports)
+
+    async def _write(self, key: Key, uid: str, commands: str) -> bool:
+        """Raises FileNotFoundError where the pod's network is not there."""
+        try:
+            await asyncio.to_thread(namespaces.inside, self._netns_path(uid), lambda: _forward(commands))
+        except FileNotFoundError:
+            raise
+        except (OSError, RuntimeError) as error:
+            log.warning("datagrams of %s: %s", key, error)
+            return False
+        return True
 
 
 def _forward(commands: str) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
-from urllib.parse import parse_qsl
 
 from sealane.kube.objects import Key
 from sealane.kube.regex import pattern
@@ -55,7 +55,8 @@ class Hosts(Protocol):
 
 
 def evaluate(model: Hosts, request: Request) -> RouteDecision:
-    """The proxy's decision on `request`, and its reasons."""
+    """The proxy's decision on `request`, and its reasons. Rules and backends see its path normalised."""
+    request = replace(request, path=normalized(request.path))
     reasons: list[Reason] = []
     found = _virtual_host(model, request, reasons)
     if found is None:
@@ -84,7 +85,7 @@ def _virtual_host(model: Hosts, request: Request, reasons: list[Reason]) -> Virt
 
 def _decide(found: VirtualHost, rule: Rule, request: Request, reasons: list[Reason]) -> RouteDecision:
     seen = request
-    if rule.cors is not None and (said := rule.cors.preflight(request.method, _joined(request))):
+    if rule.cors is not None and (said := rule.cors.preflight(request.method, _first(request))):
         reasons.append(Reason(f"a preflight request, which the proxy answers itself with 200: {said}", rule.origin))
         return RouteDecision(found, rule, (), 200, seen, reasons=tuple(reasons))
     if rule.request_headers is not None:
@@ -94,7 +95,9 @@ def _decide(found: VirtualHost, rule: Rule, request: Request, reasons: list[Reas
             reasons.append(Reason(f"answered by the proxy: {status}", rule.origin))
             return RouteDecision(found, rule, (), status, seen, reasons=tuple(reasons))
         case Redirect() as redirect:
-            location = redirect.location(request.host, request.port, request.path, rule.match.path, request.scheme)
+            own = found.key.hostname
+            host = request.host if hosts.is_wildcard(own) else own
+            location = redirect.location(host, request.port, request.path, rule.match.path, request.scheme)
             reasons.append(Reason(f"redirected with {redirect.status} to {location}", rule.origin))
             return RouteDecision(found, rule, (), redirect.status, seen, location, tuple(reasons))
         case Forward() as forward:
@@ -106,18 +109,27 @@ def _decide(found: VirtualHost, rule: Rule, request: Request, reasons: list[Reas
                 reasons.append(Reason(str(forward.retry), rule.origin))
             if forward.session is not None:
                 reasons.append(Reason(str(forward.session), rule.origin))
-            usable = tuple(backend for backend in forward.backends if backend.weight > 0)
+            usable = forward.usable
             if not usable:
-                reasons.append(Reason("no backend with a weight above 0: 500", rule.origin))
-                return RouteDecision(found, rule, (), 500, seen, reasons=tuple(reasons))
+                reasons.append(Reason(f"no backend with a weight above 0: {forward.refusal}", rule.origin))
+                return RouteDecision(found, rule, (), forward.refusal, seen, reasons=tuple(reasons))
             total = sum(backend.weight for backend in usable)
             for backend in usable:
                 share = f"{backend.weight}/{total}" if len(usable) > 1 else "all"
                 target = f"Service {backend.service.namespace}/{backend.service.name} port {backend.port}"
-                outcome = f": 500, {backend.problem}" if backend.problem else ""
+                outcome = f": {backend.refusal}, {backend.problem}" if backend.problem else ""
                 reasons.append(Reason(f"{share} of requests go to {target}{outcome}", backend.origin))
-            status = 500 if all(backend.problem for backend in usable) else 0
+            status = usable[0].refusal if all(backend.problem for backend in usable) else 0
             return RouteDecision(found, rule, usable, status, seen, reasons=tuple(reasons))
+
+
+def as_seen(request: Request, backend: Backend) -> Request:
+    """The request that its rule has decided on, as one of its backends sees it."""
+    if backend.request_headers is not None:
+        request = replace(request, headers=backend.request_headers.apply(request.headers))
+    if backend.rewrite is not None:
+        request = replace(request, host=backend.rewrite.hostname or request.host)
+    return request
 
 
 def mismatch(match: Match, request: Request) -> str:
@@ -128,24 +140,53 @@ def mismatch(match: Match, request: Request) -> str:
     if match.method and match.method != request.method:
         return f"method {request.method} is not {match.method}"
     if match.headers:
-        reason = _values_mismatch("header", match.headers, _joined(request))
+        reason = _values_mismatch("header", match.headers, _fields(request))
         if reason:
             return reason
     if match.query:
-        first: dict[str, str] = {}
-        for name, value in parse_qsl(query, keep_blank_values=True):
-            first.setdefault(name, value)
+        first: dict[str, tuple[str, ...]] = {}
+        for part in query.split("&"):  # as they are written: nothing is unescaped
+            name, _, value = part.partition("=")
+            first.setdefault(name, (value,))
         return _values_mismatch("query parameter", match.query, first)
     return ""
 
 
-def _joined(request: Request) -> dict[str, str]:
-    """The headers by lower-case name."""
-    joined: dict[str, str] = {}
+def _fields(request: Request) -> dict[str, tuple[str, ...]]:
+    """The headers by lower-case name, each with its lines in order."""
+    found: dict[str, tuple[str, ...]] = {}
     for name, value in (("host", request.host), *request.headers):
         name = name.lower()
-        joined[name] = f"{joined[name]},{value}" if name in joined and name != "host" else value
-    return joined
+        found[name] = (*found.get(name, ()), value) if name != "host" else (value,)
+    return found
+
+
+def _first(request: Request) -> dict[str, str]:
+    return {name: values[0] for name, values in _fields(request).items()}
+
+
+_UNRESERVED = frozenset("-._~abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+_ESCAPE = re.compile("%([0-9A-Fa-f]{2})")
+
+
+def normalized(path: str) -> str:
+    """A path (with its query string) without dot segments and needless escapes: RFC 3986, 6.2.2.2 and 6.2.2.3.
+
+    "//" and "%2F" stay as they are.
+    """
+    plain, mark, query = path.partition("?")
+    if "%" in plain:
+        plain = _ESCAPE.sub(lambda found: char if (char := chr(int(found[1], 16))) in _UNRESERVED else found[0], plain)
+    if "/." in plain:
+        kept: list[str] = []
+        *inner, last = plain.removeprefix("/").split("/")
+        for segment in (*inner, last):
+            if segment == "..":
+                del kept[-1:]
+            elif segment != ".":
+                kept.append(segment)
+        plain = "/" + "/".join([*kept, ""] if last in (".", "..") else kept)
+    return plain + mark + query
 
 
 _PATH_WORDS = {"exact": "exactly", "prefix": "under", "regex": "matched by"}
@@ -163,13 +204,14 @@ def path_matches(match: PathMatch, path: str) -> bool:
             return pattern(match.value).fullmatch(path) is not None
 
 
-def _values_mismatch(what: str, wanted: tuple[ValueMatch, ...], values: Mapping[str, str]) -> str:
+def _values_mismatch(what: str, wanted: tuple[ValueMatch, ...], values: Mapping[str, tuple[str, ...]]) -> str:
+    """Of several headers of one name, any may be the one: `HTTPHeaderMatch` leaves that to implementations."""
     for match in wanted:
-        value = values.get(match.name)
-        if value is None:
+        found = values.get(match.name)
+        if found is None:
             return f"{what} {match.name} is missing"
-        if not (pattern(match.value).fullmatch(value) if match.regex else value == match.value):
-            return f"{what} {match.name} is {value!r}, not {match.value!r}"
+        if not any(pattern(match.value).fullmatch(value) if match.regex else value == match.value for value in found):
+            return f"{what} {match.name} is {' and '.join(map(repr, found))}, not {match.value!r}"
     return ""
 
 

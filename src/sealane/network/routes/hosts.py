@@ -61,3 +61,9 @@ def strip_port(authority: str) -> str:
     if authority.startswith("["):
         return authority.partition("]")[0].lower() + "]"
     return authority.partition(":")[0].lower()
+
+
+def port_of(authority: str) -> int:
+    """The port at the end of an `:authority` or Host header, 0 without one."""
+    _, colon, port = authority.rpartition(":")
+    return int(port) if colon and port.isdigit() else 0

@@ -5,21 +5,33 @@ from __future__ import annotations
 from envoy.config.route.v3 import route_components_pb2 as pb
 
 from sealane.dataplane.envoy.filters.rewrite import edit_path
-from sealane.network.routes.filters.redirect import Redirect
+from sealane.network.routes.filters.redirect import WELL_KNOWN, Redirect
+from sealane.network.routes.hosts import is_wildcard
+from sealane.network.routes.model.http import HostKey
 from sealane.network.routes.model.matches import PathMatch
 
 
-def redirect(action: Redirect, matched: PathMatch, listener_port: int, scheme: str = "http") -> pb.RedirectAction:
+def redirect(
+    action: Redirect, matched: PathMatch, key: HostKey, scheme: str = "http", *, named: bool = False
+) -> pb.RedirectAction:
+    """key: of the virtual host. named: for requests whose host is followed by a port, which Envoy would keep."""
     made = pb.RedirectAction(response_code=_REDIRECT_CODES[action.status])
     if action.scheme:
         made.scheme_redirect = action.scheme
-    if action.hostname:
-        made.host_redirect = action.hostname
-    if port := action.shown_port(listener_port, scheme):
+    if action.hostname or not is_wildcard(key.hostname):
+        made.host_redirect = action.hostname or key.hostname
+    if port := action.shown_port(key.port, scheme):
         made.port_redirect = port
+    elif named:
+        made.port_redirect = WELL_KNOWN[action.scheme or scheme]
     if action.path:
         edit_path(made, action.path, matched)
     return made
+
+
+def keeps_port(action: Redirect, key: HostKey, scheme: str) -> bool:
+    """Whether Envoy would keep the port that a host is asked for with, where the redirect has another."""
+    return not action.hostname and is_wildcard(key.hostname) and not action.shown_port(key.port, scheme)
 
 
 _REDIRECT_CODES = {

@@ -17,3 +17,12 @@ class HeaderEdit:
         gone = {*self.remove, *(name for name, _ in self.set)}
         kept = tuple((name, value) for name, value in headers if name.lower() not in gone)
         return kept + self.set + self.add
+
+    def then(self, later: HeaderEdit) -> HeaderEdit:
+        """Both, one after the other, as one."""
+        changed = {*later.remove, *(name for name, _ in later.set)}
+        return HeaderEdit(
+            tuple(pair for pair in self.set if pair[0] not in changed) + later.set,
+            tuple(pair for pair in self.add if pair[0] not in changed) + later.add,
+            tuple(dict.fromkeys((*self.remove, *later.remove))),
+        )

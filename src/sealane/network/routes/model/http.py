@@ -73,12 +73,18 @@ Use = Literal["http", "grpc", "tcp", "raw", "udp"]
 the proxy does not touch), or datagrams."""
 
 
+def refusal(use: Use) -> int:
+    """The status of requests that have no backend to go to: HTTPRouteRule.backendRefs wants 500, GRPCRouteRule's
+    UNAVAILABLE, which is 503 to who speaks no gRPC."""
+    return 503 if use == "grpc" else 500
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """One weighted target.
 
     service: the Service's key. port: a port number of that Service.
-    problem: "" or why requests get 500 instead: BackendNotFound, RefNotPermitted, InvalidKind, UnsupportedProtocol.
+    problem: "" or why requests get `refusal` instead: BackendNotFound, RefNotPermitted, InvalidKind, UnsupportedFilter.
     """
 
     service: Key
@@ -91,6 +97,11 @@ class Backend:
     use: Use = "http"
     rewrite: Rewrite | None = None
 
+    @property
+    def refusal(self) -> int:
+        """The status of requests that would go to a backend with a problem, see `refusal`."""
+        return refusal(self.use)
+
 
 @dataclass(frozen=True, slots=True)
 class Respond:
@@ -102,9 +113,9 @@ class Respond:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Goes to one of `backends` by weight. Nothing to choose from (none, or all weights 0) is answered with 500.
+    """Goes to one of `backends` by weight. Nothing to choose from (none, or all weights 0) is answered with `refusal`.
 
-    Timeouts in seconds, 0 for none.
+    Timeouts in seconds, 0 for none. use: of all its backends.
     """
 
     backends: tuple[Backend, ...]
@@ -114,6 +125,16 @@ class Forward:
     backend_timeout: float = 0.0
     retry: Retry | None = None
     session: Session | None = None
+    use: Use = "http"
+
+    @property
+    def usable(self) -> tuple[Backend, ...]:
+        """Those that get requests."""
+        return tuple(backend for backend in self.backends if backend.weight > 0)
+
+    @property
+    def refusal(self) -> int:
+        return refusal(self.use)
 
 
 Action = Forward | Redirect | Respond
