@@ -128,6 +128,22 @@ def test_times_change_only_when_the_status_does() -> None:
     assert changed["status"]["conditions"][0]["lastTransitionTime"] == "now"
 
 
+def test_a_route_whose_parent_is_a_service_is_not_ours_to_speak_of() -> None:
+    """GEP-1426: a mesh writes of it. What we had said before, when a parent was ours, is taken back."""
+    route = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"namespace": "shop", "name": "r"},
+        "spec": {"parentRefs": [{"group": "", "kind": "Service", "name": "s"}]},
+    }
+    key = Object(route).key
+    assert model(CLASS, gateway(80), route).statuses["HTTPRoute"].get(key) is None
+    before = {"parents": [{"controllerName": GATEWAY_CONTROLLER, "parentRef": {"name": "web"}, "conditions": []}]}
+    said = model(CLASS, gateway(80), {**route, "status": before}).statuses["HTTPRoute"].get(key)
+    assert said is not None
+    assert said.status == {"parents": []}
+
+
 def test_parents_of_other_controllers_stay() -> None:
     theirs = {"parentRef": {"name": "other"}, "controllerName": "other.example/c", "conditions": []}
     gone = {"parentRef": {"name": "gone"}, "controllerName": "sealane.dev/gateway-controller", "conditions": []}
