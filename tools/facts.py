@@ -3,10 +3,10 @@
     python tools/facts.py [CRDS…]
 
 CRDS are folders of CustomResourceDefinitions: config/crd/experimental of kubernetes-sigs/gateway-api (last: v1.7.0) and
-of kubernetes-sigs/network-policy-api (last: v0.3.0), and config/crd of its v0.1.1 for AdminNetworkPolicy. Of a
-definition stays what a program needs: names, versions, columns, the structure and limits of its schema; no text, no
-CEL rules (kube/kinds/FAMILY/checks has ours). Without CRDS, what is known of their kinds stays as it is. The schemas of
-the built-in kinds come from the `kubernetes-validate` package (pip install it; last: 1.37, the newest). What neither
+of kubernetes-sigs/network-policy-api (last: v0.3.0), and of its v0.1.7 for AdminNetworkPolicy. Of a definition stays
+what a program needs: names, versions, columns, the structure and limits of its schema; no text, no CEL rules
+(kube/kinds/FAMILY/checks has ours). Without CRDS, what is known of their kinds stays as it is. The schemas of the
+built-in kinds come from the `kubernetes-validate` package (pip install it; last: 1.37, the newest). What neither
 says (enums of the built-in kinds) is in tools/enums.json, from the API reference.
 
 The table: {"kinds": {"VERSION KIND": type}, "types": {type: {field: fact}}}. A fact is a type expression or a pair of

@@ -23,6 +23,16 @@ spec:
   ingress:
     - {name: none, action: Deny, from: [{namespaces: {}}], protocols: [{tcp: {destinationPort: {number: 80}}}]}
 """
+OLDER = """
+apiVersion: policy.networking.k8s.io/v1alpha1
+kind: AdminNetworkPolicy
+metadata: {name: nobody}
+spec:
+  priority: 0
+  subject: {namespaces: {}}
+  ingress:
+    - {name: none, action: Deny, from: [{namespaces: {}}], ports: [{portNumber: {port: 80, protocol: TCP}}]}
+"""
 WAYS = {
     ("shop/front", "shop/web"): True,
     ("ops/probe", "shop/web"): False,
@@ -61,15 +71,18 @@ def test_pass_falls_through_to_network_policies_and_to_the_baseline(sealane: Clu
     assert "action: Deny" in Path(file).read_text().splitlines()[int(line) - 1]
 
 
-def test_the_admin_tier_beats_what_a_network_policy_allows_on_its_ports(sealane: Cluster) -> None:
-    done = sealane.apply(ADMIN)
+@pytest.mark.parametrize(("manifest", "kind"), [(ADMIN, "ClusterNetworkPolicy"), (OLDER, "AdminNetworkPolicy")])
+def test_the_admin_tier_beats_what_a_network_policy_allows_on_its_ports(
+    sealane: Cluster, manifest: str, kind: str
+) -> None:
+    done = sealane.apply(manifest)
     assert "Warning" not in done.err
     try:
         eventually(lambda: held(sealane, {("shop/front", "shop/web"): False}))
         held(sealane, {("shop/front", "shop/web"): True, ("ops/probe", "shop/web"): False}, 9000)
         agreed(sealane)
         reason = sealane.sealane("trace", "pod/shop/front", "pod/shop/web", "-p", "80").out
-        assert "ClusterNetworkPolicy nobody of the admin tier, rule 'none', denies it" in " ".join(reason.split())
+        assert f"{kind} nobody of the admin tier, rule 'none', denies it" in " ".join(reason.split())
     finally:
-        sealane.kubectl("delete", "clusternetworkpolicy", "nobody").check()
+        sealane.kubectl("delete", kind.lower(), "nobody").check()
     eventually(lambda: held(sealane, {("shop/front", "shop/web"): True}))

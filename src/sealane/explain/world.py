@@ -135,21 +135,14 @@ OWNERS = (kinds.DEPLOYMENT, kinds.REPLICASET, kinds.STATEFULSET, kinds.DAEMONSET
 """Kinds whose objects stand in manifests for the pods that they make."""
 
 
-UNMODELLED = tuple(kind for kind in kinds.DEFINED if kind.kind in ("AdminNetworkPolicy", "BaselineAdminNetworkPolicy"))
-"""Kinds that decide about packets in other clusters; nothing here acts on them."""
-
-
 def read_kinds() -> tuple[Kind, ...]:
     """The kinds that a world reads. Of ConfigMaps it reads one only (`CONFIGURED_BY`): they are left out."""
     asked = World(()).network.objects
-    return (*(kind for kind in asked if kind != kinds.CONFIGMAP), *OWNERS, *UNMODELLED)
+    return (*(kind for kind in asked if kind != kinds.CONFIGMAP), *OWNERS)
 
 
 def left_out(world: World) -> Iterator[str]:
-    """Policies and peers that decide about packets and that no answer counts, each with its place."""
-    unmodelled = {(kind.group, kind.kind) for kind in UNMODELLED}
-    for key in sorted(key for key in world.objects if (key.group, key.kind) in unmodelled):
-        yield f"{_placed(world, key, ('spec',))}{key} is not modelled: no answer counts it"
+    """Peers that decide about packets and that no answer counts, each with its place."""
     for resolved in sorted(world.policies.resolved.values(), key=lambda resolved: resolved.policy.key):
         for rule in resolved.policy.egress or ():
             for peer in rule.peers:

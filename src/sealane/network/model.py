@@ -58,12 +58,12 @@ class Network:
     @cached_property
     def policies(self) -> Policies:
         """The policies: which pods may talk to which."""
-        from sealane.network.policies import derive_policies
+        from sealane.network.policies import CLUSTER_POLICIES, derive_policies
 
         objects = self.objects
         policies, pods, namespaces = objects[kinds.NETWORKPOLICY], objects[kinds.POD], objects[kinds.NAMESPACE]
-        cluster_policies, nodes = objects[kinds.CLUSTERNETWORKPOLICY], objects[kinds.NODE]
-        return derive_policies(policies, pods, namespaces, self.given, cluster_policies, nodes)
+        cluster_policies = [objects[kind] for kind in CLUSTER_POLICIES]
+        return derive_policies(policies, pods, namespaces, self.given, cluster_policies, objects[kinds.NODE])
 
     @cached_property
     def routes(self) -> Routing:

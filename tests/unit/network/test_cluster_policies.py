@@ -9,7 +9,9 @@ from tests.unit.network.test_policies import World, namespace, pod, policy
 
 from sealane.kube import kinds
 from sealane.kube.objects import Object
-from sealane.network.policies import NodePeer, Party, cluster_network_policy
+from sealane.network.policies import CLUSTER_POLICIES, NodePeer, Party
+from sealane.network.policies.adminnetworkpolicy import admin_network_policy, baseline_admin_network_policy
+from sealane.network.policies.clusternetworkpolicy import cluster_network_policy
 
 EVERYONE = {"namespaces": {}}
 
@@ -39,8 +41,73 @@ def allowed(it: World, port: int = 80, protocol: str = "TCP") -> bool:
     return it.ask("ops/probe", "shop/web", port, protocol).allowed
 
 
-def test_the_kind_is_the_stored_version_of_the_definition() -> None:
-    assert kinds.CLUSTERNETWORKPOLICY in kinds.DEFINED
+def older(kind: str, name: str, **spec: Any) -> Object:
+    meta, api = {"name": name}, "policy.networking.k8s.io/v1alpha1"
+    return Object({"apiVersion": api, "kind": kind, "metadata": meta, "spec": {"subject": EVERYONE, **spec}})
+
+
+def test_the_kinds_are_the_stored_versions_of_the_definitions() -> None:
+    assert set(CLUSTER_POLICIES) <= set(kinds.DEFINED)
+
+
+def test_an_admin_network_policy_means_what_a_cluster_network_policy_of_other_words_does() -> None:
+    pods = {"pods": {"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "web"}}}}
+    ports = [
+        {"portNumber": {"port": 80, "protocol": "UDP"}},
+        {"portRange": {"start": 1, "end": 9}},
+        {"namedPort": "dns"},
+    ]
+    protocols = [
+        {"udp": {"destinationPort": {"number": 80}}},
+        {"tcp": {"destinationPort": {"range": {"start": 1, "end": 9}}}},
+        {"destinationNamedPort": "dns"},
+    ]
+    to = [{"networks": ["10.0.0.0/8"]}, {"nodes": {"matchLabels": {"a": "b"}}}, {"domainNames": ["example.com"]}]
+    old = older(
+        "AdminNetworkPolicy",
+        "p",
+        priority=7,
+        subject=pods,
+        ingress=[{"action": "Allow", "name": "in", "from": [EVERYONE, pods], "ports": ports}],
+        egress=[{"action": "Pass", "to": to}],
+    )
+    new = cluster_policy(
+        "p",
+        priority=7,
+        subject=pods,
+        ingress=[{"action": "Accept", "name": "in", "from": [EVERYONE, pods], "protocols": protocols}],
+        egress=[{"action": "Pass", "to": to}],
+    )
+    made, wanted = admin_network_policy(old), cluster_network_policy(new)
+    assert (made.tier, made.priority, made.otherwise) == (wanted.tier, wanted.priority, wanted.otherwise)
+    assert (made.namespaces, made.pods) == (wanted.namespaces, wanted.pods)
+    for direction in ("ingress", "egress"):
+        mine, other = getattr(made, direction), getattr(wanted, direction)
+        assert [(rule.peers, rule.ports, rule.verdict, rule.name) for rule in mine] == [
+            (rule.peers, rule.ports, rule.verdict, rule.name) for rule in other
+        ]
+        assert [rule.provenance.path for rule in mine] == [("spec", direction, 0)]
+
+
+def test_admin_network_policies_are_asked_among_cluster_network_policies_by_priority() -> None:
+    it = shop(cluster_policy("denying", priority=5, ingress=ingress("Deny")))
+    it.put(older("AdminNetworkPolicy", "allowing", priority=4, ingress=ingress("Allow")))
+    decision = it.ask("ops/probe", "shop/web")
+    assert decision.allowed
+    assert "AdminNetworkPolicy allowing of the admin tier allows it" in decision.reason.text
+    it.put(older("AdminNetworkPolicy", "allowing", priority=6, ingress=ingress("Allow")))
+    assert not allowed(it)
+
+
+def test_the_baseline_admin_network_policy_is_asked_last_of_all() -> None:
+    base = older("BaselineAdminNetworkPolicy", "default", ingress=ingress("Deny"))
+    assert baseline_admin_network_policy(base).tier == "Baseline"
+    it = shop(base)
+    assert not allowed(it)
+    it.put(cluster_policy("wider", "Baseline", priority=1000, ingress=ingress("Accept")))
+    assert allowed(it)
+    it = shop(base, policy("web", podSelector={}, ingress=[{}]))
+    assert allowed(it)
 
 
 def test_priority_orders_a_tier_then_the_name() -> None:

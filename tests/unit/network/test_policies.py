@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sealane.kube.objects import Key, Object
-from sealane.network.policies import Decision, Party, Policies, derive_policies, evaluate, party
+from sealane.network.policies import CLUSTER_POLICIES, Decision, Party, Policies, derive_policies, evaluate, party
 from sealane.reactive.collections import Graph, Source
 
 
@@ -41,10 +41,11 @@ class World:
 
     def __init__(self, *objects: Object) -> None:
         graph = Graph()
+        of_cluster = [kind.kind for kind in CLUSTER_POLICIES]
         self.sources: dict[str, Source[Key, Object]] = {
-            kind: Source(graph, kind) for kind in ("NetworkPolicy", "Pod", "Namespace", "ClusterNetworkPolicy", "Node")
+            kind: Source(graph, kind) for kind in ("NetworkPolicy", "Pod", "Namespace", "Node", *of_cluster)
         }
-        policies, pods, namespaces, cluster_policies, nodes = self.sources.values()
+        policies, pods, namespaces, nodes, *cluster_policies = self.sources.values()
         self.policies: Policies = derive_policies(policies, pods, namespaces, None, cluster_policies, nodes)
         for object_ in objects:
             self.put(object_)

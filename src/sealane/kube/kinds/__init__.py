@@ -103,6 +103,17 @@ NETWORKPOLICY = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicie
 CLUSTERNETWORKPOLICY = Kind(
     "policy.networking.k8s.io", "v1beta1", "ClusterNetworkPolicy", "clusternetworkpolicies", False, ("cnp",)
 )
+ADMINNETWORKPOLICY = Kind(
+    "policy.networking.k8s.io", "v1alpha1", "AdminNetworkPolicy", "adminnetworkpolicies", False, ("anp",)
+)
+BASELINEADMINNETWORKPOLICY = Kind(
+    "policy.networking.k8s.io",
+    "v1alpha1",
+    "BaselineAdminNetworkPolicy",
+    "baselineadminnetworkpolicies",
+    False,
+    ("banp",),
+)
 INGRESS = Kind("networking.k8s.io", "v1", "Ingress", "ingresses", True, ("ing",))
 INGRESSCLASS = Kind("networking.k8s.io", "v1", "IngressClass", "ingressclasses", False, subresources=())
 IPADDRESS = Kind("networking.k8s.io", "v1", "IPAddress", "ipaddresses", False, ("ip",), subresources=())

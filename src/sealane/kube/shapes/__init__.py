@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     )
 
     APIService = Object[apiregistration_v1.APIService, apiregistration_v1.APIServiceSpec, apiregistration_v1.APIServiceStatus]
-    AdminNetworkPolicy = Object[policy_v1alpha1.AdminNetworkPolicy, policy_v1alpha1.AdminNetworkPolicySpec, policy_v1alpha1.AdminNetworkPolicyStatus]
+    AdminNetworkPolicy = Object[policy_v1alpha1.AdminNetworkPolicy, policy_v1alpha1.AdminNetworkPolicySpec, policy_v1alpha2.ClusterNetworkPolicyStatus]
     BackendTLSPolicy = Object[gateway_v1.BackendTLSPolicy, gateway_v1.BackendTLSPolicySpec, gateway_v1.BackendTLSPolicyStatus]
-    BaselineAdminNetworkPolicy = Object[policy_v1alpha1.BaselineAdminNetworkPolicy, policy_v1alpha1.BaselineAdminNetworkPolicySpec, policy_v1alpha1.AdminNetworkPolicyStatus]
+    BaselineAdminNetworkPolicy = Object[policy_v1alpha1.BaselineAdminNetworkPolicy, policy_v1alpha1.BaselineAdminNetworkPolicySpec, policy_v1alpha2.ClusterNetworkPolicyStatus]
     Binding = Object[core_v1.Binding, Any, Any]
     CSIDriver = Object[storage_v1.CSIDriver, storage_v1.CSIDriverSpec, Any]
     CSINode = Object[storage_v1.CSINode, storage_v1.CSINodeSpec, storage_v1.CSINodeStatus]

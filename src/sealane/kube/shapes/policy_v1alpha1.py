@@ -5,9 +5,9 @@ Written by tools/shapes.py from the facts; for the type checker only, never impo
 
 from __future__ import annotations
 
-from typing import Required, TypedDict
+from typing import Literal, Required, TypedDict
 
-from sealane.kube.shapes import gateway_v1, meta_v1
+from sealane.kube.shapes import gateway_v1, meta_v1, policy_v1alpha2
 
 
 class AdminNetworkPolicy(TypedDict, total=False):
@@ -15,18 +15,18 @@ class AdminNetworkPolicy(TypedDict, total=False):
     kind: str
     metadata: meta_v1.ObjectMeta
     spec: Required[AdminNetworkPolicySpec]
-    status: AdminNetworkPolicyStatus
+    status: policy_v1alpha2.ClusterNetworkPolicyStatus
 
 
 class AdminNetworkPolicySpec(TypedDict, total=False):
     egress: list[AdminNetworkPolicySpecEgress]
     ingress: list[AdminNetworkPolicySpecIngress]
     priority: Required[int]
-    subject: Required[AdminNetworkPolicySpecSubject]
+    subject: Required[AdminNetworkPolicySpecIngressFrom]
 
 
 class AdminNetworkPolicySpecEgress(TypedDict, total=False):
-    action: Required[str]
+    action: Required[Literal["Allow", "Deny", "Pass"]]
     name: str
     ports: list[AdminNetworkPolicySpecEgressPorts]
     to: Required[list[AdminNetworkPolicySpecEgressTo]]
@@ -50,37 +50,23 @@ class AdminNetworkPolicySpecEgressPortsPortRange(TypedDict, total=False):
 
 
 class AdminNetworkPolicySpecEgressTo(TypedDict, total=False):
-    namespaces: AdminNetworkPolicySpecEgressToNamespaces
+    domainNames: list[str]
+    namespaces: gateway_v1.GatewaySpecAllowedListenersNamespacesSelector
+    networks: list[str]
+    nodes: gateway_v1.GatewaySpecAllowedListenersNamespacesSelector
     pods: AdminNetworkPolicySpecEgressToPods
 
 
-class AdminNetworkPolicySpecEgressToNamespaces(TypedDict, total=False):
-    namespaceSelector: AdminNetworkPolicySpecEgressToNamespacesNamespaceSelector
-    notSameLabels: list[str]
-    sameLabels: list[str]
-
-
-class AdminNetworkPolicySpecEgressToNamespacesNamespaceSelector(TypedDict, total=False):
-    matchExpressions: list[AdminNetworkPolicySpecEgressToNamespacesNamespaceSelectorMatchExpressions]
-    matchLabels: dict[str, str]
-
-
-class AdminNetworkPolicySpecEgressToNamespacesNamespaceSelectorMatchExpressions(TypedDict, total=False):
-    key: Required[str]
-    operator: Required[str]
-    values: list[str]
-
-
 class AdminNetworkPolicySpecEgressToPods(TypedDict, total=False):
-    namespaces: Required[AdminNetworkPolicySpecEgressToNamespaces]
-    podSelector: Required[AdminNetworkPolicySpecEgressToNamespacesNamespaceSelector]
+    namespaceSelector: Required[gateway_v1.GatewaySpecAllowedListenersNamespacesSelector]
+    podSelector: Required[gateway_v1.GatewaySpecAllowedListenersNamespacesSelector]
 
 
 AdminNetworkPolicySpecIngress = TypedDict(
     "AdminNetworkPolicySpecIngress",
     {
-        "action": "Required[str]",
-        "from": "Required[list[AdminNetworkPolicySpecEgressTo]]",
+        "action": 'Required[Literal["Allow", "Deny", "Pass"]]',
+        "from": "Required[list[AdminNetworkPolicySpecIngressFrom]]",
         "name": "str",
         "ports": "list[AdminNetworkPolicySpecEgressPorts]",
     },
@@ -88,18 +74,9 @@ AdminNetworkPolicySpecIngress = TypedDict(
 )
 
 
-class AdminNetworkPolicySpecSubject(TypedDict, total=False):
-    namespaces: AdminNetworkPolicySpecEgressToNamespacesNamespaceSelector
-    pods: AdminNetworkPolicySpecSubjectPods
-
-
-class AdminNetworkPolicySpecSubjectPods(TypedDict, total=False):
-    namespaceSelector: Required[AdminNetworkPolicySpecEgressToNamespacesNamespaceSelector]
-    podSelector: Required[AdminNetworkPolicySpecEgressToNamespacesNamespaceSelector]
-
-
-class AdminNetworkPolicyStatus(TypedDict, total=False):
-    conditions: Required[list[gateway_v1.BackendTLSPolicyStatusAncestorsConditions]]
+class AdminNetworkPolicySpecIngressFrom(TypedDict, total=False):
+    namespaces: gateway_v1.GatewaySpecAllowedListenersNamespacesSelector
+    pods: AdminNetworkPolicySpecEgressToPods
 
 
 class BaselineAdminNetworkPolicy(TypedDict, total=False):
@@ -107,27 +84,34 @@ class BaselineAdminNetworkPolicy(TypedDict, total=False):
     kind: str
     metadata: meta_v1.ObjectMeta
     spec: Required[BaselineAdminNetworkPolicySpec]
-    status: AdminNetworkPolicyStatus
+    status: policy_v1alpha2.ClusterNetworkPolicyStatus
 
 
 class BaselineAdminNetworkPolicySpec(TypedDict, total=False):
     egress: list[BaselineAdminNetworkPolicySpecEgress]
     ingress: list[BaselineAdminNetworkPolicySpecIngress]
-    subject: Required[AdminNetworkPolicySpecSubject]
+    subject: Required[AdminNetworkPolicySpecIngressFrom]
 
 
 class BaselineAdminNetworkPolicySpecEgress(TypedDict, total=False):
-    action: Required[str]
+    action: Required[Literal["Allow", "Deny"]]
     name: str
     ports: list[AdminNetworkPolicySpecEgressPorts]
-    to: Required[list[AdminNetworkPolicySpecEgressTo]]
+    to: Required[list[BaselineAdminNetworkPolicySpecEgressTo]]
+
+
+class BaselineAdminNetworkPolicySpecEgressTo(TypedDict, total=False):
+    namespaces: gateway_v1.GatewaySpecAllowedListenersNamespacesSelector
+    networks: list[str]
+    nodes: gateway_v1.GatewaySpecAllowedListenersNamespacesSelector
+    pods: AdminNetworkPolicySpecEgressToPods
 
 
 BaselineAdminNetworkPolicySpecIngress = TypedDict(
     "BaselineAdminNetworkPolicySpecIngress",
     {
-        "action": "Required[str]",
-        "from": "Required[list[AdminNetworkPolicySpecEgressTo]]",
+        "action": 'Required[Literal["Allow", "Deny"]]',
+        "from": "Required[list[AdminNetworkPolicySpecIngressFrom]]",
         "name": "str",
         "ports": "list[AdminNetworkPolicySpecEgressPorts]",
     },

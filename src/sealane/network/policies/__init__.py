@@ -1,12 +1,11 @@
 """Policies: which pods may talk to which. Every policy kind compiles to the one model here, read by nft/ and explain/.
 
-`networkpolicy` and `clusternetworkpolicy` read the objects, `resolve` finds whom the selectors mean at this moment,
-`evaluate` answers for two parties, tier by tier.
+`networkpolicy`, `clusternetworkpolicy` and `adminnetworkpolicy` read the objects, `resolve` finds whom the selectors
+mean at this moment, `evaluate` answers for two parties, tier by tier.
 Sources: https://kubernetes.io/docs/concepts/services-networking/network-policies/, the NetworkPolicy v1 reference, and
 https://network-policy-api.sigs.k8s.io/.
 """
 
-from sealane.network.policies.clusternetworkpolicy import cluster_network_policy
 from sealane.network.policies.evaluate import Decision, Party, Ruling, evaluate, party
 from sealane.network.policies.model import (
     TIERS,
@@ -25,6 +24,7 @@ from sealane.network.policies.model import (
 )
 from sealane.network.policies.networkpolicy import network_policy
 from sealane.network.policies.resolve import (
+    CLUSTER_POLICIES,
     Given,
     Isolation,
     Policies,
@@ -36,6 +36,7 @@ from sealane.network.policies.resolve import (
 )
 
 __all__ = [
+    "CLUSTER_POLICIES",
     "TIERS",
     "BlockPeer",
     "Decision",
@@ -58,7 +59,6 @@ __all__ = [
     "SelectedPeer",
     "Tier",
     "Verdict",
-    "cluster_network_policy",
     "derive_policies",
     "evaluate",
     "network_policy",

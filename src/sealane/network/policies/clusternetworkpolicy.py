@@ -39,7 +39,7 @@ PROTOCOLS: tuple[PortProtocol, ...] = ("TCP", "UDP", "SCTP")
 def cluster_network_policy(policy: ClusterNetworkPolicy) -> Policy:
     """Raises ValueError for a network that cannot be read."""
     spec = policy.spec
-    namespaces, pods = _subject(spec["subject"])
+    namespaces, pods = subject_of(spec["subject"])
     return Policy(
         policy.key,
         pods,
@@ -56,18 +56,18 @@ def _rules(policy: ClusterNetworkPolicy, direction: Direction) -> tuple[Rule, ..
     found: list[Rule] = []
     if direction == "ingress":
         for index, rule in enumerate(policy.spec.get("ingress") or ()):
-            peers = tuple(_pod_peer(peer) for peer in rule["from"])
+            peers = tuple(pod_peer(peer) for peer in rule["from"])
             cause = Provenance(policy.key, ("spec", direction, index))
             found.append(Rule(peers, _ports(rule.get("protocols")), cause, rule["action"], rule.get("name") or ""))
         return tuple(found)
     for index, out in enumerate(policy.spec.get("egress") or ()):
-        to = tuple(peer for each in out["to"] for peer in _peers(each))
+        to = tuple(peer for each in out["to"] for peer in peers_of(each))
         cause = Provenance(policy.key, ("spec", direction, index))
         found.append(Rule(to, _ports(out.get("protocols")), cause, out["action"], out.get("name") or ""))
     return tuple(found)
 
 
-def _subject(subject: ClusterNetworkPolicySpecIngressFrom) -> tuple[LabelSelector, LabelSelector]:
+def subject_of(subject: ClusterNetworkPolicySpecIngressFrom) -> tuple[LabelSelector, LabelSelector]:
     """Which namespaces, and which pods of them."""
     pods = subject.get("pods")
     if pods is None:
@@ -75,19 +75,19 @@ def _subject(subject: ClusterNetworkPolicySpecIngressFrom) -> tuple[LabelSelecto
     return LabelSelector.of(pods.get("namespaceSelector") or {}), LabelSelector.of(pods["podSelector"])
 
 
-def _pod_peer(peer: ClusterNetworkPolicySpecIngressFrom) -> Peer:
-    return PodPeer(*_subject(peer))
+def pod_peer(peer: ClusterNetworkPolicySpecIngressFrom) -> Peer:
+    return PodPeer(*subject_of(peer))
 
 
-def _peers(peer: ClusterNetworkPolicySpecEgressTo) -> Iterator[Peer]:
+def peers_of(peer: ClusterNetworkPolicySpecEgressTo) -> Iterator[Peer]:
     if "nodes" in peer:
         yield NodePeer(LabelSelector.of(peer["nodes"]))
     yield from (BlockPeer(canonical_cidr(cidr), ()) for cidr in peer.get("networks") or ())
     yield from (DomainPeer(name) for name in peer.get("domainNames") or ())
     if "pods" in peer:
-        yield PodPeer(*_subject({"pods": peer["pods"]}))
+        yield PodPeer(*subject_of({"pods": peer["pods"]}))
     if "namespaces" in peer:
-        yield PodPeer(*_subject({"namespaces": peer["namespaces"]}))
+        yield PodPeer(*subject_of({"namespaces": peer["namespaces"]}))
 
 
 def _ports(protocols: list[ClusterNetworkPolicySpecEgressProtocols] | None) -> tuple[PolicyPort, ...]:
@@ -104,10 +104,10 @@ def _port(protocol: ClusterNetworkPolicySpecEgressProtocols) -> Iterator[PolicyP
         port = detail.get("destinationPort") or {}
         span = port.get("range")
         if span is not None:
-            yield PolicyPort(_known(name), span["start"], span["end"])
+            yield PolicyPort(known(name), span["start"], span["end"])
         else:
-            yield PolicyPort(_known(name), port.get("number"))
+            yield PolicyPort(known(name), port.get("number"))
 
 
-def _known(name: str) -> PortProtocol:
+def known(name: str) -> PortProtocol:
     return next(each for each in PROTOCOLS if each == name)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
-from sealane.kube.objects import Key
+from sealane.kube import kinds
+from sealane.kube.objects import Key, Object
 from sealane.kube.selectors import LabelSelector
 from sealane.network.pods import container_ports, is_over, own_addresses
-from sealane.network.policies.clusternetworkpolicy import cluster_network_policy
 from sealane.network.policies.model import (
     BlockPeer,
     Direction,
@@ -31,13 +31,16 @@ from sealane.reactive.collections import Collection, Fetch, derive
 from sealane.reactive.groups import group
 
 if TYPE_CHECKING:
-    from sealane.kube.shapes import ClusterNetworkPolicy, Namespace, NetworkPolicy, Node, Pod
+    from sealane.kube.shapes import Namespace, NetworkPolicy, Node, Pod
 
 AddressPort = tuple[str, str, int]
 """(address, protocol, port)."""
 
 Given = tuple[str, tuple[str, ...]]
 """(uid of a pod, the addresses its node has given it), which its status does not say yet."""
+
+CLUSTER_POLICIES = (kinds.CLUSTERNETWORKPOLICY, kinds.ADMINNETWORKPOLICY, kinds.BASELINEADMINNETWORKPOLICY)
+"""The kinds of policies without a namespace."""
 
 _NOBODY: frozenset[str] = frozenset()
 _NONE: frozenset[Key] = frozenset()
@@ -126,18 +129,19 @@ def derive_policies(
     pods: Collection[Key, Pod],
     namespaces: Collection[Key, Namespace],
     given: Collection[Key, Given] | None = None,
-    cluster_policies: Collection[Key, ClusterNetworkPolicy] | None = None,
+    cluster_policies: Sequence[Collection[Key, Object]] = (),
     nodes: Collection[Key, Node] | None = None,
 ) -> Policies:
-    """policies: NetworkPolicy objects. Namespaces are selected by the labels of their objects. given: by pod."""
+    """policies: NetworkPolicy objects. Namespaces are selected by the labels of their objects. given: by pod.
+
+    cluster_policies: objects of the kinds of `CLUSTER_POLICIES`.
+    """
 
     def peer_pod(key: Key, pod: Pod, fetch: Fetch) -> PolicyPod | None:
         return policy_pod(pod, fetch.get(given, key) if given is not None else None)
 
     peers: Collection[Key, PolicyPod] = derive("policy pods", pods, peer_pod)
-    read: Sequence[tuple[Collection[Key, Any], Any]] = [
-        (each, _own_key) for each in (policies, cluster_policies) if each is not None
-    ]
+    read: Sequence[tuple[Collection[Key, Any], Any]] = [(each, _own_key) for each in (policies, *cluster_policies)]
     compiled: Collection[Key, Policy] = group("policies", read, lambda _key, found: _compiled(next(iter(found))))
 
     # Whether there is any policy of the cluster: without one, no pod pays for looking.
@@ -217,7 +221,7 @@ def _subject(policy: Policy) -> LabelSelector:
     return policy.pods
 
 
-def _own_key(policy: NetworkPolicy | ClusterNetworkPolicy) -> tuple[Key]:
+def _own_key(policy: Object) -> tuple[Key]:
     return (policy.key,)
 
 
@@ -226,7 +230,22 @@ def _of_cluster(policy: Policy) -> tuple[str, ...]:
 
 
 def _compiled(policy: Any) -> Policy:
-    return network_policy(policy) if policy.kind == "NetworkPolicy" else cluster_network_policy(policy)
+    """Most clusters have NetworkPolicies only: what reads the others is imported for the first of them."""
+    match policy.kind:
+        case "ClusterNetworkPolicy":
+            from sealane.network.policies.clusternetworkpolicy import cluster_network_policy
+
+            return cluster_network_policy(policy)
+        case "AdminNetworkPolicy":
+            from sealane.network.policies.adminnetworkpolicy import admin_network_policy
+
+            return admin_network_policy(policy)
+        case "BaselineAdminNetworkPolicy":
+            from sealane.network.policies.adminnetworkpolicy import baseline_admin_network_policy
+
+            return baseline_admin_network_policy(policy)
+        case _:
+            return network_policy(policy)
 
 
 def _selects(namespaces: LabelSelector | None, namespace: Namespace | None) -> bool:

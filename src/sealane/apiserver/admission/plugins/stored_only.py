@@ -1,4 +1,4 @@
-"""Kinds and fields that are stored and on which nothing acts yet: a warning tells clients not to rely on them."""
+"""Fields that are stored and on which nothing acts yet: a warning tells clients not to rely on them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,12 @@ from sealane.apiserver.admission.attempts import Attempt, Step
 from sealane.kube.objects import Raw
 
 _GROUP = "policy.networking.k8s.io"
-_CLUSTER_POLICIES = "clusternetworkpolicies"
-_POLICIES = frozenset(
-    (_GROUP, plural) for plural in ("adminnetworkpolicies", "baselineadminnetworkpolicies", _CLUSTER_POLICIES)
-)
+_POLICIES = frozenset((_GROUP, plural) for plural in ("adminnetworkpolicies", "clusternetworkpolicies"))
 
 
 def step() -> Step:
     def check(attempt: Attempt) -> None:
         if attempt.operation not in ("CREATE", "UPDATE") or attempt.subresource:
-            return
-        kind = attempt.served.kind
-        if kind.plural != _CLUSTER_POLICIES:
-            attempt.options.warn(f"{kind.kind} is stored, and not enforced: no packet is allowed or denied by it")
             return
         for path in _domain_names(attempt.object):
             attempt.options.warn(f"{path} is stored, and not followed: no packet is matched by a domain name")
