@@ -16,6 +16,7 @@ from sealane.kube import manifests
 from sealane.kube.kinds import NODE
 from sealane.kube.objects import Object
 from sealane.network.model import Network
+from sealane.network.policies.foreign import is_foreign
 
 __all__ = ["BadManifests", "Network", "Trace", "Unknown", "load", "trace", "world_of"]
 
@@ -31,9 +32,9 @@ class BadManifests(ValueError):
 def load(*paths: str | Path) -> list[Object]:
     """The objects of files and folders (all *.yaml, *.yml and *.json below), each with the line of every field.
 
-    Raises BadManifests.
+    Policies of kinds that are not modelled are among them, as they are. Raises BadManifests.
     """
-    loaded = manifests.load(paths)
+    loaded = manifests.load(paths, taken=is_foreign)
     if loaded.problems:
         raise BadManifests(loaded.problems)
     return list(loaded.objects)

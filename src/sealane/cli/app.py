@@ -308,7 +308,10 @@ def trace(
     context: Context = "",
     output: OutputOption = Output.table,
 ) -> None:
-    """What happens to this packet, hop by hop, and which line of which manifest causes it. 0 allowed, 1 denied."""
+    """What happens to this packet, hop by hop, and which line of which manifest causes it.
+
+    Exit codes: 0 allowed, 1 denied, 6 unknown (a policy of a kind that is not modelled).
+    """
     from sealane.cli import explain
 
     raise typer.Exit(

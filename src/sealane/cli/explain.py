@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from sealane.cli.say import BAD_INPUT, NOT, OK, Exit, console, guarded, progress
+from sealane.cli.say import BAD_INPUT, NOT, OK, UNKNOWN, Exit, console, guarded, progress
 from sealane.cluster.state import Folder
 from sealane.kube import kinds
 from sealane.kube.objects import Key, Object, Origin
@@ -50,6 +50,7 @@ def reach(paths: list[str], namespace: str, name: str, context: str, form: str, 
 def _reach(paths: list[str], namespace: str, name: str, context: str, form: str, *, everything: bool) -> int:
     from sealane.cli.say import table
     from sealane.explain import reach_report
+    from sealane.explain.world import left_out
 
     world = _world("reach", paths, name, context)
     leave_out = () if everything or namespace in OWN else OWN
@@ -63,7 +64,7 @@ def _reach(paths: list[str], namespace: str, name: str, context: str, form: str,
         for row in reach_report.as_table(found):
             shown.add_row(*row)
         console().print(shown)
-    return OK
+    return OK if all(each.domain for each in left_out(world)) else UNKNOWN
 
 
 OWN = ("kube-system", "sealane-system")
@@ -72,10 +73,10 @@ OWN = ("kube-system", "sealane-system")
 
 def _world(command: str, paths: list[str], name: str, context: str) -> World:
     """The models of manifests, of a live cluster, or of the running one. Raises Exit."""
-    from sealane.explain.world import left_out
+    from sealane.explain.world import warnings
 
     found = _read_world(command, paths, name, context)
-    for what in left_out(found):
+    for what in warnings(found):
         print(f"warning: {what}", file=sys.stderr)
     return found
 
@@ -88,8 +89,9 @@ def _read_world(command: str, paths: list[str], name: str, context: str) -> Worl
     if paths:
         from sealane.kube import manifests
         from sealane.library import world_of
+        from sealane.network.policies.foreign import is_foreign
 
-        loaded = manifests.load(paths)
+        loaded = manifests.load(paths, taken=is_foreign)
         for warning in loaded.warnings:
             print(f"warning: {warning}", file=sys.stderr)
         for problem in loaded.problems:
@@ -120,6 +122,7 @@ async def deciding(client: Client) -> list[Object]:
     """All objects of a cluster that decide where a packet goes. Raises ApiError and OSError."""
     from sealane.explain.world import named_secrets, read_kinds
     from sealane.kube.client.protocol import ApiError
+    from sealane.network.policies.foreign import foreign_kinds
     from sealane.network.services.node_ports import CONFIGURED_BY
 
     async def listed(kind: Kind) -> Sequence[Object]:
@@ -130,7 +133,10 @@ async def deciding(client: Client) -> list[Object]:
                 raise
             return ()
 
-    found = [each for items in await asyncio.gather(*map(listed, read_kinds())) for each in items]
+    asked = (*read_kinds(), kinds.CRD)
+    found = [each for items in await asyncio.gather(*map(listed, asked)) for each in items]
+    foreign = foreign_kinds(each for each in found if each.kind == kinds.CRD.kind)
+    found += [each for items in await asyncio.gather(*map(listed, foreign)) for each in items]
     single = [(kinds.CONFIGMAP, CONFIGURED_BY), *((kinds.SECRET, key) for key in named_secrets(found))]
     for kind, key in single:
         try:
@@ -146,9 +152,15 @@ async def _read_live(context: str) -> list[Object]:
     from sealane.cli import live
     from sealane.explain.world import named_secrets, read_kinds
     from sealane.kube.client.protocol import ApiError
+    from sealane.network.policies.foreign import foreign_kinds
 
     async with live.client(context) as client:
-        objects, refused = await live.read(client, read_kinds())
+        objects, refused = await live.read(client, (*read_kinds(), kinds.CRD))
+        foreign, unseen = await live.read(
+            client, tuple(foreign_kinds(each for each in objects if each.kind == kinds.CRD.kind))
+        )
+        objects += foreign
+        refused |= unseen
         for key in named_secrets(objects):
             try:
                 objects.append(await client.get(kinds.SECRET, key.namespace, key.name))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-OK, NOT, BAD_INPUT, LACKING, NO_CLUSTER, SILENT = 0, 1, 2, 3, 4, 5
+OK, NOT, BAD_INPUT, LACKING, NO_CLUSTER, SILENT, UNKNOWN = 0, 1, 2, 3, 4, 5, 6
 INTERRUPTED = 130
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from sealane.explain.steps import Step, Trace
 from sealane.explain.verify import SHOULD, WORDS, Report
 
 MARKS = {"pass": "[green]✓[/green]", "stop": "[red]✗[/red]", "note": "[dim]·[/dim]"}
-VERDICTS = {"allowed": "bold green", "denied": "bold red", "mixed": "bold yellow"}
+VERDICTS = {"allowed": "bold green", "denied": "bold red", "mixed": "bold yellow", "unknown": "bold magenta"}
 
 
 def render(trace: Trace) -> RenderableType:

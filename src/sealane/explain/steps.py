@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Hop = Literal["source", "name", "address", "service", "tls", "route", "egress", "ingress", "pod"]
+Hop = Literal["source", "name", "address", "service", "tls", "route", "egress", "ingress", "pod", "policy"]
+UNKNOWN = 6
+"""The exit code of answers that nobody knows."""
 Mark = Literal["pass", "stop", "note"]
-Verdict = Literal["allowed", "denied", "mixed"]
+Verdict = Literal["allowed", "denied", "mixed", "unknown"]
 Outcome = Literal["answered", "refused", "silent", "unreachable", "unresolved"]
 """What the one who tries it sees. refused: at once, by a reset or ICMP. silent: nothing comes back. unreachable: there
 is no way there. unresolved: the name has no address."""
@@ -63,6 +65,7 @@ class Endpoint:
 @dataclass(frozen=True, slots=True)
 class Trace:
     """The way from one party to another. verdict "mixed": some of the endpoints that can be chosen are out of reach.
+    "unknown": something that is not modelled decides as well; steps of the hop "policy" name it.
 
     endpoints: every one that a connection can end at, whether allowed or not. reason: of the verdict, in one line.
     outcomes: all results that the sender can see, "answered" first.
@@ -78,7 +81,7 @@ class Trace:
 
     @property
     def exit_code(self) -> int:
-        return 0 if self.verdict == "allowed" else 1
+        return {"allowed": 0, "unknown": UNKNOWN}.get(self.verdict, 1)
 
     def json(self) -> dict[str, Any]:
         return {

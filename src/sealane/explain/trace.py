@@ -16,8 +16,9 @@ from sealane.explain.naming import resolve
 from sealane.explain.parties import Place, Target, Unknown, of_pod, parse_source, parse_target
 from sealane.explain.serving import serve, service_addresses, why_no_endpoint
 from sealane.explain.steps import Endpoint, Outcome, Step, Trace, Verdict
-from sealane.explain.world import World
+from sealane.explain.world import LeftOut, World, left_out
 from sealane.kube.objects import Key, Object
+from sealane.network.policies.foreign import bears_on
 from sealane.network.routes.backends import BackendKey, of_backend
 from sealane.network.routes.evaluate import Request, evaluate
 from sealane.network.routes.hosts import candidates as host_candidates
@@ -75,7 +76,7 @@ def walk(world: World, source: Place, target: Target) -> Trace:
         answered = _arrive(world, sender, target, list(candidates), way) or answered
     elif foreign:
         answered = _leave(world, source, target, way)
-    return _conclude(source, target, way, answered)
+    return _conclude(world, source, target, way, answered)
 
 
 def _start(world: World, source: Place) -> Step:
@@ -313,7 +314,21 @@ def _backend(world: World, proxy: Place, key: BackendKey, way: _Way, protocol: T
         way.end(each.endpoint)
 
 
-def _conclude(source: Place, target: Target, way: _Way, answered: str) -> Trace:
+def _unknown(world: World, source: Place, way: _Way) -> list[LeftOut]:
+    """What is not modelled and may decide about this way: policies of its ends' namespaces, peers of the sender's."""
+    pods = [endpoint.pod.partition("/")[0] for endpoint in way.endpoints if endpoint.pod]
+    spaces = {*pods, *((source.pod.namespace,) if source.pod is not None else ())}
+    isolation = world.policies.isolation.get(source.pod.key) if source.pod is not None else None
+    outside = any(not endpoint.pod and not world.node_at(endpoint.address) for endpoint in way.endpoints)
+    outgoing = isolation.egress if isolation is not None and outside else ()
+    return [
+        each
+        for each in left_out(world)
+        if (each.source.key in outgoing if each.domain else bool(spaces) and bears_on(each.source.key, spaces))
+    ]
+
+
+def _conclude(world: World, source: Place, target: Target, way: _Way, answered: str) -> Trace:
     reached = [endpoint for endpoint, ways in way.endpoints.items() if any(each.allowed for each in ways)]
     verdict: Verdict
     if (reached or answered) and not way.failing:
@@ -328,6 +343,14 @@ def _conclude(source: Place, target: Target, way: _Way, answered: str) -> Trace:
     else:
         verdict = "mixed" if reached or answered else "denied"
         reason = way.failing[-1].text if way.failing else "nothing is there to answer"
+    unknown = _unknown(world, source, way) if way.endpoints else []
+    if unknown:
+        way.add([Step("policy", "note", each.text, world.at(each.source)) for each in unknown])
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        reason = (
+            f"{unknown[0].source.key}{more} may decide otherwise; by all that is modelled it is {verdict}: {reason}"
+        )
+        verdict = "unknown"
     endpoints = tuple(
         replace(
             endpoint,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_network
 
 from sealane.kube import kinds
@@ -14,6 +15,7 @@ from sealane.network.names import Zone
 from sealane.network.names.records import zone_apex
 from sealane.network.pods import own_addresses
 from sealane.network.policies import DomainPeer, Policies
+from sealane.network.policies.foreign import is_foreign
 from sealane.network.provenance import FieldPath, Provenance
 from sealane.network.routes.routing import Routing
 from sealane.network.services import ServiceModel, has_node_ports
@@ -141,14 +143,36 @@ def read_kinds() -> tuple[Kind, ...]:
     return (*(kind for kind in asked if kind != kinds.CONFIGMAP), *OWNERS)
 
 
-def left_out(world: World) -> Iterator[str]:
-    """Peers that decide about packets and that no answer counts, each with its place."""
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A policy, or a peer of one, that decides about packets and that no answer counts. source: its object and field.
+
+    domain: the peer's domain name; "" for a whole policy of a kind that is not modelled.
+    """
+
+    source: Provenance
+    domain: str = ""
+
+    @property
+    def text(self) -> str:
+        if self.domain:
+            return f"{self.source.key}: {self.domain} is a domain name: no answer counts it"
+        return f"{self.source.key} is not modelled: no answer counts it"
+
+
+def left_out(world: World) -> list[LeftOut]:
+    """Whole policies first, then peers, each by key."""
+    found = [LeftOut(Provenance(key, ("spec",))) for key in sorted(world.objects) if is_foreign(key.group, key.kind)]
     for resolved in sorted(world.policies.resolved.values(), key=lambda resolved: resolved.policy.key):
         for rule in resolved.policy.egress or ():
-            for peer in rule.peers:
-                if isinstance(peer, DomainPeer):
-                    at = _placed(world, resolved.policy.key, rule.provenance.path)
-                    yield f"{at}{resolved.policy.key}: {peer.name} is a domain name: no answer counts it"
+            found += [LeftOut(rule.provenance, peer.name) for peer in rule.peers if isinstance(peer, DomainPeer)]
+    return found
+
+
+def warnings(world: World) -> Iterator[str]:
+    """What `left_out` says, each with its place in a file, where that is known."""
+    for each in left_out(world):
+        yield f"{_placed(world, each.source.key, each.source.path)}{each.text}"
 
 
 def _placed(world: World, key: Key, path: FieldPath) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from rich.console import Console
 
 from golden import CASES, manifests, world
@@ -12,8 +13,9 @@ from sealane.explain.expect import expected
 from sealane.explain.render import render
 from sealane.explain.steps import Trace
 from sealane.explain.trace import trace
-from sealane.explain.world import World, left_out, named_secrets, read_kinds
+from sealane.explain.world import World, left_out, named_secrets, read_kinds, warnings
 from sealane.kube.objects import Key, Object, Origin
+from sealane.library import world_of
 
 SHOP = CASES / "shop"
 
@@ -69,8 +71,46 @@ def test_lines_of_the_manifest_that_decided() -> None:
     assert found["service"] == "services.yaml:9"
 
 
+def foreign(kind: str, namespace: str, api: str = "cilium.io/v2") -> Object:
+    meta = {"name": "other", "namespace": namespace} if namespace else {"name": "other"}
+    return Object({"apiVersion": api, "kind": kind, "metadata": meta, "spec": {}}, Origin("o.yaml", 1, {("spec",): 4}))
+
+
+@pytest.mark.parametrize(
+    ("policy", "verdict"),
+    [
+        (foreign("CiliumNetworkPolicy", "shop"), "unknown"),
+        (foreign("CiliumNetworkPolicy", "ops"), "unknown"),
+        (foreign("CiliumNetworkPolicy", "elsewhere"), "allowed"),
+        (foreign("CiliumClusterwideNetworkPolicy", ""), "unknown"),
+        (foreign("NetworkPolicy", "shop", "projectcalico.org/v3"), "unknown"),
+        (foreign("GlobalNetworkPolicy", "", "crd.projectcalico.org/v1"), "unknown"),
+        (foreign("StagedNetworkPolicy", "shop", "projectcalico.org/v3"), "allowed"),
+        (foreign("AuthorizationPolicy", "shop", "security.istio.io/v1"), "unknown"),
+        (foreign("AuthorizationPolicy", "shop", "example.com/v1"), "allowed"),
+    ],
+    ids=lambda each: str(each.key) if isinstance(each, Object) else each,
+)
+def test_a_policy_that_is_not_modelled_makes_an_answer_unknown_where_it_may_decide(
+    policy: Object, verdict: str
+) -> None:
+    known = world_of([*manifests(CASES / "policy-admin-older"), policy])
+    found = trace(known, "pod/ops/probe", "pod/shop/web", port="9000")
+    assert (found.verdict, found.exit_code) == (verdict, 6 if verdict == "unknown" else 0)
+    if verdict == "unknown":
+        assert found.steps[-1].at == "o.yaml:4"
+        assert "by all that is modelled it is allowed" in found.reason
+
+
+def test_a_domain_name_makes_the_answer_unknown_for_its_subjects_and_addresses_outside() -> None:
+    known = world(CASES / "policy-admin-peers")
+    [each] = left_out(known)
+    subject = next(pod.pod for pod in known.policies.isolation.values() if each.source.key in pod.egress)
+    assert trace(known, f"pod/{subject.namespace}/{subject.name}", "192.0.2.1:443").verdict == "unknown"
+
+
 def test_what_no_answer_counts_is_named_with_its_line() -> None:
-    assert list(left_out(World(manifests(CASES / "policy-admin-peers")))) == [
+    assert list(warnings(World(manifests(CASES / "policy-admin-peers")))) == [
         "objects.yaml:33: ClusterNetworkPolicy out: example.com is a domain name: no answer counts it",
     ]
     assert {"AdminNetworkPolicy", "BaselineAdminNetworkPolicy"} <= {kind.kind for kind in read_kinds()}

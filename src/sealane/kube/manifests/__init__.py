@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,12 +74,14 @@ def load(
     namespace: str = "default",
     known: Iterable[Raw] = (),
     stdin: Iterable[str] | None = None,
+    taken: Callable[[str, str], bool] = lambda _group, _kind: False,
 ) -> Manifests:
     """Reads files, folders (all *.yaml, *.yml and *.json below) and "-" (stdin); renders kustomizations and charts.
 
     Nothing is raised for bad input: every problem is in the answer, and an object that has one is not among `objects`.
     `namespace` is given to objects of namespaced kinds that name none. `known`: CustomResourceDefinitions that exist
-    already, beside those in the files.
+    already, beside those in the files. `taken`: by group and kind, whether objects of a kind that is not served are
+    taken as they are.
     """
     found: list[tuple[Raw, Origin]] = []
     problems: list[ManifestProblem] = []
@@ -99,7 +101,7 @@ def load(
         if raw.get("kind") == "Service" and isinstance(raw.get("spec"), dict) and (keys := keys_of(raw)):
             path: FieldPath = ("spec", "topologyKeys")
             warnings.append(ManifestProblem(origin.file, _line(origin, path), _subject(raw), path, explained(keys)))
-        mine = list(_check(raw, origin, served))
+        mine = list(_check(raw, origin, served, taken))
         if not mine:
             raw = _placed(without_nulls(raw), served, namespace)
         loaded = Object(raw, origin) if not mine else None
@@ -232,7 +234,7 @@ def _listed(value: Any) -> list[Any] | None:
     return [{**envelope, **each} if isinstance(each, dict) else each for each in items]
 
 
-def _check(raw: Raw, origin: Origin, served: Served) -> Iterator[ManifestProblem]:
+def _check(raw: Raw, origin: Origin, served: Served, taken: Callable[[str, str], bool]) -> Iterator[ManifestProblem]:
     obj = Part(raw)
     api_version, kind = obj.text("apiVersion"), obj.text("kind")
     subject = _subject(raw)
@@ -253,6 +255,8 @@ def _check(raw: Raw, origin: Origin, served: Served) -> Iterator[ManifestProblem
     found = served.get((api_version, kind))
     if found is None:
         group = api_version.rpartition("/")[0]
+        if taken(group, kind) and obj["metadata"].text("name"):
+            return
         elsewhere = any(name == kind and version.rpartition("/")[0] == group for version, name in served)
         wrong = "apiVersion" if elsewhere or all(version != api_version for version, _ in served) else "kind"
         yield problem(why_unknown(api_version, kind, served), wrong)
@@ -308,8 +312,8 @@ def _subject(raw: Raw) -> str:
 
 
 def _placed(raw: Raw, served: Served, namespace: str) -> Raw:
-    kind = served[(raw["apiVersion"], raw["kind"])]
+    kind = served.get((raw["apiVersion"], raw["kind"]))
     metadata: Mapping[str, Any] = raw["metadata"]
-    if not kind.namespaced or metadata.get("namespace"):
+    if kind is None or not kind.namespaced or metadata.get("namespace"):
         return raw
     return {**raw, "metadata": {**metadata, "namespace": namespace}}
