@@ -63,7 +63,10 @@ kill: setup ## one process killed every 2 s for a minute: no request may fail, n
 conformance-gateway: setup ## the official Gateway API suite (needs Go): ARGS="--profiles GATEWAY-HTTP -run-test=NAME -short=5s -whole"
 	$(BIN)/python tests/conformance/gateway/run.py $(ARGS)
 
+conformance-policy: setup ## the official suite of the network policy API (needs Go): ARGS="-run-test=CNPAdminTierGress"
+	$(BIN)/python tests/conformance/policy/run.py $(ARGS)
+
 bench: setup ## every performance claim, measured on this machine
 	$(BIN)/python -m benchmarks
 
-.PHONY: help setup demo test test-all check golden agree agree-routes crash fuzz sets relay kill conformance-gateway bench
+.PHONY: help setup demo test test-all check golden agree agree-routes crash fuzz sets relay kill conformance-gateway conformance-policy bench

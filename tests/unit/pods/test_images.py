@@ -135,6 +135,17 @@ def test_the_table() -> None:
     ]
     assert ports("agnhost", args=["serve-hostname"]) == [("TCP", 9376, "hostname", "stand-ins")]
     assert ports("agnhost", args=["pause"]) == []
+    script = "/agnhost serve-hostname --tcp --http=false --port 80"
+    assert ports("agnhost", command=["/bin/bash", "-c", script]) == [("TCP", 80, "hostname-at-once", "stand-ins")]
+    script = "/agnhost serve-hostname --udp --http=false --port 53"
+    assert ports("agnhost", command=["/bin/bash", "-c", script]) == [("UDP", 53, "hostname", "stand-ins")]
+    assert ports("agnhost", command=["/agnhost", "netexec"], args=["--http-port=80"]) == [
+        ("TCP", 80, "netexec", "stand-ins"),
+        ("UDP", 8081, "netexec", "stand-ins"),
+    ]
+    narrow = answered("agnhost", args=["netexec", "--udp-port=90", "--udp-listen-addresses", "$(HOST_IP)"])
+    assert isinstance(narrow, StandIn)
+    assert [port.own for port in narrow.ports] == [False, True]
     assert ports("pause:3.10", ports=[{"containerPort": 80}]) == []
     echo = answered("hashicorp/http-echo", args=["-text=hi there", "-listen=:8000"])
     assert isinstance(echo, StandIn)

@@ -141,6 +141,7 @@ def test_netexec_and_datagrams() -> None:
     udp = Socket("UDP", 4, 8081, "udp", "netexec")
     assert reply(FACTS, udp, b"hostname\n", CLIENT) == b"web-0"
     assert reply(FACTS, udp, b"clientip", ("fd00::9", 7)) == b"[fd00::9]:7"
+    assert reply(FACTS, Socket("UDP", 4, 53, "udp", "hostname"), b"x", CLIENT) == b"web-0"
     echo = reply(FACTS, Socket("UDP", 4, 53), b"ping", CLIENT)
     assert echo == b"shop/web-0 on node-1 (10.244.1.2): ping"
 

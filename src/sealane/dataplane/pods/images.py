@@ -31,7 +31,7 @@ class Port(msgspec.Struct, frozen=True):
     """A port to listen on. behaviour: how the server answers there; see `standins.behaviours`.
 
     role: which server process is given the socket. causes: see `network.listening.ListeningPort`; a port that has some
-    is left out when it cannot be had.
+    is left out when it cannot be had. own: on the pod's own addresses only, not on every address of its network.
     """
 
     protocol: str
@@ -41,6 +41,7 @@ class Port(msgspec.Struct, frozen=True):
     options: Mapping[str, str] = msgspec.field(default_factory=dict)
     role: str = "stand-ins"
     causes: tuple[str, ...] = ()
+    own: bool = False
 
     def __str__(self) -> str:
         return f"{self.port}/{self.protocol}" + (f" ({', '.join(self.causes)})" if self.causes else "")
@@ -126,7 +127,8 @@ def answer(
             return Run(tuple(argv), f"{missing[0]} is neither on this machine nor known to be in image {image}")
         return Run(tuple(argv), f"{argv[0]} of this machine runs in place of image {image}")
     variables = {one["name"]: str(one.get("value") or "") for one in container.get("env") or ()}
-    known = None if init or (command and ends) else _known(image, name, args, _declared(container), variables)
+    said = _agnhost_words(command, args) if name == "agnhost" else args
+    known = None if init or (command and ends) else _known(image, name, said, _declared(container), variables)
     if known is not None:
         return known
     why = lacking or (f"{absent} is not on this machine" if absent and runs_programs(image) else "")
@@ -253,23 +255,38 @@ def _conformance(image: str, variables: Mapping[str, str]) -> StandIn:
 
 
 def _agnhost(image: str, args: list[str], ports: tuple[Port, ...]) -> StandIn:
-    """https://github.com/kubernetes/kubernetes/tree/master/test/images/agnhost: netexec, serve-hostname, pause,
-    connect.
+    """https://github.com/kubernetes/kubernetes/tree/master/test/images/agnhost: netexec, serve-hostname, porter, pause,
+    connect. args: its command and that one's flags.
     """
     options = _flags(args[1:])
     found: tuple[Port, ...]
     match args[:1]:
         case ["netexec"]:
             http, udp = int(options.get("http-port", "8080")), int(options.get("udp-port", "8081"))
-            found = (Port("TCP", http, "http", "netexec"), Port("UDP", udp, "udp", "netexec"))
+            own = bool(options.get("udp-listen-addresses"))
+            found = (Port("TCP", http, "http", "netexec"), Port("UDP", udp, "udp", "netexec", own=own))
         case ["serve-hostname"]:
-            found = (Port("TCP", int(options.get("port", "9376")), "http", "hostname"),)
+            number, http = int(options.get("port", "9376")), options.get("http", "true") != "false"
+            found = (Port("TCP", number, "http", "hostname"),) if http else ()
+            if not http and options.get("tcp", "false") != "false":
+                found = (Port("TCP", number, "tcp", "hostname-at-once"),)
+            if options.get("udp", "false") != "false":
+                found += (Port("UDP", number, "udp", "hostname"),)
         case ["porter"]:
             found = ports
         case _:
             return StandIn((), f"image {image} is answered by a container that only is")
     where = ", ".join(f"{one.port}/{one.protocol}" for one in found)
     return StandIn(found, f"image {image} {args[0]} is answered on {where}")
+
+
+def _agnhost_words(command: list[str], args: list[str]) -> list[str]:
+    """The words to agnhost: a container's `args`, or what its `command`, or the script of a shell, says to it."""
+    words = command + args
+    if len(words) > 2 and words[0].rpartition("/")[2] in ("sh", "bash") and words[1] == "-c":
+        words = words[2].split()
+    at = next((number for number, word in enumerate(words) if word.rpartition("/")[2] == "agnhost"), None)
+    return args if at is None else words[at + 1 :]
 
 
 def _flags(args: Sequence[str]) -> dict[str, str]:

@@ -77,7 +77,10 @@ class Serving:
         opened: list[tuple[Port, int, socket.socket]] = []
         for group in groups:
             plans = [(port, family) for port in group for family in families]
-            wanted = [SocketPlan(port.protocol, family, port.port) for port, family in plans]
+            wanted = [
+                SocketPlan(port.protocol, family, port.port, self._own(family) if port.own else "")
+                for port, family in plans
+            ]
             try:
                 made = await self._thread.run(open_sockets, wanted, self._net)
             except OSError as error:
@@ -97,6 +100,10 @@ class Serving:
             self._given[one, id_] = given
             self._giver.add(one, id_, [opened[index][2] for index in indexes], given)
         return listening
+
+    def _own(self, family: int) -> str:
+        assert self._facts is not None
+        return next((address for address in self._facts.ips if (":" in address) == (family == 6)), "")
 
     def drain(self) -> None:
         """Answers say from now on that their connection ends."""

@@ -4,6 +4,7 @@ echo: JSON that names the pod and says what it saw; `?delay=250ms` waits first, 
 conformance: the answer of the Gateway API conformance images echo-basic and echo-advanced
     (https://github.com/kubernetes-sigs/gateway-api/tree/main/conformance/echo-basic).
 netexec, hostname: agnhost's (https://github.com/kubernetes/kubernetes/tree/master/test/images/agnhost).
+hostname-at-once: the name to whoever connects, before a word of theirs (agnhost serve-hostname --tcp).
 text: a fixed text.
 """
 
@@ -89,6 +90,8 @@ def reply(facts: Facts, socket: Socket, data: bytes, client: Client) -> bytes:
     """The answer to one datagram."""
     if socket.behaviour == "conformance":
         return json.dumps({"request": data.decode("utf-8", "replace"), **_context(facts)}).encode()
+    if socket.behaviour == "hostname":
+        return facts.hostname.encode()
     if socket.behaviour == "netexec":
         command, _, rest = data.decode("utf-8", "replace").strip().partition(" ")
         match command.lower():

@@ -162,6 +162,10 @@ class Connection(asyncio.Protocol):
             self._begin_tls()
         elif self._lines:
             self._welcome()
+        elif self._socket.behaviour == "hostname-at-once":
+            self._served.record(self._client, "TCP", "-", 0)
+            self._transport.write(self._served.facts.hostname.encode())
+            self._transport.close()
 
     def _begin_tls(self) -> None:
         from sealane.dataplane.pods.standins.tls import Secured
