@@ -22,8 +22,8 @@ def test_the_example() -> None:
     )
     assert "Service shop/cart-service http 80/TCP" in done.stdout
     assert "deploy/frontend to cart-service: allowed" in done.stdout
-    assert "deploy/checkout to cart-service: denied: shop/checkout-0 is isolated" in done.stdout
-    assert "  egress: 40-policies.yaml:7" in done.stdout
+    assert "deploy/checkout to cart-service: denied: shop/cart-0 is isolated" in done.stdout
+    assert "  egress: 40-policies.yaml:99" in done.stdout
 
 
 def test_the_command_does_not_import_the_library() -> None:

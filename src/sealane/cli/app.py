@@ -304,6 +304,9 @@ def trace(
     paths: Paths = None,
     namespace: Namespace = "default",
     port: Annotated[str, typer.Option("--port", "-p", help="Port, or PORT/udp, where TO names none.")] = "",
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Also the smallest change of policies that would allow it.")
+    ] = False,
     name: Name = DEFAULT_NAME,
     context: Context = "",
     output: OutputOption = Output.table,
@@ -315,7 +318,17 @@ def trace(
     from sealane.cli import explain
 
     raise typer.Exit(
-        explain.trace(source, target, paths or [], namespace, port, name, context, as_json=output is Output.json)
+        explain.trace(
+            source,
+            target,
+            paths or [],
+            namespace,
+            port,
+            name,
+            context,
+            as_json=output is Output.json,
+            suggest=suggest,
+        )
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sealane.cli.say import BAD_INPUT, NOT, OK, UNKNOWN, Exit, console, guarded, progress
 from sealane.cluster.state import Folder
@@ -20,26 +20,57 @@ if TYPE_CHECKING:
 
 
 def trace(
-    source: str, target: str, paths: list[str], namespace: str, port: str, name: str, context: str, *, as_json: bool
+    source: str,
+    target: str,
+    paths: list[str],
+    namespace: str,
+    port: str,
+    name: str,
+    context: str,
+    *,
+    as_json: bool,
+    suggest: bool = False,
 ) -> int:
-    return guarded(lambda: _trace(source, target, paths, namespace, port, name, context, as_json=as_json))
+    return guarded(
+        lambda: _trace(source, target, paths, namespace, port, name, context, as_json=as_json, suggest=suggest)
+    )
 
 
 def _trace(
-    source: str, target: str, paths: list[str], namespace: str, port: str, name: str, context: str, *, as_json: bool
+    source: str,
+    target: str,
+    paths: list[str],
+    namespace: str,
+    port: str,
+    name: str,
+    context: str,
+    *,
+    as_json: bool,
+    suggest: bool,
 ) -> int:
     from sealane.explain.parties import Unknown
     from sealane.explain.render import render
     from sealane.explain.trace import trace as find
 
+    world = _world("trace", paths, name, context)
     try:
-        found = find(_world("trace", paths, name, context), source, target, namespace, port or None)
+        found = find(world, source, target, namespace, port or None)
     except Unknown as error:
         raise Exit(BAD_INPUT, str(error)) from None
-    if as_json:
-        print(json.dumps(found.json(), indent=1))
-    else:
+    said: dict[str, Any] = found.json()
+    if not as_json:
         console().print(render(found))
+    if suggest:
+        from sealane.explain.suggest import suggest as smallest
+
+        changes, then = smallest(world, lambda each: find(each, source, target, namespace, port or None))
+        said |= {"suggest": [each.json() for each in changes], "then": {"verdict": then.verdict, "reason": then.reason}}
+        if not as_json:
+            for change in changes:
+                print(f"\n{change.at}: {change.policy}: {change.text}".replace("\n: ", "\n") + f"\n  {change.command}")
+            print(f"\nthen {then.verdict}: {then.reason}" if changes else "\nno change of a policy is suggested")
+    if as_json:
+        print(json.dumps(said, indent=1))
     return found.exit_code
 
 

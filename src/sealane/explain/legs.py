@@ -11,7 +11,11 @@ from sealane.explain.steps import Endpoint, Hop, Mark, Outcome, Step
 from sealane.explain.world import World
 from sealane.kube.objects import Object
 from sealane.network import policies
-from sealane.network.policies import Decision, Party
+from sealane.network.policies import Decision, Party, Ruling
+from sealane.network.policies.nearest import misses
+
+SHOWN = 5
+"""The most rules that a denial names, the nearest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ def _policy_steps(world: World, source: Place, candidate: Candidate, pod: Object
             seen = policies.evaluate(world.policies, arrives, to, candidate.protocol, candidate.port)
             decision = replace(seen, rulings=(*decision.rulings, *seen.rulings))
         return _as_steps(world, decision)
-    decision = policies.evaluate(world.policies, from_, to, candidate.protocol, candidate.port)
+    decision = policies.evaluate(world.policies, from_, to, candidate.protocol, candidate.port, both=True)
     rulings = list(decision.rulings)
     if candidate.masquerade and candidate.entry and node != candidate.entry:
         # The node where it was translated passes it on under its own address, and that is what ingress rules see.
@@ -124,10 +128,20 @@ def _policy_steps(world: World, source: Place, candidate: Candidate, pod: Object
 
 
 def _as_steps(world: World, decision: Decision) -> list[Step]:
-    return [
-        Step(each.direction, "pass" if each.allowed else "stop", each.reason.text, world.at(each.reason.source))
-        for each in decision.rulings
-    ]
+    return [_as_step(world, each) for each in decision.rulings]
+
+
+def _as_step(world: World, ruling: Ruling) -> Step:
+    if ruling.allowed:
+        return Step(ruling.direction, "pass", ruling.reason.text, world.at(ruling.reason.source))
+    text, at = ruling.reason.text, world.at(ruling.reason.source)
+    if ruling.asked is None:
+        return Step(ruling.direction, "stop", text, at)
+    near = misses(world.policies, ruling.asked, world.labels)
+    parts = tuple(Step(ruling.direction, "note", f"{each.policy}: {each.text}", world.at(each.source)) for each in near)
+    if near:
+        text, at = f"{text}; nearest is {near[0].policy}: {near[0].text}", parts[0].at
+    return Step(ruling.direction, "stop", text, at, parts[:SHOWN] if len(near) > 1 else (), asked=(ruling.asked,))
 
 
 def _listener(world: World, candidate: Candidate, pod: Object | None) -> Step:

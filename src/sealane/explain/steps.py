@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from sealane.network.policies import Question
 
 Hop = Literal["source", "name", "address", "service", "tls", "route", "egress", "ingress", "pod", "policy"]
 UNKNOWN = 6
@@ -22,7 +25,8 @@ class Step:
     mark: "pass" goes on, "stop" ends here, "note" decides nothing.
     at: "file:line", or the object and field, that decided.
     outcome: of a step that stops: how that looks to the sender.
-    parts: what it consists of (queries asked, endpoints considered).
+    parts: what it consists of (queries asked, endpoints considered, rules that do not allow it, the nearest first).
+    asked: of a step at which no rule of a policy allows it: what they were asked.
     """
 
     hop: Hop
@@ -31,6 +35,7 @@ class Step:
     at: str = ""
     parts: tuple[Step, ...] = ()
     outcome: Outcome = "silent"
+    asked: tuple[Question, ...] = ()
 
     def json(self) -> dict[str, Any]:
         found: dict[str, Any] = {"hop": self.hop, "mark": self.mark, "text": self.text}

@@ -342,7 +342,10 @@ def _conclude(world: World, source: Place, target: Target, way: _Way, answered: 
             reason += ", …" if len(reached) > 4 else ""
     else:
         verdict = "mixed" if reached or answered else "denied"
-        reason = way.failing[-1].text if way.failing else "nothing is there to answer"
+        reason = "nothing is there to answer"
+        if way.failing:
+            last = way.failing[-1]
+            reason = f"{last.text} ({last.at})" if last.hop in ("egress", "ingress") and last.at else last.text
     unknown = _unknown(world, source, way) if way.endpoints else []
     if unknown:
         way.add([Step("policy", "note", each.text, world.at(each.source)) for each in unknown])

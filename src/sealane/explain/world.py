@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_network
 
@@ -16,6 +16,7 @@ from sealane.network.names.records import zone_apex
 from sealane.network.pods import own_addresses
 from sealane.network.policies import DomainPeer, Policies
 from sealane.network.policies.foreign import is_foreign
+from sealane.network.policies.nearest import Known
 from sealane.network.provenance import FieldPath, Provenance
 from sealane.network.routes.routing import Routing
 from sealane.network.services import ServiceModel, has_node_ports
@@ -39,6 +40,7 @@ class World:
         self.nodes: Collection[Key, Object] = network.objects[kinds.NODE]
         self.services: Collection[Key, ServiceModel] = network.services
         self.policies: Policies = network.policies
+        self.labels = Known(self.policies, self.namespace_labels)
         self.node_ports = network.node_ports.get(CONFIGURED_BY) or ()
         self.routing: Routing = network.routes
         self.zone = Zone()
@@ -64,6 +66,14 @@ class World:
             for node in self.nodes.values()
             for side in (self.pod_side(node.name, version) for version in (4, 6))
         }
+
+    def of(self, objects: Iterable[Object]) -> World:
+        """The same cluster with other objects."""
+        return World(objects, self._origin_of)
+
+    def namespace_labels(self, name: str) -> Mapping[str, str]:
+        found = self.network.objects[kinds.NAMESPACE].get(Key("", "Namespace", "", name))
+        return found.labels if found is not None else {}
 
     def pod_at(self, address: str) -> Object | None:
         key = self._by_address.get(address)

@@ -49,7 +49,7 @@ def test_rendered_for_people() -> None:
     console.print(render(shop("deploy/checkout", "cart-service")))
     text = console.export_text()
     assert "✗ egress" in text.replace("✗  egress", "✗ egress")
-    assert "denied: shop/checkout-0 is isolated" in text
+    assert "denied: shop/cart-0 is isolated for ingress" in text
 
 
 def test_lines_of_the_manifest_that_decided() -> None:

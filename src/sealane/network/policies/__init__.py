@@ -6,7 +6,7 @@ Sources: https://kubernetes.io/docs/concepts/services-networking/network-policie
 https://network-policy-api.sigs.k8s.io/.
 """
 
-from sealane.network.policies.evaluate import Decision, Party, Ruling, evaluate, party
+from sealane.network.policies.evaluate import Decision, Party, Question, Ruling, evaluate, party
 from sealane.network.policies.model import (
     TIERS,
     BlockPeer,
@@ -52,6 +52,7 @@ __all__ = [
     "Policy",
     "PolicyPod",
     "PolicyPort",
+    "Question",
     "ResolvedPolicy",
     "ResolvedRule",
     "Rule",

@@ -31,13 +31,26 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """One direction of a connection: may the subject get it from, or open it to, `peer`? port: of the destination."""
+
+    direction: Direction
+    subject: Key
+    peer: Party
+    destination: Party
+    protocol: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ruling:
     """The answer of one direction. reason.source: the rule that decides, or a policy that isolates; None where there is
-    neither."""
+    neither. asked: what the question was, where it is no for want of a rule that says yes."""
 
     direction: Direction
     allowed: bool
     reason: Reason
+    asked: Question | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +77,10 @@ def party(policies: Policies, pod: Key, family: int = 4) -> Party | None:
     return None
 
 
-def evaluate(policies: Policies, source: Party, destination: Party, protocol: str, port: int) -> Decision:
-    """May `source` open a connection to `destination` there?
+def evaluate(
+    policies: Policies, source: Party, destination: Party, protocol: str, port: int, *, both: bool = False
+) -> Decision:
+    """May `source` open a connection to `destination` there? both: ingress is asked also where egress says no.
 
     protocol: "TCP", "UDP", "SCTP"; any other (for example "ICMP") passes only rules without ports. destination and
     port: after Service translation, as policies see them.
@@ -79,7 +94,7 @@ def evaluate(policies: Policies, source: Party, destination: Party, protocol: st
     rulings: list[Ruling] = []
     if source.pod is not None:
         rulings.append(_ruling(policies, "egress", source.pod, destination, destination, protocol, port))
-    if destination.pod is not None and all(ruling.allowed for ruling in rulings):
+    if destination.pod is not None and (both or all(ruling.allowed for ruling in rulings)):
         rulings.append(_ruling(policies, "ingress", destination.pod, source, destination, protocol, port))
     return Decision(all(ruling.allowed for ruling in rulings), tuple(rulings))
 
@@ -124,7 +139,8 @@ def _ruling(
                 isolating.append(resolved)
     if isolating:
         reason = _isolated(direction, subject, peer, isolating, protocol, port)
-        return Ruling(direction, False, reason._replace(text=before + reason.text))
+        asked = Question(direction, subject, peer, destination, protocol, port)
+        return Ruling(direction, False, reason._replace(text=before + reason.text), asked)
     text = f"{before}no policy denies {direction} of {subject.namespace}/{subject.name}"
     return Ruling(direction, True, Reason(text))
 
@@ -163,14 +179,12 @@ def rule_matches(rule: ResolvedRule, peer: str, destination: str, protocol: str,
     ):
         return False
     return not rule.rule.ports or any(
-        (destination, protocol, port) in named
-        if isinstance(wanted.port, str)
-        else _port_matches(wanted, protocol, port)
+        (destination, protocol, port) in named if isinstance(wanted.port, str) else port_matches(wanted, protocol, port)
         for wanted, named in zip(rule.rule.ports, rule.named, strict=True)
     )
 
 
-def _port_matches(wanted: PolicyPort, protocol: str, port: int) -> bool:
+def port_matches(wanted: PolicyPort, protocol: str, port: int) -> bool:
     if wanted.protocol != protocol:
         return False
     if wanted.port is None:
