@@ -127,6 +127,15 @@ def _policy_steps(world: World, source: Place, candidate: Candidate, pod: Object
     return _as_steps(world, replace(decision, rulings=tuple(rulings)))
 
 
+def denied_leave(world: World, source: Place, address: str, node: str, protocol: str, port: int) -> list[Step]:
+    """Why packets of a pod for an address of another node itself do not leave the pod's node; empty when they do."""
+    if source.kind != "pod" or source.pod is None or source.pod.spec.get("hostNetwork") or source.node == node:
+        return []
+    from_ = Party(source.address(6 if ":" in address else 4), source.node, source.pod.key)
+    steps = _as_steps(world, policies.evaluate(world.policies, from_, Party(address, node), protocol, port))
+    return [step for step in steps if step.mark == "stop"]
+
+
 def _as_steps(world: World, decision: Decision) -> list[Step]:
     return [_as_step(world, each) for each in decision.rulings]
 

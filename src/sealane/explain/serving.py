@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from sealane.explain.legs import Candidate, leg
+from sealane.explain.legs import Candidate, denied_leave, leg
 from sealane.explain.parties import Place
 from sealane.explain.steps import Outcome, Step
 from sealane.explain.world import World, outside_address
@@ -56,6 +56,14 @@ class Served:
 def serve(world: World, source: Place, address: str, port: int, protocol: str) -> Served:
     """The treatment of a connection from `source` to this address and port."""
     node = world.node_at(address)
+    served = _served(world, source, address, port, protocol, node)
+    if node and not served.candidates:  # what another node refuses or answers itself has to leave the pod's node first
+        denied = denied_leave(world, source, address, node, protocol, port)
+        return Served(tuple(denied)) if denied else served
+    return served
+
+
+def _served(world: World, source: Place, address: str, port: int, protocol: str, node: str) -> Served:
     found = find_frontend(world.services, address, protocol, port)
     if found is None and node:
         found = find_frontend(world.services, "", protocol, port, family(address))
