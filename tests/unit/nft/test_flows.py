@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sealane.dataplane.nft.answers import passing
 from sealane.dataplane.nft.flows import Flow, Target, outdated, stale
 
 VIP, NODE_PORT = Target(4, "10.96.0.7", 53), Target(4, "", 30053)
@@ -48,3 +49,10 @@ def test_targets_that_may_have_stale_flows(
 def test_stale(address: str, port: int, given: tuple[str, int], complete: bool, expected: bool) -> None:
     targets = {VIP: frozenset({ONE}), NODE_PORT: frozenset({ONE})}
     assert stale(Flow(4, address, port, given, b""), targets, {"172.18.1.1"}, complete=complete) is expected
+
+
+def test_a_client_that_asked_through_two_services_is_answered_in_one_name() -> None:
+    client = ("10.244.2.2", 40000)
+    flows = [Flow(4, address, 53, ONE, b"", client) for address in ("10.96.0.7", "10.96.0.8")]
+    elements = [line for line in "".join(passing(flows)).splitlines() if " addresses4 " in line and "element" in line]
+    assert len(elements) == 1

@@ -3,7 +3,8 @@
 The kernel undoes the translation of an answer by the entry of its flow. A flow that moves loses its entry, and the
 answer to what was asked just before would reach the client from an address that the client has not asked. So for a
 moment the answers of each flow that moves are given the Service's address and port by rules of their own, whether the
-entry is still there or not. Answers pass by conntrack: an entry of their own would be one for the way back.
+entry is still there or not. Answers pass by conntrack: an entry of their own would be one for the way back. A client
+that asked one endpoint through several Services from one port is answered in the name of one of them.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ PART = 1000
 
 
 def passing(flows: Sequence[Flow]) -> Iterator[str]:
-    """nft commands, transaction by transaction, that let answers pass; nothing for flows whose client is translated."""
-    found = [flow for flow in flows if flow.client is not None]
+    """nft commands, transaction by transaction, that let answers pass; nothing for flows whose client is translated.
+
+    A transaction fails when such an answer passes already, in another name: then the other flows have to go alone.
+    """
+    found = list({(flow.given, flow.port, flow.client): flow for flow in flows if flow.client is not None}.values())
     for start in range(0, len(found), PART):
         part = found[start : start + PART]
         yield "\n".join([*(_table() if not start else ()), *(line for flow in part for line in _elements(flow))]) + "\n"

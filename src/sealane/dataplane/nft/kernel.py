@@ -74,7 +74,10 @@ class Kernel:
             for commands in answers.passing(flows):
                 self._nftables().run(commands)
         except NftError as error:
-            log.warning("answers on their way are lost: %s", error)
+            if len(flows) == 1:
+                log.warning("an answer on its way is lost: %s", error)
+            for flow in flows if len(flows) > 1 else ():
+                self._let_pass([flow])
 
     def dump(self) -> dump.Dump:
         return dump.read(self._nftables(), self._generation)
