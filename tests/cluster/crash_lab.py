@@ -22,7 +22,7 @@ if __name__ == "__main__":
 from etcd_process import ETCD, Etcd  # noqa: E402
 from tests.unit.apiserver.serving import credentials  # noqa: E402
 
-from sealane.apiserver.storage.backends import connect  # noqa: E402
+from sealane.apiserver.storage.backends.connecting import connect  # noqa: E402
 from sealane.apiserver.storage.store import Store  # noqa: E402
 from sealane.kube import kinds  # noqa: E402
 from sealane.kube.client.http import HttpClient  # noqa: E402
@@ -35,7 +35,7 @@ from pathlib import Path
 from sealane.apiserver.http.serving import serve
 from sealane.cluster import pki
 from sealane.apiserver.server import start_api
-from sealane.apiserver.storage.backends import connect
+from sealane.apiserver.storage.backends.connecting import connect
 from sealane.apiserver.storage.store import Store
 
 async def main():

@@ -17,8 +17,9 @@ from cryptography.x509.oid import NameOID
 from etcd_process import Etcd, needs_etcd
 
 from sealane.apiserver.encodings.wire import chunk
-from sealane.apiserver.storage.backends import Address, StorageError, connect, etcd, snapshots
+from sealane.apiserver.storage.backends import Address, StorageError, etcd, snapshots
 from sealane.apiserver.storage.backends import etcd_wire as wire
+from sealane.apiserver.storage.backends.connecting import connect
 from sealane.apiserver.storage.backends.etcd import EtcdBackend
 from sealane.apiserver.storage.backends.location import Location
 from sealane.apiserver.storage.store import Store

@@ -67,7 +67,8 @@ async def run(folder: Folder, options: Options, sockets: list[socket.socket], ch
     from sealane.apiserver.local import LocalClient
     from sealane.apiserver.pods.logs import agent_logs
     from sealane.apiserver.server import furnish, start_api
-    from sealane.apiserver.storage.backends import StorageError, connect
+    from sealane.apiserver.storage.backends import StorageError
+    from sealane.apiserver.storage.backends.connecting import connect
     from sealane.apiserver.storage.store import Store
     from sealane.cluster.bootstrap import bootstrap
     from sealane.cluster.pod_streams import AgentStreams

@@ -7,7 +7,6 @@ changes after the other durable. Nothing above the store knows which backend the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias
 
 Resource: TypeAlias = tuple[str, str]
@@ -58,17 +57,3 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-def connect(url: str, path: str | Path, cluster: str) -> Backend:
-    """The backend that `--store` names: "" is SQLite at `path`. Raises StorageError; ValueError for a wrong URL.
-
-    cluster: the name under which this cluster keeps its objects in a store that others use too.
-    """
-    if not url:
-        from sealane.apiserver.storage.backends.sqlite import SqliteBackend
-
-        return SqliteBackend.open(path)
-    from sealane.apiserver.storage.backends.etcd import EtcdBackend
-
-    return EtcdBackend.connect(url, cluster)
