@@ -278,7 +278,7 @@ class Agreement:
         questions = list(wanted) if ways else []
         answers = await asyncio.gather(
             *(
-                loop.run_in_executor(self._lookups, self._lookup, *one, *ways[index % len(ways)])
+                loop.run_in_executor(self._lookups, self._lookup, *one, *ways[index % len(ways)], ways)
                 for index, one in enumerate(questions)
             )
         )
@@ -300,17 +300,29 @@ class Agreement:
 
     def _answered(self, ways: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
         """Those of `ways` (a server's address, a protocol) over which the asking pod hears an answer."""
-        return [way for way in ways if self._lookup(f"nothing.{SUFFIX}", "A", *way, 0.3)[0] != "no answer"]
+        return [way for way in ways if self._lookup(f"nothing.{SUFFIX}", "A", *way, timeout=0.3)[0] != "no answer"]
 
     def _lookup(
-        self, name: str, type_: str, server: str, protocol: str, timeout: float = 5.0
+        self,
+        name: str,
+        type_: str,
+        server: str,
+        protocol: str,
+        ways: Collection[tuple[str, str]] = (),
+        timeout: float = 5.0,
     ) -> tuple[str, set[tuple[str, str, str]]]:
-        """rcode and records that a pod gets. timeout: seconds."""
-        query = dns.message.make_query(name, type_)
+        """rcode and records that a pod gets; over TCP what is too long, if that is one of `ways`. timeout: seconds."""
+        long = 0 if (server, "TCP") in ways else 4096  # bytes that fit into a datagram; 0 is 512
+        query = dns.message.make_query(name, type_, use_edns=0 if long else -1, payload=long)
         path = namespaces.path_of(self.lab.run_dir, topology.pod_namespace("asker"))
-        ask = dns.query.tcp if protocol == "TCP" else dns.query.udp
+
+        def ask() -> dns.message.Message:
+            if protocol == "TCP":
+                return dns.query.tcp(query, server, timeout=timeout)
+            return dns.query.udp_with_fallback(query, server, timeout=timeout)[0]
+
         try:
-            answer = namespaces.inside(path, lambda: ask(query, server, timeout=timeout))
+            answer = namespaces.inside(path, ask)
         except dns.exception.Timeout:
             return "no answer", set()
         found = {
