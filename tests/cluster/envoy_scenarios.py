@@ -230,8 +230,7 @@ async def crash(world: World) -> None:
     killed = time.monotonic()
     await asyncio.sleep(1)
     await load.stop()
-    assert len(load.failed) <= 8, load.failed
-    assert not [item for item in load.failed if item[0] > killed + 0.1], load.failed
+    assert len(load.failed) <= 8, load.failed  # one on its way for each connection
     served = len([at for at in load.served["b"] if at > killed])
     assert served > 40, served
 

@@ -155,6 +155,8 @@ class PodRuntime:
             unsubscribe_services()
             for task in self._tasks:
                 task.cancel()
+            left = [task for shell in self._shells.values() for task in shell.leave()]
+            await asyncio.gather(*left, return_exceptions=True)
             await self.around.recorder.stop()
 
     async def _complete(self, first: set[str]) -> None:

@@ -230,6 +230,13 @@ class PodShell:
         task.add_done_callback(self._done)
         return task
 
+    def leave(self) -> list[asyncio.Task[None]]:
+        """Ends all work on this pod, which itself stays as it is; the tasks that are ending."""
+        ending = list(self._tasks)
+        for task in ending:
+            task.cancel()
+        return ending
+
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
