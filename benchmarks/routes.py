@@ -35,7 +35,13 @@ def measure() -> Iterator[Row]:
             case "p99":
                 what = f"HTTPRoute among {routes:,}, from API write to first 200, p99"
                 yield Row(what, value, "ms", _GOALS.get(routes, ""), "a new host, 200 samples")
-                yield Row("… p50", found["p50", routes], "ms", "", "of which the durable write, the next row")
-                yield Row("… the API's answer to the write, p50", found["write", routes], "ms")
+                yield Row(
+                    f"… p50, among {routes:,}",
+                    found["p50", routes],
+                    "ms",
+                    "",
+                    "of which the durable write, the next row",
+                )
+                yield Row(f"… the API's answer to the write, p50, among {routes:,}", found["write", routes], "ms")
             case "rate":
                 yield Row("requests through Envoy, one connection", value, "/s", "", "Python client and backend")
