@@ -9,20 +9,17 @@ test failed, 3 without Go.
 from __future__ import annotations
 
 import argparse
-import collections
-import json
-import os
 import re
 import shlex
-import shutil
-import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+import suite  # noqa: E402
+
 PROFILES = ("GATEWAY-HTTP", "GATEWAY-GRPC", "GATEWAY-TLS", "GATEWAY-TCP", "GATEWAY-UDP")
-NODES = 3
 OTHERS = (
     "kubectl get crd -o custom-columns='NAME:.metadata.name,"
     "VERSION:.metadata.annotations.gateway\\.networking\\.k8s\\.io/bundle-version' --no-headers "
@@ -39,64 +36,25 @@ def main() -> int:
     parser.add_argument("--channel", choices=("standard", "experimental"), default="experimental")
     parser.add_argument("--out", type=Path, default=HERE / "build")
     options, flags = parser.parse_known_args()
-    if shutil.which("go") is None:
-        print("conformance-gateway needs Go on the PATH", file=sys.stderr)
+    if not suite.has_go("conformance-gateway"):
         return 3
-    out: Path = options.out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
-    binary = out / "conformance.test"
-    subprocess.run(("go", "test", "-c", "-o", binary, "."), cwd=HERE, check=True)
-    module = ("go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api")
-    crds = Path(subprocess.run(module, cwd=HERE, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
+    crds = suite.folder_of("sigs.k8s.io/gateway-api", HERE)
     crds /= "config/crd/experimental" if options.channel == "experimental" else "config/crd"
-    results, log = out / "results.jsonl", out / "suite.log"
-    results.unlink(missing_ok=True)
-    command = shlex.join(
+    code, tests, lines = suite.run(
+        HERE,
+        options.out.resolve(),
+        f"kubectl apply --server-side -k {shlex.quote(str(crds))} > /dev/null && {OTHERS}",
         (
-            str(binary),
-            "-test.v",
             "-test.timeout=120m",
-            "-test.run=TestConformance$",
             "-gateway-class=sealane",
             f"-conformance-profiles={options.profiles}",
-            f"-results={results}",
-            f"-report-output={out / 'report.yaml'}",
-            "-organization=sealane",
-            "-project=sealane",
-            "-url=https://sealane.dev",
-            "-contact=-",
-            f"-version={version('sealane')}",
             "-usable-address=172.18.255.200",
             "-unusable-address=172.30.0.1",
             *flags,
-        )
+        ),
     )
-    inside = (
-        f"kubectl apply --server-side -k {shlex.quote(str(crds))} > /dev/null && {OTHERS} && "
-        "kubectl wait --for=condition=Established crd --all --timeout=30s > /dev/null && "
-        f"exec {command}"
-    )
-    sealane = (sys.executable, "-m", "sealane", "run", "--nodes", str(NODES), "--", "sh", "-c", inside)
-    with log.open("wb") as file:
-        code = subprocess.run(sealane, stdout=file, stderr=subprocess.STDOUT, env=os.environ).returncode
-    if not results.exists() or not results.read_text():
-        print("".join(log.read_text(errors="replace").splitlines(keepends=True)[-20:]), file=sys.stderr)
-        return code or 1
-    return summarise(results, log) or code
-
-
-def summarise(results: Path, log: Path) -> int:
-    tests = [json.loads(line) for line in results.read_text().splitlines()]
-    why = reasons(log.read_text(errors="replace").splitlines())
-    for test in sorted(tests, key=lambda test: str(test["test"])):
-        if test["result"] == "fail":
-            print(f"failed  {test['test']} ({', '.join(test['features'])}): {why.get(test['test'], '')}")
-    for profile in sorted({name for test in tests for name in test["profiles"]}):
-        found = collections.Counter(test["result"] for test in tests if profile in test["profiles"])
-        print(f"{profile:14} {found['pass']} passed, {found['fail']} failed, {found['skip']} skipped")
-    found = collections.Counter(test["result"] for test in tests)
-    print(f"{'all':14} {found['pass']} passed, {found['fail']} failed, {found['skip']} skipped")
-    return 1 if found["fail"] else 0
+    why = reasons(lines)
+    return suite.summarise(tests, "profiles", lambda test: f": {why.get(test['test'], '')}") or code
 
 
 def reasons(lines: list[str]) -> dict[str, str]:

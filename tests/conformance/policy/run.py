@@ -2,28 +2,24 @@
 
     run.py [--out FOLDER] [--channel standard] [flags of the suite and of main_test.go …]
 
-FOLDER gets suite.log, results.jsonl (a line a test) and report.yaml, the suite's ConformanceReport. Exit code 1 when a
-test failed, 3 without Go. Where the kernel has no SCTP sockets its packets are written by the suite's program
-(sctp_test.go): the rules that they meet are the kernel's all the same.
+FOLDER (not below /tmp: pods have one of their own) gets suite.log, results.jsonl (a line a test) and report.yaml, the
+suite's ConformanceReport. Exit code 1 when a test failed, 3 without Go. Where the kernel has no SCTP sockets its
+packets are written by the suite's program (sctp_test.go): the rules that they meet are the kernel's all the same.
 """
 
 from __future__ import annotations
 
 import argparse
-import collections
-import json
-import os
 import re
 import shlex
-import shutil
-import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
-MODULE = "sigs.k8s.io/network-policy-api"
-NODES = 3
+sys.path.insert(0, str(HERE.parent))
+
+import suite  # noqa: E402
+
 OTHERS = "kubectl delete crd {0}.policy.networking.k8s.io baseline{0}.policy.networking.k8s.io > /dev/null".format(
     "adminnetworkpolicies"
 )
@@ -35,65 +31,28 @@ def main() -> int:
     parser.add_argument("--channel", choices=("standard", "experimental"), default="experimental")
     parser.add_argument("--out", type=Path, default=HERE / "build")
     options, flags = parser.parse_known_args()
-    if shutil.which("go") is None:
-        print("conformance-policy needs Go on the PATH", file=sys.stderr)
+    if not suite.has_go("conformance-policy"):
         return 3
-    out: Path = options.out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
-    binary = out / "conformance.test"
-    subprocess.run(("go", "test", "-c", "-o", binary, "."), cwd=HERE, check=True)
-    module = ("go", "list", "-m", "-f", "{{.Dir}}", MODULE)
-    crds = Path(subprocess.run(module, cwd=HERE, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
+    crds = suite.folder_of("sigs.k8s.io/network-policy-api", HERE)
     crds /= f"config/crd/{options.channel}/policy.networking.k8s.io_clusternetworkpolicies.yaml"
-    results, log = out / "results.jsonl", out / "suite.log"
-    results.unlink(missing_ok=True)
-    features = ("-all-features",) if options.channel == "experimental" else ()
-    command = shlex.join(
+    code, tests, lines = suite.run(
+        HERE,
+        options.out.resolve(),
+        f"kubectl apply --server-side --force-conflicts -f {shlex.quote(str(crds))} > /dev/null && {OTHERS}",
         (
-            str(binary),
-            "-test.v",
             "-test.timeout=60m",
-            "-test.run=TestConformance$",
             "-conformance-profiles=ClusterNetworkPolicy",
-            *features,
-            f"-results={results}",
-            f"-report-output={out / 'report.yaml'}",
-            "-organization=sealane",
-            "-project=sealane",
-            "-url=https://sealane.dev",
-            "-contact=-",
+            *(("-all-features",) if options.channel == "experimental" else ()),
             "-additional-info=make conformance-policy",
-            f"-version={version('sealane')}",
             *flags,
-        )
+        ),
     )
-    inside = (
-        f"kubectl apply --server-side --force-conflicts -f {shlex.quote(str(crds))} > /dev/null && {OTHERS} && "
-        "kubectl wait --for=condition=Established crd --all --timeout=30s > /dev/null && "
-        f"exec {command}"
-    )
-    sealane = (sys.executable, "-m", "sealane", "run", "--nodes", str(NODES), "--", "sh", "-c", inside)
-    with log.open("wb") as file:
-        code = subprocess.run(sealane, stdout=file, stderr=subprocess.STDOUT, env=os.environ).returncode
-    if not results.exists() or not results.read_text():
-        print("".join(log.read_text(errors="replace").splitlines(keepends=True)[-20:]), file=sys.stderr)
-        return code or 1
-    return summarise(results, log) or code
+    why = reasons(lines)
 
+    def told(test: suite.Test) -> str:
+        return "".join(f"\n        {said}" for said in why.get(test["test"], ()))
 
-def summarise(results: Path, log: Path) -> int:
-    tests = [json.loads(line) for line in results.read_text().splitlines()]
-    why = reasons(log.read_text(errors="replace").splitlines())
-    for test in sorted(tests, key=lambda test: str(test["test"])):
-        if test["result"] == "fail":
-            print(f"failed  {test['test']} ({', '.join(test['features'])})")
-            print("".join(f"        {said}\n" for said in why.get(test["test"], ())), end="")
-    for feature in sorted({name for test in tests for name in test["features"]}):
-        found = collections.Counter(test["result"] for test in tests if feature in test["features"])
-        print(f"{feature:36} {found['pass']} passed, {found['fail']} failed, {found['skip']} skipped")
-    found = collections.Counter(test["result"] for test in tests)
-    print(f"{'all':36} {found['pass']} passed, {found['fail']} failed, {found['skip']} skipped")
-    return 1 if found["fail"] else 0
+    return suite.summarise(tests, "features", told) or code
 
 
 def reasons(lines: list[str]) -> dict[str, list[str]]:
