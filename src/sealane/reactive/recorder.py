@@ -81,15 +81,30 @@ class Recorder:
         self._tasks: set[asyncio.Task[None]] = set()
         self._serial = 0
 
+    def moment(self) -> int:
+        """A moment for `record`: nanoseconds since 1970, later than any before."""
+        self._serial = max(self._serial + 1, int(self._clock() * 1e9))
+        return self._serial
+
     def record(
-        self, about: Object, type_: str, reason: str, message: str, *, field_path: str = "", host: str = ""
+        self,
+        about: Object,
+        type_: str,
+        reason: str,
+        message: str,
+        *,
+        field_path: str = "",
+        host: str = "",
+        moment: int | None = None,
     ) -> None:
         """Says `message` about an object. Returns at once and never fails; needs a running event loop.
 
         type_: "Normal" or "Warning". field_path: the part of the object that is meant, as "spec.containers{web}".
-        host: the node that speaks, for what a kubelet says.
+        host: the node that speaks, for what a kubelet says. moment: when it happened, if not just now: what others do
+        upon a write may be told before the writer hears that it succeeded.
         """
-        now = self._clock()
+        now = self._clock() if moment is None else moment / 1e9
+        moment = self.moment() if moment is None else moment
         subject = (about.kind, about.namespace, about.name, about.uid, host)
         group = (*subject, type_, reason, field_path)
         similar = self._similar.get(group)
@@ -105,7 +120,7 @@ class Recorder:
             message = f"(combined from similar events): {message}"
         kept = self._kept.get(key)
         if kept is None or now - kept.last > FORGET:
-            raw = self._event(about, type_, reason, field_path, host, now)
+            raw = self._event(about, type_, reason, field_path, host, moment)
             kept = self._kept[key] = _Kept(raw, 0, now)
         kept.count += 1
         kept.last = now
@@ -191,8 +206,7 @@ class Recorder:
                 kept.written = None
                 await self._write(kept, count)
 
-    def _event(self, about: Object, type_: str, reason: str, field_path: str, host: str, now: float) -> Raw:
-        self._serial = max(self._serial + 1, time.time_ns())  # as in client-go: the names of its Events sort by time
+    def _event(self, about: Object, type_: str, reason: str, field_path: str, host: str, moment: int) -> Raw:
         involved: Raw = {
             "kind": about.kind,
             "name": about.name,
@@ -208,15 +222,15 @@ class Recorder:
             "apiVersion": EVENT.api_version,
             "kind": EVENT.kind,
             "metadata": {
-                "name": f"{about.name[:230]}.{self._serial:x}",
+                "name": f"{about.name[:230]}.{moment:x}",  # as in client-go: the names of its Events sort by time
                 "namespace": about.namespace or "default",
             },
             "involvedObject": involved,
             "reason": reason,
             "message": "",
             "source": {"component": self._component, **({"host": host} if host else {})},
-            "firstTimestamp": timestamp(now),
-            "lastTimestamp": timestamp(now),
+            "firstTimestamp": timestamp(moment / 1e9),
+            "lastTimestamp": timestamp(moment / 1e9),
             "count": 1,
             "type": type_,
             "eventTime": None,

@@ -99,6 +99,26 @@ def test_after_a_while_the_same_words_are_a_new_event(client: Unreliable) -> Non
     asyncio.run(scenario())
 
 
+def test_what_led_to_another_event_is_told_before_it_also_when_it_is_said_later(client: Unreliable) -> None:
+    async def scenario() -> None:
+        await client.prepare()
+        clock = Clock()
+        cause, effect = (Recorder(client, component, clock=clock) for component in ("cause", "effect"))
+        moment = cause.moment()
+        clock.now += 1
+        effect.record(thing(), "Normal", "Started", "started")
+        await effect.flush()
+        clock.now += 1
+        cause.record(thing(), "Normal", "Scheduled", "scheduled", moment=moment)
+        await cause.flush()
+        told = sorted(await events(client), key=lambda each: str(each["lastTimestamp"]))
+        assert [each["reason"] for each in told] == ["Scheduled", "Started"]
+        named = sorted(await events(client), key=lambda each: str(each["metadata"]["name"]))
+        assert [each["reason"] for each in named] == ["Scheduled", "Started"]
+
+    asyncio.run(scenario())
+
+
 def test_an_event_survives_a_lost_connection_and_its_own_deletion(client: Unreliable) -> None:
     async def scenario() -> None:
         await client.prepare()

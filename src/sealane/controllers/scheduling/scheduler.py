@@ -289,6 +289,7 @@ class Scheduler:
     async def _bind(self, pod: Object, node: str) -> None:
         try:
             async with self._slots:
+                moment = self._recorder.moment()
                 await self._client.bind(pod, node)
         except (ApiError, OSError) as error:
             self._release(pod.key)
@@ -297,7 +298,8 @@ class Scheduler:
             log.warning("%s: cannot be bound to %s: %s", pod.key, node, error)
             asyncio.get_running_loop().call_later(0.5, self._retry, pod.key)
             return
-        self._recorder.record(pod, "Normal", "Scheduled", f"Successfully assigned {pod.namespace}/{pod.name} to {node}")
+        message = f"Successfully assigned {pod.namespace}/{pod.name} to {node}"
+        self._recorder.record(pod, "Normal", "Scheduled", message, moment=moment)
 
     def _try_again(self, key: Key) -> None:
         if self._stuck.pop(key, self) is None:
