@@ -2,8 +2,9 @@
 
     relay_lab.py COUNT [CLIENTS] [SECONDS]
 
-Each connection is a request of its own to a stand-in behind a LoadBalancer Service; lost is one whose answer does not
-come whole within 10 s. Ends with exit code 1 when any was. SECONDS: stop after so long, and say how many there were.
+Each connection is a request of its own to one of ten stand-ins behind a LoadBalancer Service: the sockets of one alone,
+which the kernel keeps for a minute after their end, would soon be in the way of new ones, as on any node (a SYN that is
+sent again after a second). Lost is one whose answer does not come whole within 10 s. Ends with exit code 1 when any was. SECONDS: stop after so long, and say how many there were.
 """
 
 from __future__ import annotations
@@ -17,10 +18,15 @@ import uvloop
 from sealane.testing.cluster import Cluster, eventually
 
 MANIFEST = """
-apiVersion: v1
-kind: Pod
-metadata: {name: web, labels: {app: web}}
-spec: {containers: [{name: web, image: web, ports: [{containerPort: 8080}]}]}
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 10
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: web, ports: [{containerPort: 8080}]}]}
 ---
 apiVersion: v1
 kind: Service
@@ -59,7 +65,7 @@ async def hammer(host: str, port: int, count: int, clients: int, seconds: float)
     return made, lost
 
 
-def main(count: int, clients: int = 3, seconds: float = 3600.0) -> int:
+def main(count: int, clients: int = 16, seconds: float = 3600.0) -> int:
     cluster = Cluster.start("relay-lab", nodes=1)
     try:
         cluster.sealane("up", "-", "--nodes", "1", stdin=MANIFEST).check()
