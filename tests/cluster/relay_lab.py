@@ -4,7 +4,8 @@
 
 Each connection is a request of its own to one of ten stand-ins behind a LoadBalancer Service: the sockets of one alone,
 which the kernel keeps for a minute after their end, would soon be in the way of new ones, as on any node (a SYN that is
-sent again after a second). Lost is one whose answer does not come whole within 10 s. Ends with exit code 1 when any was. SECONDS: stop after so long, and say how many there were.
+sent again after a second). Lost is one whose answer does not come whole within 10 s. Exit code 1 when any was.
+SECONDS: stop after so long, and say how many there were.
 """
 
 from __future__ import annotations
