@@ -229,7 +229,7 @@ def _rule(rule: Rule) -> Iterator[str]:
 
 
 def _target(backend: Target) -> str:
-    problem = f": 500, {backend.problem}" if backend.problem else ""
+    problem = f": {backend.refusal}, {backend.problem}" if backend.problem else ""
     use = f" ({backend.use})" if backend.use != "http" else ""
     return f"{backend.weight} × {backend.service.namespace}/{backend.service.name}:{backend.port}{use}{problem}"
 
@@ -309,7 +309,7 @@ def envoy(case: Path) -> str:
     out = {scope.name: [_plain(item) for item in scope.route_configuration.virtual_hosts] for scope in scopes}
     endpoints = [_plain(clusters.endpoints(backend)) for _, backend in sorted(here.backends.items(), key=str)]
     ends = {
-        names.entry(port.proxy, port.port, each): {
+        names.certified(port.proxy, port.port, each): {
             "match": _plain(tls.chain_match(each.hostname)),
             "certificates": [names.secret(ref.secret) for ref in each.certificates],
         }

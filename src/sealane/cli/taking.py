@@ -8,6 +8,7 @@ from sealane.kube import kinds
 from sealane.kube.client.protocol import Client
 from sealane.kube.objects import Object
 from sealane.network.routes.classes import ADOPTED, GATEWAY_CONTROLLER, INGRESS_CONTROLLER
+from sealane.network.routes.ingress.classes import NGINX_CONTROLLER
 
 
 async def with_namespace(client: Client, objects: list[Object], name: str) -> list[Object]:
@@ -48,18 +49,21 @@ async def with_classes(
         elif name in {each.name for each in (await client.list(kind)).items}:
             await client.patch(kind, "", name, {"metadata": {"annotations": {ADOPTED: "true"}}})
         else:
-            field, controller = _CONTROLLERS[kind]
-            found.append(
-                Object(
-                    {
-                        "apiVersion": kind.api_version,
-                        "kind": kind.kind,
-                        "metadata": {"name": name},
-                        "spec": {field: controller},
-                    }
-                )
-            )
+            found.append(_class(kind, name))
     return found
+
+
+def _class(kind: kinds.Kind, name: str) -> Object:
+    """A class of this name. The one that ingress-nginx installs says so, for its Ingresses expect what that does."""
+    field, controller = _CONTROLLERS[kind]
+    nginx = (kind, name) == (kinds.INGRESSCLASS, "nginx")
+    raw = {
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "metadata": {"name": name},
+        "spec": {field: NGINX_CONTROLLER if nginx else controller},
+    }
+    return _adopted(Object(raw)) if nginx else Object(raw)
 
 
 _CONTROLLERS = {

@@ -6,8 +6,10 @@ from sealane.explain.parties import Place, Target
 from sealane.explain.steps import Step
 from sealane.explain.world import World
 from sealane.kube.objects import Key
+from sealane.network.certificates.pairs import covers
 from sealane.network.routes import hosts
 from sealane.network.routes.gateway_api.listeners import GatewayListener
+from sealane.network.routes.ingress import tls as ingress_tls
 from sealane.network.routes.model.l4 import PortKey
 from sealane.network.routes.model.streams import Stream
 from sealane.network.routes.model.tls import CertificateRef, chain_for
@@ -121,13 +123,10 @@ def passed(world: World, port: PortKey, stream: Stream | None) -> Step:
 
 def _certificate(world: World, ref: CertificateRef, name: str) -> Step:
     pair = world.routing.pairs.get(ref.secret)
+    if ref.secret == ingress_tls.DEFAULT and pair is None:
+        return Step("tls", "note", "the default certificate, which signed itself: a client that verifies refuses it")
     names = pair.names if pair is not None else ()
     text = f"certificate of {ref.secret} for {', '.join(names) or 'no name'}"
-    if name and not any(_covers(each.lower(), name) for each in names):
+    if name and not covers(names, name):
         text += f": not for {name}, a client that verifies refuses it"
     return Step("tls", "note", text, world.where(ref.secret))
-
-
-def _covers(pattern: str, name: str) -> bool:
-    """A wildcard of a certificate stands for exactly one label (RFC 9525, section 6.3)."""
-    return pattern == name or (pattern.startswith("*.") and name.partition(".")[2] == pattern[2:])

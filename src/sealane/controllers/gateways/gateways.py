@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
+from sealane.controllers.gateways import default_certificate
 from sealane.controllers.gateways.stamps import stamped
 from sealane.kube.client.protocol import ApiError, Client
 from sealane.kube.kinds import (
@@ -22,6 +23,7 @@ from sealane.kube.kinds import (
     INGRESS,
     LISTENERSET,
     POD,
+    SECRET,
     TCPROUTE,
     TLSROUTE,
     UDPROUTE,
@@ -61,6 +63,16 @@ class Gateways:
         self.writers = [
             Writer(client, kind, wanted, objects[kind], owns=is_managed) for kind, wanted in network.proxies.items()
         ]
+        self.writers.append(
+            Writer(
+                client,
+                SECRET,
+                default_certificate.wanted(self.routing),
+                self.routing.sources.secrets,
+                fields=("metadata.labels",),
+                owns=is_managed,
+            )
+        )
         for kind in STATED:
             status = derive(f"gateways.status.{kind.plural}", self.routing.statuses[kind.kind], _stamp(objects[kind]))
             self.writers.append(

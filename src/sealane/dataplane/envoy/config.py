@@ -86,7 +86,7 @@ def _tls_chains(
     """An HTTPS listener is one chain. A TLS listener has one for each hostname that is passed on there, and without
     a route for its own hostname one that ends the connection: what it takes is nobody else's."""
     key = port.key
-    name = names.entry(key.proxy, key.port, chain)
+    name = names.certified(key.proxy, key.port, chain)
     if chain.http:
         manager = connection_manager(key.proxy, key.port, chain, port.chains)
         yield listener_components_pb2.FilterChain(
@@ -180,6 +180,7 @@ def connection_manager(
         generate_request_id={"value": True},
         server_header_transformation=hcm_pb2.HttpConnectionManager.PASS_THROUGH,
         normalize_path={"value": True},
+        strip_trailing_host_dot=True,
         upgrade_configs=[hcm_pb2.HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
         http_protocol_options=protocol_pb2.Http1ProtocolOptions(accept_http_10=True),
     )
@@ -205,7 +206,7 @@ def hosts_filter(prefix: str, chain: Chain | None = None, chains: Sequence[Chain
     pay for it.
     """
     code = _HOSTS_LUA.replace("PREFIX", f'"{prefix}/"')
-    if chain is not None and len(chains) > 1:
+    if chain is not None and chain.own and len(chains) > 1:
         listed = ", ".join(f'["{each.hostname or "*"}"] = true' for each in chains)
         code = _OWNER_LUA.replace("CHAINS", listed) + code.replace(
             _HERE, f'  if elsewhere(host, "{chain.hostname or "*"}") then\n{_MISDIRECTED}  end\n'

@@ -25,7 +25,12 @@ def port(key: Key, number: int) -> str:
 
 def entry(key: Key, number: int, chain: Chain | None = None) -> str:
     """Where requests come in: a port, or one HTTPS listener of it: "shop/web/443/*.example.com"."""
-    return port(key, number) if chain is None else f"{port(key, number)}/{chain.hostname or '*'}"
+    return port(key, number) if chain is None or not chain.own else certified(key, number, chain)
+
+
+def certified(key: Key, number: int, chain: Chain) -> str:
+    """Where connections come in that get the certificate of `chain`: "ingress/443/shop.example.com"."""
+    return f"{port(key, number)}/{chain.hostname or '*'}"
 
 
 def scope(key: HostKey, chain: Chain | None = None) -> str:

@@ -43,7 +43,7 @@ def wildcard_scope(
     for host in hosts:
         domains = [host.key.hostname or "*"]
         if host.key.proxy == INGRESS_PROXY and host.key.hostname:
-            made.append(_single_label(host, domains, any_host))
+            made.append(_single_label(host, domains, any_host, chain))
         else:
             made.append(_virtual_host(host, domains, chain))
     return _scope(f"{names.entry(hosts[0].key.proxy, hosts[0].key.port, chain)}/*", made)
@@ -88,15 +88,17 @@ def _virtual_host(host: VirtualHost, domains: Sequence[str], chain: Chain | None
     return pb.VirtualHost(name=names.scope(host.key), domains=domains, routes=made)
 
 
-def _single_label(host: VirtualHost, domains: Sequence[str], any_host: VirtualHost | None) -> pb.VirtualHost:
+def _single_label(
+    host: VirtualHost, domains: Sequence[str], any_host: VirtualHost | None, chain: Chain | None
+) -> pb.VirtualHost:
     """An Ingress wildcard, which stands for one label only where Envoy's stands for one or more: its routes ask for the
     one label, and what has more falls to the routes of any host."""
     one_label = _authority(rf"(?i)[^.]+{re.escape(host.key.hostname[1:])}(:\d+)?")
-    made = _virtual_host(host, domains)
+    made = _virtual_host(host, domains, chain)
     for item in made.routes:
         item.match.headers.append(one_label)
     if any_host is not None:
-        made.routes.extend(_routes(any_host.rules, host))
+        made.routes.extend(_routes(any_host.rules, host, "http" if chain is None else "https"))
     made.routes.append(_NOT_FOUND)
     return made
 
@@ -204,7 +206,7 @@ def _string(item: ValueMatch) -> string_pb2.StringMatcher:
 def _forward(action: Forward, rule: Rule, host: VirtualHost) -> pb.RouteAction:
     made = pb.RouteAction(
         cluster_not_found_response_code=pb.RouteAction.SERVICE_UNAVAILABLE
-        if action.use == "grpc"
+        if action.refusal == 503
         else pb.RouteAction.INTERNAL_SERVER_ERROR,
         timeout=retry.duration(action.request_timeout),
         retry_policy=retry.policy(action.retry, action.backend_timeout),

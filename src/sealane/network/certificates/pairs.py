@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sealane.kube.objects import Object
@@ -27,6 +28,13 @@ class Pair:
     key: bytes = field(default=b"", repr=False)
     names: tuple[str, ...] = ()
     problem: str = ""
+
+
+def covers(names: Iterable[str], host: str) -> bool:
+    """Whether a certificate with these names is one for `host`, itself possibly a wildcard: a wildcard stands for
+    exactly one label (RFC 9525, section 6.3)."""
+    known = {name.lower() for name in names}
+    return host in known or (not host.startswith("*") and f"*.{host.partition('.')[2]}" in known)
 
 
 def pair_of(secret: Object) -> Pair:

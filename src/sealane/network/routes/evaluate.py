@@ -55,8 +55,9 @@ class Hosts(Protocol):
 
 
 def evaluate(model: Hosts, request: Request) -> RouteDecision:
-    """The proxy's decision on `request`, and its reasons. Rules and backends see its path normalised."""
-    request = replace(request, path=normalized(request.path))
+    """The proxy's decision on `request`, and its reasons. Rules and backends see its host without a dot at its end, and
+    its path normalised."""
+    request = replace(request, host=hosts.undotted(request.host), path=normalized(request.path))
     reasons: list[Reason] = []
     found = _virtual_host(model, request, reasons)
     if found is None:

@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING
 from sealane.kube.kinds import DEPLOYMENT, SERVICE, Kind
 from sealane.kube.objects import Key, Object, Raw
 from sealane.network.routes.gateway_api import listeners as gateways
-from sealane.network.routes.model.l4 import INGRESS_PROXY, OpenPort
+from sealane.network.routes.ingress.ingress import LISTENER, PORT
+from sealane.network.routes.model.l4 import INGRESS_PROXY, OpenPort, PortKey
 from sealane.network.routes.proxies import CLASS_LABEL, IMAGE, LISTENING, generated, selector
 from sealane.network.routes.routing import Routing, proxy_of_port
 from sealane.reactive.collections import Collection, Fetch, derive_many
 from sealane.reactive.groups import group
 
 if TYPE_CHECKING:
-    from sealane.kube.shapes import Gateway
+    from sealane.kube.shapes import Gateway, Service
     from sealane.kube.shapes.core_v1 import PodTemplateSpec, ServiceSpec
     from sealane.kube.shapes.meta_v1 import ObjectMeta, OwnerReference
 
+_SERVICE = Key(SERVICE.group, SERVICE.kind, *generated(INGRESS_PROXY, ""))
 MANAGED_BY = ("app.kubernetes.io/managed-by", "sealane-gateway-controller")
 
 
@@ -58,13 +60,21 @@ def wanted(routing: Routing) -> dict[Kind, Collection[Key, Raw]]:
     def of_ingresses(proxy: Key, ports: Iterable[OpenPort]) -> dict[Key, Raw]:
         return objects(proxy, "", list(ports), {}, {}, [], "")
 
+    def of_none(key: Key, service: Service, fetch: Fetch) -> Mapping[Key, Raw]:
+        """Without any Ingress the Service stays, for the next one gets its address."""
+        if key != _SERVICE or not is_managed(service) or fetch.get(ingress, INGRESS_PROXY) is not None:
+            return {}
+        made = objects(INGRESS_PROXY, "", [OpenPort(PortKey(INGRESS_PROXY, PORT), (LISTENER,))], {}, {}, [], "")
+        return {_SERVICE: made[_SERVICE]}
+
     ingress = group("gateways.ingress", [(routing.ports, _is_ingress)], of_ingresses)
     of_gateways = derive_many("gateways.objects", sources.gateways, of_gateway)
     of_ingress = derive_many("gateways.ingress.objects", ingress, lambda _key, made, _fetch: made)
+    left = derive_many("gateways.ingress.left", sources.services, of_none)
     return {
         kind: group(
             f"gateways.{kind.plural}",
-            [(of_gateways, _key_if(kind)), (of_ingress, _key_if(kind))],
+            [(each, _key_if(kind)) for each in (of_gateways, of_ingress, left)],
             lambda _key, found: next(iter(found)),
         )
         for kind in (DEPLOYMENT, SERVICE)

@@ -60,7 +60,13 @@ def strip_port(authority: str) -> str:
     """The lower-case hostname of an `:authority` or Host header."""
     if authority.startswith("["):
         return authority.partition("]")[0].lower() + "]"
-    return authority.partition(":")[0].lower()
+    return authority.partition(":")[0].lower().removesuffix(".")
+
+
+def undotted(authority: str) -> str:
+    """An `:authority` or Host header without the dot at the end of its name, the same name (RFC 3986, 3.2.2)."""
+    name, colon, port = authority.partition(":")
+    return authority if authority.startswith("[") else f"{name.removesuffix('.')}{colon}{port}"
 
 
 def port_of(authority: str) -> int:

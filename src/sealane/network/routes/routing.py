@@ -4,7 +4,7 @@
                               ▼
     GatewayClass, Gateway, ListenerSet ─► listeners ─┐
     HTTPRoute, GRPCRoute ─► routes ──────────────────┼─► hosts ─► backends
-    Ingress ─► ingresses ────────────────────────────┘               ▲
+    IngressClass, Ingress ─► ingresses ──────────────┘               ▲
     TLSRoute, TCPRoute, UDPRoute ─► routes ─► streams ───────────────┘
 
 One route among many costs what its own hosts cost.
@@ -26,13 +26,14 @@ from sealane.network.routes.gateway_api import backend_tls, frontend_tls, grpcro
 from sealane.network.routes.gateway_api import listeners as gateway
 from sealane.network.routes.gateway_api.attachment import BoundRoute
 from sealane.network.routes.gateway_api.listeners import GatewayListener, ListenerKey
-from sealane.network.routes.ingress import ingress
+from sealane.network.routes.ingress import classes, ingress
 from sealane.network.routes.ingress import status as ingress_status
+from sealane.network.routes.ingress import tls as ingress_tls
 from sealane.network.routes.ingress.ingress import BoundIngress
 from sealane.network.routes.model.http import Forward, HostKey, Rule, VirtualHost, virtual_host
-from sealane.network.routes.model.l4 import SPEECH, OpenPort, PortKey, transport
+from sealane.network.routes.model.l4 import INGRESS_PROXY, SPEECH, OpenPort, PortKey, transport
 from sealane.network.routes.model.streams import Stream, StreamKey
-from sealane.network.routes.model.tls import Chain
+from sealane.network.routes.model.tls import CertificateRef, Chain
 from sealane.network.routes.proxies import ProxyPod
 from sealane.network.routes.published import Status
 from sealane.network.routes.sources import Sources
@@ -41,7 +42,7 @@ from sealane.reactive.groups import Members, group
 from sealane.reactive.objects import Objects
 
 if TYPE_CHECKING:
-    from sealane.kube.shapes import BackendTLSPolicy, Gateway, ListenerSet
+    from sealane.kube.shapes import BackendTLSPolicy, Gateway, Ingress, ListenerSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,9 @@ def routing(sources: Sources) -> Routing:
     routes = _routes(sources, listeners)
     of_routes = list(routes.values())
     ingresses = derive(
-        "routes.ingresses", sources.ingresses, lambda _key, item, fetch: ingress.bind(item, sources, fetch)
+        "routes.ingresses",
+        sources.ingresses,
+        lambda _key, item, fetch: ingress.bind(item, sources, certificates.pairs, fetch),
     )
     default: Collection[bool, Rule] = group(
         "routes.default", [(ingresses, _with_default)], lambda _key, found: ingress.oldest_default(found)
@@ -112,7 +115,7 @@ def routing(sources: Sources) -> Routing:
     def host(key: HostKey, rules: tuple[Rule, ...], fetch: Fetch) -> VirtualHost:
         shown = fetch.get(identities, key.proxy)
         found = virtual_host(key, rules, shown.secret if shown is not None and shown.problem is None else None)
-        if key.proxy == ingress.LISTENER.proxy:
+        if key.proxy == INGRESS_PROXY:
             last = fetch.get(default, True)
             if last is not None:
                 return replace(found, rules=(*found.rules, last))
@@ -149,7 +152,7 @@ def routing(sources: Sources) -> Routing:
         ingresses,
         hosts,
         streams,
-        group("routes.ports", [(listeners, _port_of_listener), (ingresses, _port_of_ingress)], _open_port),
+        _ports(listeners, ingresses),
         derive("routes.backends", used, backend),
         derive("routes.pods", sources.pods, lambda _key, pod, _fetch: proxies.proxy_pod(pod)),
         attached,
@@ -189,8 +192,8 @@ def _routes(
 
 
 def _named(sources: Sources) -> Collection[Key, bool]:
-    """The Secrets and ConfigMaps with certificates that Gateways of ours and policies name. The first Secret among them
-    is when Secrets are asked for."""
+    """The Secrets and ConfigMaps with certificates that Gateways and Ingresses of ours and policies name. The first
+    Secret among them is when Secrets are asked for."""
 
     def of_gateway(_key: Key, item: Gateway, fetch: Fetch) -> tuple[Key, ...] | None:
         ours = gateway.is_ours(fetch.get(sources.gateway_classes, gateway.class_key(item)))
@@ -201,6 +204,10 @@ def _named(sources: Sources) -> Collection[Key, bool]:
         ours = parent is not None and gateway.is_ours(fetch.get(sources.gateway_classes, gateway.class_key(parent)))
         return (_holders(frontend_tls.named_by_listeners(item)) or None) if ours else None
 
+    def of_ingress(_key: Key, item: Ingress, fetch: Fetch) -> tuple[Key, ...] | None:
+        served = classes.class_of(item, sources, fetch)
+        return (ingress_tls.named_by(item, served) or None) if served is not None else None
+
     def of_policy(_key: Key, item: BackendTLSPolicy, _fetch: Fetch) -> tuple[Key, ...] | None:
         return _holders(backend_tls.named_by_policy(item)) or None
 
@@ -210,6 +217,7 @@ def _named(sources: Sources) -> Collection[Key, bool]:
             (derive("routes.named_by_gateways", sources.gateways, of_gateway), tuple),
             (derive("routes.named_by_sets", sources.listener_sets, of_set), tuple),
             (derive("routes.named_by_policies", sources.backend_tls_policies, of_policy), tuple),
+            (derive("routes.named_by_ingresses", sources.ingresses, of_ingress), tuple),
         ],
         lambda _key, _owners: True,
     )
@@ -244,12 +252,13 @@ def routing_of(objects: Iterable[Object]) -> Routing:
 
 def _rules(key: HostKey, members: Members[GatewayListener | BoundRoute | BoundIngress]) -> tuple[Rule, ...]:
     found: list[Rule] = []
+    ingresses: list[BoundIngress] = []
     for member in members:
         if isinstance(member, BoundRoute):
             found += member.rules
         elif isinstance(member, BoundIngress):
-            found += member.rules[key]
-    return tuple(found)
+            ingresses.append(member)
+    return (*found, *ingress.rules_at(key, ingresses))
 
 
 def used_backends(host: VirtualHost) -> set[BackendKey]:
@@ -304,13 +313,37 @@ def _port_of_listener(item: GatewayListener) -> tuple[PortKey, ...]:
     return (PortKey(served.proxy, served.port, transport(served.protocol)),) if served is not None else ()
 
 
-def _port_of_ingress(_item: BoundIngress) -> tuple[PortKey, ...]:
-    return (PortKey(ingress.LISTENER.proxy, ingress.LISTENER.port),)
+def _ports(
+    listeners: Collection[ListenerKey, GatewayListener], ingresses: Collection[Key, BoundIngress]
+) -> Collection[PortKey, OpenPort]:
+    """One Ingress among many costs what its own certificates cost."""
+    opened: Collection[PortKey, PortKey] = group(
+        "routes.ingress.ports", [(ingresses, ingress.entered_ports)], lambda key, _ingresses: key
+    )
+    certified: Collection[str, CertificateRef] = group(
+        "routes.ingress.certified", [(ingresses, ingress.secured_hosts)], ingress.certificate
+    )
+    chains = derive("routes.ingress.chains", certified, lambda hostname, ref, _fetch: ingress_tls.chain(hostname, ref))
+    return group(
+        "routes.ports",
+        [(listeners, _port_of_listener), (opened, lambda key: (key,)), (chains, _port_of_chain)],
+        _open_port,
+    )
 
 
-def _open_port(key: PortKey, members: Members[GatewayListener | BoundIngress]) -> OpenPort:
-    found = [item.listener if isinstance(item, GatewayListener) else ingress.LISTENER for item in members]
-    served = [item for item in found if item is not None]
+def _port_of_chain(_chain: Chain) -> tuple[PortKey, ...]:
+    return (PortKey(INGRESS_PROXY, ingress_tls.PORT),)
+
+
+def _open_port(key: PortKey, members: Members[GatewayListener | PortKey | Chain]) -> OpenPort:
+    if key.proxy == INGRESS_PROXY:
+        own = [item for item in members if isinstance(item, Chain)]
+        if key.port == ingress.PORT:
+            return OpenPort(key, (ingress.LISTENER,))
+        if all(chain.hostname for chain in own):
+            own.append(ingress_tls.DEFAULT_CHAIN)
+        return OpenPort(key, (ingress_tls.LISTENER,), tuple(sorted(own, key=lambda each: each.hostname)), "tls")
+    served = [item.listener for item in members if isinstance(item, GatewayListener) and item.listener is not None]
     chains = (
         Chain(
             item.hostname,

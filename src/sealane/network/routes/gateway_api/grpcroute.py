@@ -51,7 +51,7 @@ def bind(
         found, wrong = backends(route.key, path, said.get("backendRefs") or (), sources, fetch, "grpc")
         kept, unkept = session(route.key, number, raw.get("sessionPersistence"), found)
         problems += [*filters.problems, *wrong, *unkept]
-        action: Action = Forward(found, mirrors=tuple(filters.mirrors), session=kept, use="grpc")
+        action: Action = Forward(found, mirrors=tuple(filters.mirrors), session=kept, use="grpc", refusal=503)
         if filters.unknown or unkept:
             action = Respond(500)
         matches: list[RouteMatch] = raw.get("matches") or [{}]

@@ -59,6 +59,7 @@ def backends(
                 own.response_headers,
                 use,
                 own.rewrite,
+                503 if use == "grpc" else 500,
             )
         )
     return tuple(found), problems

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sealane.kube.objects import Key
-from sealane.network.routes.ingress.ingress import is_ours
+from sealane.network.routes.ingress.classes import class_of
 from sealane.network.routes.model.l4 import INGRESS_PROXY
 from sealane.network.routes.published import Status, service_addresses
 from sealane.network.routes.sources import Sources
@@ -22,7 +22,7 @@ def statuses(sources: Sources) -> Collection[Key, Status]:
 
 
 def ingress_status(item: Ingress, sources: Sources, fetch: Fetch) -> Status | None:
-    if not is_ours(item, sources, fetch):
+    if class_of(item, sources, fetch) is None:
         return None
     addresses = service_addresses(INGRESS_PROXY, "", sources, fetch)
     return Status(item.key, {"loadBalancer": {"ingress": addresses} if addresses else {}})

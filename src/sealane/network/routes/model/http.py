@@ -73,18 +73,14 @@ Use = Literal["http", "grpc", "tcp", "raw", "udp"]
 the proxy does not touch), or datagrams."""
 
 
-def refusal(use: Use) -> int:
-    """The status of requests that have no backend to go to: HTTPRouteRule.backendRefs wants 500, GRPCRouteRule's
-    UNAVAILABLE, which is 503 to who speaks no gRPC."""
-    return 503 if use == "grpc" else 500
-
-
 @dataclass(frozen=True, slots=True)
 class Backend:
     """One weighted target.
 
     service: the Service's key. port: a port number of that Service.
     problem: "" or why requests get `refusal` instead: BackendNotFound, RefNotPermitted, InvalidKind, UnsupportedFilter.
+    refusal: a status: HTTPRouteRule.backendRefs wants 500, GRPCRouteRule's UNAVAILABLE, which is 503 to who speaks no
+    gRPC, and ingress-nginx has 503.
     """
 
     service: Key
@@ -96,11 +92,7 @@ class Backend:
     response_headers: HeaderEdit | None = None
     use: Use = "http"
     rewrite: Rewrite | None = None
-
-    @property
-    def refusal(self) -> int:
-        """The status of requests that would go to a backend with a problem, see `refusal`."""
-        return refusal(self.use)
+    refusal: int = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +105,8 @@ class Respond:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Goes to one of `backends` by weight. Nothing to choose from (none, or all weights 0) is answered with `refusal`.
+    """Goes to one of `backends` by weight. Nothing to choose from (none, or all weights 0) is answered with `refusal`,
+    as with each of them.
 
     Timeouts in seconds, 0 for none. use: of all its backends.
     """
@@ -126,15 +119,12 @@ class Forward:
     retry: Retry | None = None
     session: Session | None = None
     use: Use = "http"
+    refusal: int = 500
 
     @property
     def usable(self) -> tuple[Backend, ...]:
         """Those that get requests."""
         return tuple(backend for backend in self.backends if backend.weight > 0)
-
-    @property
-    def refusal(self) -> int:
-        return refusal(self.use)
 
 
 Action = Forward | Redirect | Respond

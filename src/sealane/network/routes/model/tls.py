@@ -44,7 +44,8 @@ class Chain:
     """What one HTTPS or TLS listener is for its port. hostname: exact, "*.suffix", or "" for any.
 
     http: of an HTTPS listener; behind a TLS listener nobody looks into what is said. certificates: none where TLS is
-    passed through.
+    passed through. own: requests for its hostnames alone are served there; otherwise, as with Ingresses, it chooses a
+    certificate and no more.
     """
 
     hostname: str
@@ -53,6 +54,7 @@ class Chain:
     certificates: tuple[CertificateRef, ...]
     http: bool = True
     clients: ClientCheck | None = None
+    own: bool = True
 
 
 @dataclass(frozen=True, slots=True)
