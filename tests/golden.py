@@ -236,8 +236,10 @@ def _target(backend: Target) -> str:
 
 def _action(action: Action) -> str:
     match action:
-        case Respond(status):
+        case Respond(status, _, ""):
             return f"answered with {status}"
+        case Respond(status, _, location):
+            return f"redirect {status}: {location}"
         case Redirect():
             path = action.path and f"{action.path.kind} path {action.path.value}"
             parts = (action.scheme, action.hostname, action.port and f"port {action.port}", path)
@@ -248,6 +250,7 @@ def _action(action: Action) -> str:
                 rewrite and rewrite.hostname and f"host becomes {rewrite.hostname}",
                 rewrite and rewrite.path and f"{rewrite.path.kind} path becomes {rewrite.path.value}",
                 action.request_timeout and f"{action.request_timeout:g} s in all",
+                action.idle_timeout and f"{action.idle_timeout:g} s of silence",
                 action.backend_timeout and f"{action.backend_timeout:g} s a try",
                 action.retry,
                 action.session,
@@ -259,6 +262,7 @@ def _edits(request: HeaderEdit | None, response: HeaderEdit | None) -> Iterator[
     for what, edit in (("request", request), ("response", response)):
         if edit is not None:
             changes = [f"{name}: {value}" for name, value in edit.set]
+            changes += [f"{name}: that of {asked}" for name, asked in edit.echo]
             changes += [f"+{name}: {value}" for name, value in edit.add] + [f"-{name}" for name in edit.remove]
             yield f"  {what} headers {', '.join(changes)}"
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from sealane.controllers.gateways import default_certificate
+from sealane.controllers.gateways.ingress_events import IngressEvents
 from sealane.controllers.gateways.stamps import stamped
 from sealane.kube.client.protocol import ApiError, Client
 from sealane.kube.kinds import (
@@ -36,6 +37,7 @@ from sealane.network.routes.proxies import LISTENING, ProxyPod, listener_name
 from sealane.network.routes.published import Status
 from sealane.network.routes.routing import Routing, proxy_of_port
 from sealane.reactive.collections import Change, Collection, Fetch, Source, derive
+from sealane.reactive.recorder import Recorder
 from sealane.reactive.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -78,6 +80,8 @@ class Gateways:
             self.writers.append(
                 Writer(client, kind, status, objects[kind], fields=("status",), subresource="status", whole=True)
             )
+        self.recorder = Recorder(client, "ingress-controller")
+        self.events = IngressEvents(self.recorder, self.routing.sources, self.routing.ingresses)
         self.gates = Gates(client, self.routing, (self.listening, self.forwarding), objects[POD])
 
     def start(self) -> None:
@@ -85,9 +89,12 @@ class Gateways:
         for writer in self.writers:
             writer.start()
         self.gates.start()
+        self.events.start()
 
     async def stop(self) -> None:
         """Lets the writes under way end."""
+        self.events.stop()
+        await self.recorder.stop()
         await asyncio.gather(self.gates.stop(), *(writer.stop() for writer in self.writers))
 
 

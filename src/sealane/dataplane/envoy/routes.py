@@ -142,6 +142,8 @@ def route(rule: Rule, host: VirtualHost, scheme: str = "http") -> pb.Route:
         made.direct_response.status = action.status
         if action.body:
             made.direct_response.body.inline_string = action.body
+        if action.location:
+            made.response_headers_to_add.append(redirect.location(action.location, host.key, scheme))
     elif isinstance(action, Redirect):
         made.redirect.CopyFrom(redirect.redirect(action, rule.match.path, host.key, scheme))
     elif action.usable:
@@ -183,6 +185,8 @@ def match(match: Match) -> pb.RouteMatch:
             made.path_separated_prefix = prefix
         case "prefix":
             made.prefix = "/"
+        case "start":
+            made.prefix = match.path.value
     if match.method:
         made.headers.append(_header(ValueMatch(":method", match.method)))
     made.headers.extend(_header(item) for item in match.headers)
@@ -194,6 +198,10 @@ def match(match: Match) -> pb.RouteMatch:
 
 def _header(item: ValueMatch) -> pb.HeaderMatcher:
     name = ":authority" if item.name == "host" else item.name
+    if item.above is not None:
+        above = pb.HeaderMatcher(name=name)
+        above.range_match.start, above.range_match.end = item.above + 1, 2**63 - 1
+        return above
     return pb.HeaderMatcher(name=name, string_match=_string(item))
 
 
@@ -209,6 +217,7 @@ def _forward(action: Forward, rule: Rule, host: VirtualHost) -> pb.RouteAction:
         if action.refusal == 503
         else pb.RouteAction.INTERNAL_SERVER_ERROR,
         timeout=retry.duration(action.request_timeout),
+        idle_timeout=retry.duration(action.idle_timeout) if action.idle_timeout else None,
         retry_policy=retry.policy(action.retry, action.backend_timeout),
         request_mirror_policies=[mirror.policy(item, host.key.proxy) for item in action.mirrors],
     )

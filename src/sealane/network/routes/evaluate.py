@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from string import Template
 from typing import Protocol
 
 from sealane.kube.objects import Key
@@ -92,9 +93,13 @@ def _decide(found: VirtualHost, rule: Rule, request: Request, reasons: list[Reas
     if rule.request_headers is not None:
         seen = replace(seen, headers=rule.request_headers.apply(seen.headers))
     match rule.action:
-        case Respond(status):
+        case Respond(status, _, ""):
             reasons.append(Reason(f"answered by the proxy: {status}", rule.origin))
             return RouteDecision(found, rule, (), status, seen, reasons=tuple(reasons))
+        case Respond(status, _, template):
+            location = _filled(template, request)
+            reasons.append(Reason(f"redirected with {status} to {location}", rule.origin))
+            return RouteDecision(found, rule, (), status, seen, location, tuple(reasons))
         case Redirect() as redirect:
             own = found.key.hostname
             host = request.host if hosts.is_wildcard(own) else own
@@ -122,6 +127,17 @@ def _decide(found: VirtualHost, rule: Rule, request: Request, reasons: list[Reas
                 reasons.append(Reason(f"{share} of requests go to {target}{outcome}", backend.origin))
             status = usable[0].refusal if all(backend.problem for backend in usable) else 0
             return RouteDecision(found, rule, usable, status, seen, reasons=tuple(reasons))
+
+
+def _filled(template: str, request: Request) -> str:
+    """The Location header of `Respond.location`."""
+    known = {
+        "scheme": request.scheme,
+        "host": hosts.strip_port(request.host),
+        "http_host": request.host,
+        "request_uri": request.path,
+    }
+    return Template(template).substitute(known)
 
 
 def as_seen(request: Request, backend: Backend) -> Request:
@@ -190,7 +206,7 @@ def normalized(path: str) -> str:
     return plain + mark + query
 
 
-_PATH_WORDS = {"exact": "exactly", "prefix": "under", "regex": "matched by"}
+_PATH_WORDS = {"exact": "exactly", "prefix": "under", "start": "beginning with", "regex": "matched by"}
 
 
 def path_matches(match: PathMatch, path: str) -> bool:
@@ -201,6 +217,8 @@ def path_matches(match: PathMatch, path: str) -> bool:
         case "prefix":
             prefix = match.value.rstrip("/")
             return path == prefix or path.startswith(f"{prefix}/") or not prefix
+        case "start":
+            return path.startswith(match.value)
         case "regex":
             return pattern(match.value).fullmatch(path) is not None
 
@@ -211,6 +229,10 @@ def _values_mismatch(what: str, wanted: tuple[ValueMatch, ...], values: Mapping[
         found = values.get(match.name)
         if found is None:
             return f"{what} {match.name} is missing"
+        if match.above is not None:
+            if not any(value.isdecimal() and int(value) > match.above for value in found):
+                return f"{what} {match.name} is {' and '.join(found)}, not above {match.above}"
+            continue
         if not any(pattern(match.value).fullmatch(value) if match.regex else value == match.value for value in found):
             return f"{what} {match.name} is {' and '.join(map(repr, found))}, not {match.value!r}"
     return ""
@@ -221,6 +243,6 @@ def describe(match: Match) -> str:
     parts = [f"path {_PATH_WORDS[match.path.kind]} {match.path.value}"]
     if match.method:
         parts.append(f"method {match.method}")
-    parts += [f"header {item.name}{'~' if item.regex else '='}{item.value}" for item in match.headers]
-    parts += [f"query {item.name}{'~' if item.regex else '='}{item.value}" for item in match.query]
+    parts += [f"header {item}" for item in match.headers]
+    parts += [f"query {item}" for item in match.query]
     return ", ".join(parts)

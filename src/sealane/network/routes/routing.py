@@ -29,7 +29,7 @@ from sealane.network.routes.gateway_api.listeners import GatewayListener, Listen
 from sealane.network.routes.ingress import classes, ingress
 from sealane.network.routes.ingress import status as ingress_status
 from sealane.network.routes.ingress import tls as ingress_tls
-from sealane.network.routes.ingress.ingress import BoundIngress
+from sealane.network.routes.ingress.bound import BoundIngress
 from sealane.network.routes.model.http import Forward, HostKey, Rule, VirtualHost, virtual_host
 from sealane.network.routes.model.l4 import INGRESS_PROXY, SPEECH, OpenPort, PortKey, transport
 from sealane.network.routes.model.streams import Stream, StreamKey

@@ -23,6 +23,11 @@ def edit(
 
 def _headers(edit: HeaderEdit) -> Iterable[base_pb2.HeaderValueOption]:
     option = base_pb2.HeaderValueOption
+    for name, asked in edit.echo:
+        yield option(
+            header=base_pb2.HeaderValue(key=name, value=f"%REQ({asked})%"),
+            append_action=option.OVERWRITE_IF_EXISTS_OR_ADD,
+        )
     for pairs, action in (
         (edit.set, option.OVERWRITE_IF_EXISTS_OR_ADD),
         (edit.add, option.APPEND_IF_EXISTS_OR_ADD),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from string import Template
+
+from envoy.config.core.v3 import base_pb2
 from envoy.config.route.v3 import route_components_pb2 as pb
 
 from sealane.dataplane.envoy.filters.rewrite import edit_path
@@ -27,6 +30,20 @@ def redirect(
     if action.path:
         edit_path(made, action.path, matched)
     return made
+
+
+def location(template: str, key: HostKey, scheme: str) -> base_pb2.HeaderValueOption:
+    """The Location header of `Respond.location`, by the commands of Envoy's format strings."""
+    host = "%REQ(:AUTHORITY)%" if is_wildcard(key.hostname) else key.hostname
+    known = {
+        "scheme": scheme,
+        "host": host,
+        "http_host": "%REQ(:AUTHORITY)%",
+        "request_uri": "%REQ(:PATH)%",
+    }
+    header = base_pb2.HeaderValue(key="location", value=Template(template.replace("%", "%%")).substitute(known))
+    option = base_pb2.HeaderValueOption
+    return option(header=header, append_action=option.OVERWRITE_IF_EXISTS_OR_ADD)
 
 
 def keeps_port(action: Redirect, key: HostKey, scheme: str) -> bool:

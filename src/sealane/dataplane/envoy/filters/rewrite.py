@@ -6,7 +6,8 @@ import re
 
 from envoy.config.route.v3 import route_components_pb2 as pb
 
-from sealane.network.routes.filters.rewrite import PathEdit
+from sealane.kube.regex import pattern
+from sealane.network.routes.filters.rewrite import GROUP, PathEdit
 from sealane.network.routes.model.matches import PathMatch
 
 
@@ -21,6 +22,12 @@ def edit_path(made: pb.RouteAction | pb.RedirectAction, edit: PathEdit, matched:
 
 def path_edit(edit: PathEdit, matched: PathMatch) -> tuple[str, str, str]:
     """(prefix_rewrite, or else regex, its substitution) with the outcome of `PathEdit.apply`."""
+    if edit.kind == "captures":
+        groups = pattern(matched.value).groups
+        known = GROUP.sub(
+            lambda group: f"\\{group[1]}" if int(group[1]) <= groups else "", edit.value.replace("\\", "\\\\")
+        )
+        return "", f"^(?:{matched.value})$", known
     if edit.kind == "full" or matched.kind != "prefix":
         return "", "^/.*$", edit.value.replace("\\", "\\\\")
     prefix, value = matched.value.rstrip("/"), edit.value.rstrip("/")

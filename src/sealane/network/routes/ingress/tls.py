@@ -7,7 +7,7 @@ https://kubernetes.github.io/ingress-nginx/user-guide/tls/
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from sealane.kube.objects import Key
@@ -62,6 +62,35 @@ def certificates(
             found[name] = CertificateRef(secret, Provenance(ingress.key, ("spec", "tls", number)))
         elif served.nginx and name != hosts.ANY:
             found[name] = CertificateRef(DEFAULT, Provenance(ingress.key, ("spec", "tls")))
+    return found
+
+
+def problems(
+    ingress: Ingress,
+    served: Served,
+    shown: Mapping[str, CertificateRef],
+    pairs: Collection[Key, Pair],
+    fetch: Fetch,
+) -> list[str]:
+    """Why hosts of the Ingress that ask for a certificate get the default one. Not yet, while none is known at all:
+    Secrets are only asked for once somebody names one."""
+    found: list[str] = []
+    for number, entry in enumerate(ingress.spec.get("tls") or ()):
+        secret = _secret(ingress, entry)
+        if not secret.name or fetch.get(pairs, DEFAULT) is None:
+            continue
+        at = f"spec.tls[{number}].secretName"
+        pair = fetch.get(pairs, secret)
+        names = [
+            name for name, ref in shown.items() if ref.secret == DEFAULT and ref.origin.path == ("spec", "tls", number)
+        ]
+        if pair is None:
+            found.append(f"{at}: {secret} does not exist: the default certificate is shown")
+        elif pair.problem:
+            found.append(f"{at}: {secret}: {pair.problem}: the default certificate is shown")
+        elif names and served.nginx:
+            text = f"the certificate of {secret} is not for {', '.join(names)}"
+            found.append(f"{at}: {text}: the default certificate is shown")
     return found
 
 

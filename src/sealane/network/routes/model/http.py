@@ -97,10 +97,12 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Respond:
-    """The proxy answers itself."""
+    """The proxy answers itself. location: the header of that name, in which ${scheme}, ${host} (without its port),
+    ${http_host} and ${request_uri} stand for those of the request."""
 
     status: int
     body: str = ""
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class Forward:
     """Goes to one of `backends` by weight. Nothing to choose from (none, or all weights 0) is answered with `refusal`,
     as with each of them.
 
-    Timeouts in seconds, 0 for none. use: of all its backends.
+    Timeouts in seconds, 0 for none; idle_timeout: while nothing is said. use: of all its backends.
     """
 
     backends: tuple[Backend, ...]
@@ -120,6 +122,7 @@ class Forward:
     session: Session | None = None
     use: Use = "http"
     refusal: int = 500
+    idle_timeout: float = 0.0
 
     @property
     def usable(self) -> tuple[Backend, ...]:
@@ -161,7 +164,7 @@ class VirtualHost:
     shows: Key | None = None
 
 
-_PATH_ORDER = {"exact": 0, "regex": 1, "prefix": 2}
+_PATH_ORDER = {"exact": 0, "regex": 1, "prefix": 2, "start": 2}
 
 
 def precedence(rule: Rule) -> tuple[object, ...]:
