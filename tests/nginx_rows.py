@@ -206,6 +206,39 @@ ROWS = (
         ),
         (Ask("/", 200, "b", sent=(("region", "euro"),)), Ask("/", 200, "a", sent=(("region", "us"),))),
     ),
+    one(
+        "snippet",
+        {
+            "configuration-snippet": """
+more_set_headers "X-Frame-Options: DENY" 'X-Kind:  one; two';  # for browsers
+add_header X-Added "yes" always;
+proxy_set_header X-Told "it";
+"""
+        },
+        Ask("/", 200, "a", headers=(("x-frame-options", "DENY"), ("x-kind", "one; two"), ("x-added", "yes"))),
+    ),
+    one("returned", {"configuration-snippet": "return 403;"}, Ask("/", 403)),
+    one("denied", {"configuration-snippet": "deny all;"}, Ask("/", 403)),
+    one(
+        "sent",
+        {"configuration-snippet": "return 301 https://new.example$request_uri;"},
+        Ask("/x?y", 301, location="https://new.example/x?y"),
+    ),
+    Row(
+        "unrun",
+        (
+            (
+                {"configuration-snippet": "if ($host = x) {\n  return 404;\n}\nproxy_buffering off;\nadd_header A $b;"},
+                (("/", "Prefix", "a"),),
+            ),
+        ),
+        (Ask("/", 200, "a"),),
+        (
+            "configuration-snippet, line 1: 'if ($host = x) { … }' is not run",
+            "configuration-snippet, line 4: 'proxy_buffering off' is not run",
+            "configuration-snippet, line 5: 'add_header A $b' is not run",
+        ),
+    ),
     Row(
         "older",
         (({}, (("/", "Prefix", "a"),)), ({}, (("/", "Prefix", "b"),))),

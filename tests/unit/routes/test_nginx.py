@@ -34,7 +34,7 @@ def test_requests(row: Row, ask: Ask) -> None:
     if ask.seen:
         assert found.request.path == ask.seen
     headers = found.rule.response_headers if found.rule is not None else None
-    told = dict(headers.set) if headers is not None else {}
+    told = dict(headers.set + headers.add) if headers is not None else {}
     if headers is not None:
         told |= {name: dict(ask.sent).get(asked, "") for name, asked in headers.echo}
     assert {name: told.get(name, "") for name, _ in ask.headers} == dict(ask.headers)

@@ -59,6 +59,7 @@ def _pattern(origin: str) -> str:
 def expand(cors: Cors, rule: Rule) -> Iterator[Rule]:
     echo = () if not cors.origins else (("access-control-allow-origin", "origin"),)
     said = HeaderEdit(set=cors.headers, echo=echo)
+    said = rule.response_headers.then(said) if rule.response_headers is not None else said
     match = rule.match
     if cors.origins:
         match = replace(match, headers=(*match.headers, ValueMatch("origin", cors.origins, regex=True)))

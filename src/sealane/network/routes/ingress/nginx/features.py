@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from sealane.network.routes.ingress.nginx import affinity, cors, forwarding, protocol, redirects, timeouts
+from sealane.network.routes.ingress.nginx import affinity, cors, forwarding, protocol, redirects, snippet, timeouts
 from sealane.network.routes.ingress.nginx.reading import Reader
 from sealane.network.routes.model.http import Rule
 
@@ -22,6 +22,7 @@ INSIDE = (
     Feature(forwarding.read, forwarding.expand),
     Feature(timeouts.read, timeouts.expand),
     Feature(affinity.read, affinity.expand),
+    Feature(snippet.read, snippet.expand),
     Feature(redirects.read, redirects.expand),
 )
 """Before requests without TLS are sent on to TLS."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sealane.network.provenance import Provenance
+from sealane.network.routes.filters.headers import HeaderEdit
 from sealane.network.routes.filters.redirect import Redirect
 from sealane.network.routes.ingress.bound import BoundIngress
 from sealane.network.routes.ingress.nginx import body_size, canary, locations
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 PORT = 80
 HTTPS = Redirect(scheme="https", status=308)
+_HSTS = HeaderEdit(set=(("strict-transport-security", "max-age=31536000; includeSubDomains"),))
+"""Of answers over TLS, where the host has a certificate of its own (hsts, hsts-max-age, hsts-include-subdomains)."""
 _CHALLENGE = "/.well-known/acme-challenge"
 """What is below stays without TLS (no-tls-redirect-locations)."""
 
@@ -93,7 +96,8 @@ def _served(
 ) -> Iterator[tuple[Rule, int]]:
     """Rules with the largest body that each takes."""
     regex = any(said.regex for _, said in (*own, *canaries))
-    secured = key.port == PORT and any(key.hostname in each.certificates for each, _ in own)
+    certified = any(key.hostname in each.certificates for each, _ in own)
+    secured = key.port == PORT and certified
     end = min((each.last for each, _ in own if each.last is not None), key=lambda rule: rule.age, default=None)
     found: list[tuple[tuple[object, ...], Rule, PathMatch, Settings]] = []
     for each, said in own:
@@ -113,6 +117,8 @@ def _served(
                 elsewhere = isinstance(inner.action, Respond) and inner.action.location
                 if redirected and not challenge and not elsewhere:
                     inner = replace(inner, action=HTTPS)
+                if certified and key.port != PORT:
+                    inner = replace(inner, response_headers=_HSTS.then(inner.response_headers or HeaderEdit()))
                 yield from ((outer, said.body_size) for outer in _expanded(inner, said.outside))
 
 

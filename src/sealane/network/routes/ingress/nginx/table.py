@@ -187,7 +187,11 @@ TABLE: Mapping[str, Annotation] = {
     "proxy-ssl-verify-depth": _explained("how far from the CA", _UPSTREAM_TLS),
     "proxy-ssl-server-name": _explained("whether the name is sent", _UPSTREAM_TLS),
     # Configuration of nginx itself
-    "configuration-snippet": _explained("nginx configuration of a location", _SNIPPET),
+    "configuration-snippet": _runs(
+        "nginx configuration of a location",
+        "more_set_headers, more_clear_headers, add_header, proxy_set_header, return and deny all, variables only in "
+        "addresses; an Event names every other directive with its line",
+    ),
     "server-snippet": _explained("nginx configuration of a host", _SNIPPET),
     "stream-snippet": _explained("nginx configuration of streams", _SNIPPET),
     "enable-modsecurity": _explained("ModSecurity", _WAF),
