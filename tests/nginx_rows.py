@@ -239,6 +239,14 @@ proxy_set_header X-Told "it";
             "configuration-snippet, line 5: 'add_header A $b' is not run",
         ),
     ),
+    one("ranged", {"whitelist-source-range": "192.0.2.0/24, 2001:db8::/32"}, Ask("/", 403)),
+    one(
+        "everybody",
+        {"whitelist-source-range": "0.0.0.0/0", "denylist-source-range": "192.0.2.7"},
+        Ask("/", 200, "a"),
+    ),
+    one("banned", {"denylist-source-range": "0.0.0.0/0,::/0"}, Ask("/", 403)),
+    one("limited", {"limit-rps": "1", "limit-rpm": "100"}, Ask("/", 200, "a")),
     Row(
         "older",
         (({}, (("/", "Prefix", "a"),)), ({}, (("/", "Prefix", "b"),))),

@@ -77,6 +77,15 @@ def test_what_backends_are_told(sealane: Cluster, address: str) -> None:
     assert headers["x-forwarded-prefix"] == "/p"
 
 
+def test_more_requests_than_the_limit_get_503(sealane: Cluster, address: str) -> None:
+    """Six at once and one a second more: of forty some pass, and most do not."""
+    row = next(row for row in ROWS if row.name == "limited")
+    found = [status for status, _, _ in answers(sealane, address, row._replace(asks=row.asks * 40))]
+    assert set(found) == {200, 503}
+    assert found.count(200) >= 5, found
+    assert found.count(503) >= 20, found
+
+
 def test_events(sealane: Cluster, address: str) -> None:
     wanted = sorted((f"{row.name}-0", text) for row in ROWS for text in row.remarks)
 

@@ -260,7 +260,8 @@ def _route(world: World, proxy: Key, arrived: Leg, target: Target, way: _Way) ->
                 _backend(world, of_pod(pod), of_backend(backend), way, port.transport)
         return ""
     path, scheme = (target.url.path, target.url.scheme) if target.url else ("/", "http")
-    request = Request(proxy, arrived.candidate.port, host, path, scheme=scheme)
+    client = next(iter(arrived.endpoint.seen), "")
+    request = Request(proxy, arrived.candidate.port, host, path, scheme=scheme, client=client)
     decision = evaluate(world.routing.hosts, request)
     parts = tuple(Step("route", "note", each.text, world.at(each.source)) for each in decision.reasons)
     where = world.at(decision.rule.origin) if decision.rule is not None else world.where(proxy)
@@ -276,7 +277,8 @@ def _route(world: World, proxy: Key, arrived: Leg, target: Target, way: _Way) ->
     shows = decision.virtual_host is not None and decision.virtual_host.shows is not None
     for backend in decision.backends:
         if backend.problem:
-            text = f"{backend.service} port {backend.port}: {backend.problem}, its share is answered with 500"
+            name = f"{backend.service} port {backend.port}"
+            text = f"{name}: {backend.problem}, its share is answered with {backend.refusal}"
             way.add([Step("route", "stop", text, world.at(backend.origin))])
             continue
         _backend(world, of_pod(pod), of_backend(backend, proxy if shows else None), way)

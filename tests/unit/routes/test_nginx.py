@@ -26,7 +26,8 @@ CASES = [pytest.param(row, ask, id=f"{row.name} {ask.method} {ask.path}") for ro
 @pytest.mark.parametrize(("row", "ask"), CASES)
 def test_requests(row: Row, ask: Ask) -> None:
     found = evaluate(
-        routing(row).hosts, Request(INGRESS_PROXY, 80, ask.host or row.host, ask.path, ask.method, ask.sent)
+        routing(row).hosts,
+        Request(INGRESS_PROXY, 80, ask.host or row.host, ask.path, ask.method, ask.sent, client="172.18.0.1"),
     )
     assert found.status == (0 if ask.backend else ask.status), found.reasons
     assert {each.service.name for each in found.backends} == ({ask.backend} if ask.backend else set())

@@ -24,6 +24,7 @@ from envoy.extensions.filters.common.set_filter_state.v3 import value_pb2
 from envoy.extensions.filters.http.cors.v3 import cors_pb2
 from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2 as mutation_pb2
 from envoy.extensions.filters.http.lua.v3 import lua_pb2
+from envoy.extensions.filters.http.rbac.v3 import rbac_pb2
 from envoy.extensions.filters.http.router.v3 import router_pb2
 from envoy.extensions.filters.http.stateful_session.v3 import stateful_session_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
@@ -32,7 +33,7 @@ from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from envoy.extensions.http.early_header_mutation.header_mutation.v3 import header_mutation_pb2
 
 from sealane.dataplane.envoy import names, tls
-from sealane.dataplane.envoy.filters import cors, session
+from sealane.dataplane.envoy.filters import cors, limit, ranges, session
 from sealane.dataplane.envoy.packing import pack
 from sealane.kube.objects import Key
 from sealane.network.routes.backends import of_backend
@@ -169,6 +170,8 @@ def connection_manager(
         http_filters=[
             hcm_pb2.HttpFilter(name=names.HOSTS_FILTER, typed_config=pack(hosts_filter(prefix, chain, chains))),
             # Never switched on by a route: which one it is may be known only after the filters are made.
+            hcm_pb2.HttpFilter(name=ranges.FILTER, typed_config=pack(rbac_pb2.RBAC())),
+            hcm_pb2.HttpFilter(name=limit.FILTER, typed_config=pack(limit.none())),
             hcm_pb2.HttpFilter(name=cors.FILTER, typed_config=pack(cors_pb2.Cors())),
             hcm_pb2.HttpFilter(name=cors.ECHO_FILTER, typed_config=pack(mutation_pb2.HeaderMutation())),
             hcm_pb2.HttpFilter(name=session.FILTER, typed_config=pack(stateful_session_pb2.StatefulSession())),

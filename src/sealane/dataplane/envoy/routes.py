@@ -14,7 +14,7 @@ from envoy.config.route.v3 import route_pb2, scoped_route_pb2
 from envoy.type.matcher.v3 import regex_pb2, string_pb2
 
 from sealane.dataplane.envoy import names
-from sealane.dataplane.envoy.filters import cors, headers, mirror, redirect, retry, rewrite, session
+from sealane.dataplane.envoy.filters import cors, headers, limit, mirror, ranges, redirect, retry, rewrite, session
 from sealane.dataplane.envoy.packing import pack
 from sealane.kube.objects import Key
 from sealane.network.routes.backends import of_backend
@@ -137,6 +137,10 @@ def route(rule: Rule, host: VirtualHost, scheme: str = "http") -> pb.Route:
     if rule.cors is not None:
         for name, value in cors.per_route(rule.cors).items():
             made.typed_per_filter_config[name].CopyFrom(pack(value))
+    if rule.ranges is not None:
+        made.typed_per_filter_config[ranges.FILTER].CopyFrom(pack(ranges.per_route(rule.ranges)))
+    if rule.limits:
+        made.typed_per_filter_config[limit.FILTER].CopyFrom(pack(limit.per_route(rule.limits)))
     action = rule.action
     if isinstance(action, Respond):
         made.direct_response.status = action.status

@@ -20,7 +20,8 @@ from sealane.network.routes.model.matches import Match, PathMatch, ValueMatch
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """path includes the query string. headers: (name, value) pairs; names in any case. scheme: "https" over TLS."""
+    """path includes the query string. headers: (name, value) pairs; names in any case. scheme: "https" over TLS.
+    client: its address as the proxy sees it, "" for one that is not known."""
 
     proxy: Key
     port: int
@@ -29,6 +30,7 @@ class Request:
     method: str = "GET"
     headers: tuple[tuple[str, str], ...] = ()
     scheme: str = "http"
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,12 @@ def _decide(found: VirtualHost, rule: Rule, request: Request, reasons: list[Reas
             reasons.append(Reason(f"redirected with {redirect.status} to {location}", rule.origin))
             return RouteDecision(found, rule, (), redirect.status, seen, location, tuple(reasons))
         case Forward() as forward:
+            if rule.ranges is not None:
+                reasons.append(Reason(f"{rule.ranges}", rule.origin))
+                if request.client and not rule.ranges.admits(request.client):
+                    reasons.append(Reason(f"{request.client} is none of them: 403", rule.origin))
+                    return RouteDecision(found, rule, (), 403, seen, reasons=tuple(reasons))
+            reasons += [Reason(str(limit), rule.origin) for limit in rule.limits]
             if forward.rewrite is not None:
                 host, path = forward.rewrite.apply(seen.host, seen.path, rule.match.path)
                 seen = replace(seen, host=host, path=path)

@@ -16,7 +16,9 @@ from sealane.network.provenance import Provenance
 from sealane.network.routes import hosts
 from sealane.network.routes.filters.cors import Cors
 from sealane.network.routes.filters.headers import HeaderEdit
+from sealane.network.routes.filters.limit import Limit
 from sealane.network.routes.filters.mirror import Mirror
+from sealane.network.routes.filters.ranges import Ranges
 from sealane.network.routes.filters.redirect import Redirect
 from sealane.network.routes.filters.retry import Retry
 from sealane.network.routes.filters.rewrite import Rewrite
@@ -150,6 +152,8 @@ class Rule:
     cors: Cors | None = None
     name: str = ""
     rank: tuple[int, int] | None = None
+    ranges: Ranges | None = None
+    limits: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from sealane.network.routes.ingress.nginx import affinity, cors, forwarding, protocol, redirects, snippet, timeouts
+from sealane.network.routes.ingress.nginx import (
+    access,
+    affinity,
+    cors,
+    forwarding,
+    protocol,
+    redirects,
+    snippet,
+    timeouts,
+)
 from sealane.network.routes.ingress.nginx.reading import Reader
 from sealane.network.routes.model.http import Rule
 
@@ -18,6 +27,7 @@ class Feature(NamedTuple):
 
 
 INSIDE = (
+    Feature(access.read, access.expand),
     Feature(protocol.read, protocol.expand),
     Feature(forwarding.read, forwarding.expand),
     Feature(timeouts.read, timeouts.expand),

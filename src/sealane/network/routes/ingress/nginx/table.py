@@ -24,7 +24,6 @@ class Annotation(msgspec.Struct, frozen=True):
 _AUTH = "requests are not checked, everybody is served"
 _CERT = "certificates of clients are not asked for, everybody is served"
 _LIMIT = "requests are not counted, none is refused"
-_RANGES = "addresses of clients are not checked, everybody is served"
 _SNIPPET = "directives of nginx are not run"
 _WAF = "requests are not inspected"
 _BUFFERS = "sizes of buffers change no answer"
@@ -168,13 +167,13 @@ TABLE: Mapping[str, Annotation] = {
     "auth-tls-error-page": _explained("where others are sent", _CERT),
     "auth-tls-pass-certificate-to-upstream": _explained("the certificate as a header", _CERT),
     "auth-tls-match-cn": _explained("the name in the certificate", _CERT),
-    "whitelist-source-range": _explained("addresses that may ask", _RANGES),
-    "allowlist-source-range": _explained("addresses that may ask", _RANGES),
-    "denylist-source-range": _explained("addresses that may not ask", _RANGES),
+    "whitelist-source-range": _runs("addresses that may ask, else 403", "as the proxy sees them"),
+    "allowlist-source-range": _runs("addresses that may ask, else 403", "as the proxy sees them"),
+    "denylist-source-range": _runs("addresses that may not ask: 403", "as the proxy sees them"),
     "limit-connections": _explained("connections of one address", _LIMIT),
-    "limit-rps": _explained("requests a second of one address", _LIMIT),
-    "limit-rpm": _explained("requests a minute of one address", _LIMIT),
-    "limit-burst-multiplier": _explained("how many at once", _LIMIT),
+    "limit-rps": _runs("requests a second of one address, else 503", "each path, at 80 and at 443, by itself"),
+    "limit-rpm": _runs("requests a minute of one address, else 503", "each path, at 80 and at 443, by itself"),
+    "limit-burst-multiplier": _runs("how many times as many at once", "5 by default"),
     "limit-rate": _explained("bytes a second", _LIMIT),
     "limit-rate-after": _explained("after how many bytes", _LIMIT),
     "limit-whitelist": _explained("addresses without limits", _LIMIT),
