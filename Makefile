@@ -38,12 +38,16 @@ golden: setup ## tests/unit/cases: writes anew what comes out of each, to be rea
 	GOLDEN=write $(BIN)/python -m pytest -q tests/unit/test_cases.py
 	git diff --stat tests/unit/cases
 
-agree: setup ## random clusters and routes: what the model says against what packets and Envoy do
+agree: setup ## random clusters, routes and Ingresses: what the model says against what packets and Envoy do
 	$(BIN)/python tests/cluster/agree_random.py 200
 	$(BIN)/python tests/cluster/agree_routes.py 1000
+	$(BIN)/python tests/cluster/agree_ingress.py 500
 
 agree-routes: setup ## 1,000 random sets of routes, 50 requests each: what the model says against what Envoy does
 	$(BIN)/python tests/cluster/agree_routes.py 1000
+
+agree-ingress: setup ## 500 random sets of Ingresses with annotations, 50 requests each: what the model says against what Envoy does
+	$(BIN)/python tests/cluster/agree_ingress.py 500
 
 crash: setup ## kill -9 at random moments during 10,000 writes: nothing acknowledged may be lost (SQLite, and etcd if it is here)
 	$(BIN)/python tests/cluster/crash_lab.py 10000

@@ -246,6 +246,11 @@ proxy_set_header X-Told "it";
         Ask("/", 200, "a"),
     ),
     one("banned", {"denylist-source-range": "0.0.0.0/0,::/0"}, Ask("/", 403)),
+    one(
+        "elsewhere",
+        {"denylist-source-range": "0.0.0.0/0,::/0", "temporal-redirect": "https://new.example"},
+        Ask("/", 302, location="https://new.example"),
+    ),
     one("limited", {"limit-rps": "1", "limit-rpm": "100"}, Ask("/", 200, "a")),
     Row(
         "older",

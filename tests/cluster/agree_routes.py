@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -185,10 +185,13 @@ class RoutesWorld(World):
             },
         ]
 
+    def sentinel(self, slot: int) -> Asked:
+        return Asked(SENTINEL, host="x")
+
     async def _there(self, slot: int) -> None:
         end = time.monotonic() + 60
         while True:
-            reply = await self.ask(slot, Asked(SENTINEL, host="x"), {})
+            reply = await self.ask(slot, self.sentinel(slot), {})
             if f"//batch-{self.batch}.test" in (reply.header("location") or ""):
                 return
             if time.monotonic() > end:
@@ -197,9 +200,13 @@ class RoutesWorld(World):
 
     # Requests
 
+    def asked_at(self, slot: int) -> str:
+        """The pod of the proxy of a slot."""
+        return f"proxy-{slot}"
+
     async def ask(self, slot: int, asked: Asked, connections: dict[Any, Connection]) -> Reply:
         """connections: those that are open, by what they are for."""
-        address = (self.ips[f"proxy-{slot}"], asked.port)
+        address = (self.ips[self.asked_at(slot)], asked.port)
         kind = socket.SOCK_DGRAM if asked.speaks == "datagram" else socket.SOCK_STREAM
         if kind == socket.SOCK_DGRAM:
             return await datagram(self.socket(kind), address)
@@ -291,7 +298,8 @@ class RoutesWorld(World):
         headers = asked.headers
         if asked.speaks == "grpc":
             headers += (("content-type", "application/grpc"), ("te", "trailers"))
-        request = Request(gateway, asked.port, asked.host, asked.path, asked.method, headers, scheme)
+        client = self.ips["client"]
+        request = Request(gateway, asked.port, asked.host, asked.path, asked.method, headers, scheme, client)
         decision = evaluate(self.routing.hosts, request)
         why = "; ".join(reason.text for reason in decision.reasons)
         if decision.status:
@@ -367,9 +375,9 @@ def far(slot: int) -> str:
 
 
 def placed(objects: Sequence[Raw], slot: int) -> list[Raw]:
-    """The objects of a set in the namespaces of a slot."""
+    """The objects of a set in the namespaces of a slot, and with its hosts."""
     text = json.dumps(list(objects)).replace('"NS"', f'"{near(slot)}"').replace('"FAR"', f'"{far(slot)}"')
-    found: list[Raw] = json.loads(text)
+    found: list[Raw] = json.loads(text.replace("SLOT", f"s{slot}"))
     return found
 
 
@@ -491,6 +499,9 @@ def headers_differ(wanted: Sequence[tuple[str, str]], found: Sequence[tuple[str,
 
 # Running it
 
+Draw = Callable[[int, int], Drawn]
+"""From a seed and a number of requests."""
+
 
 @dataclass
 class Agreement:
@@ -560,9 +571,11 @@ def smaller(objects: list[Raw]) -> Iterator[list[Raw]]:
         if each["kind"] != "Gateway":
             yield objects[:index] + objects[index + 1 :]
     for index, each in enumerate(objects):
-        for path in lists(each["spec"]):
+        for path in lists(each):
+            if path[0] not in ("spec", "metadata"):
+                continue
             changed = copy.deepcopy(objects)
-            inner: Any = changed[index]["spec"]
+            inner: Any = changed[index]
             for step in path[:-1]:
                 inner = inner[step]
             del inner[path[-1]]
@@ -573,7 +586,7 @@ def lists(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Paths to what can be left out: entries of lists of which another is left, optional fields of rules and routes."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            if name in (
+            if path[-1:] == ("annotations",) or name in (
                 "filters",
                 "matches",
                 "backendRefs",
@@ -582,6 +595,9 @@ def lists(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
                 "allowedRoutes",
                 "timeouts",
                 "retry",
+                "annotations",
+                "tls",
+                "defaultBackend",
             ):
                 yield (*path, name)
             yield from lists(inner, (*path, name))
@@ -598,15 +614,17 @@ def read(file: Path) -> Drawn:
     return Drawn(said["objects"], [Asked(**asked)])
 
 
-async def agree(run: Path, asked: argparse.Namespace, chosen: int, folder: Path) -> int:
-    world = RoutesWorld(run)
+async def agree(
+    run: Path, asked: argparse.Namespace, chosen: int, folder: Path, made: type[RoutesWorld], draw: Draw
+) -> int:
+    world = made(run)
     await world.start()
     agreement = Agreement(world, folder)
     started = time.monotonic()
     sets = (
         [(asked.replay.stem.removeprefix("routes-"), read(asked.replay))]
         if asked.replay is not None
-        else [(f"{seed}", drawn(seed, asked.requests)) for seed in range(chosen, chosen + asked.sets)]
+        else [(f"{seed}", draw(seed, asked.requests)) for seed in range(chosen, chosen + asked.sets)]
     )
     try:
         for start in range(0, len(sets), SLOTS):
@@ -623,8 +641,8 @@ async def agree(run: Path, asked: argparse.Namespace, chosen: int, folder: Path)
     return bool(agreement.disagreements)
 
 
-def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(argv: list[str], about: str | None, made: type[RoutesWorld], draw: Draw) -> int:
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", type=int, nargs="?", default=1000)
     parser.add_argument("--requests", type=int, default=50)
     parser.add_argument("--seed", type=int, default=None, help="of the first set; the next has the next")
@@ -639,7 +657,7 @@ def main(argv: list[str]) -> int:
         if pid == 0:
             code = 2
             try:
-                code = asyncio.run(agree(Path(folder), asked, chosen, Path.cwd()))
+                code = asyncio.run(agree(Path(folder), asked, chosen, Path.cwd(), made, draw))
             except BaseException:
                 import traceback
 
@@ -652,4 +670,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], __doc__, RoutesWorld, drawn))

@@ -27,7 +27,6 @@ class Feature(NamedTuple):
 
 
 INSIDE = (
-    Feature(access.read, access.expand),
     Feature(protocol.read, protocol.expand),
     Feature(forwarding.read, forwarding.expand),
     Feature(timeouts.read, timeouts.expand),
@@ -37,5 +36,8 @@ INSIDE = (
 )
 """Before requests without TLS are sent on to TLS."""
 
-OUTSIDE = (Feature(cors.read, cors.expand),)
-"""After that: they hold for redirects too."""
+OUTSIDE = (
+    Feature(access.read, access.expand),
+    Feature(cors.read, cors.expand),
+)
+"""After that, when it is known what becomes of a request."""
