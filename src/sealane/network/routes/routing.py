@@ -22,7 +22,15 @@ from sealane.network.certificates.pairs import Pair, pair_of
 from sealane.network.routes import backends, proxies
 from sealane.network.routes.backends import BackendEndpoints, BackendKey
 from sealane.network.routes.certificates import Certificates
-from sealane.network.routes.gateway_api import backend_tls, frontend_tls, grpcroute, httproute, l4route, status
+from sealane.network.routes.gateway_api import (
+    backend_tls,
+    contests,
+    frontend_tls,
+    grpcroute,
+    httproute,
+    l4route,
+    status,
+)
 from sealane.network.routes.gateway_api import listeners as gateway
 from sealane.network.routes.gateway_api.attachment import BoundRoute
 from sealane.network.routes.gateway_api.listeners import GatewayListener, ListenerKey
@@ -168,16 +176,17 @@ def routing(sources: Sources) -> Routing:
 def _routes(
     sources: Sources, listeners: Collection[ListenerKey, GatewayListener]
 ) -> Mapping[str, Collection[Key, BoundRoute]]:
+    refused = contests.refused(sources, listeners)
     return {
         "HTTPRoute": derive(
             "routes.http",
             sources.http_routes,
-            lambda _key, item, fetch: httproute.bind(item, sources, listeners, fetch),
+            lambda _key, item, fetch: httproute.bind(item, sources, listeners, refused, fetch),
         ),
         "GRPCRoute": derive(
             "routes.grpc",
             sources.grpc_routes,
-            lambda _key, item, fetch: grpcroute.bind(item, sources, listeners, fetch),
+            lambda _key, item, fetch: grpcroute.bind(item, sources, listeners, refused, fetch),
         ),
         "TLSRoute": derive(
             "routes.tls", sources.tls_routes, lambda _key, item, fetch: l4route.bind(item, sources, listeners, fetch)

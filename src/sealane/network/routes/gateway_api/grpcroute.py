@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from sealane.network.provenance import Provenance
 from sealane.network.routes.backends import Reference
 from sealane.network.routes.gateway_api.attachment import BoundRoute, age_of, attach, bound, resolved_refs
+from sealane.network.routes.gateway_api.contests import Refused, without_refused
 from sealane.network.routes.gateway_api.filters import Filters, Path
 from sealane.network.routes.gateway_api.listeners import GatewayListener, ListenerKey
 from sealane.network.routes.gateway_api.rules import backends, bad_pattern, session, values
@@ -30,10 +31,14 @@ EVERYTHING: RouteRule = {}
 
 
 def bind(
-    route: GRPCRoute, sources: Sources, listeners: Collection[ListenerKey, GatewayListener], fetch: Fetch
+    route: GRPCRoute,
+    sources: Sources,
+    listeners: Collection[ListenerKey, GatewayListener],
+    refused: Refused,
+    fetch: Fetch,
 ) -> BoundRoute | None:
     """None for a route none of whose parents is ours."""
-    attached = attach(route, sources, listeners, fetch)
+    attached = without_refused(route.key, attach(route, sources, listeners, fetch), refused, fetch)
     if not attached:
         return None
     dropped: list[str] = []
