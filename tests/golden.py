@@ -217,6 +217,8 @@ def _rule(rule: Rule) -> Iterator[str]:
     yield f"{named}{describe(rule.match)}: {_action(rule.action)}  ({rule.origin})"
     if rule.cors is not None:
         yield f"  {rule.cors}"
+    if rule.auth is not None:
+        yield f"  {rule.auth}"
     yield from _edits(rule.request_headers, rule.response_headers)
     if isinstance(rule.action, Forward):
         for backend in rule.action.backends:
@@ -328,6 +330,9 @@ def _plain(value: message.Message) -> Any:
     for item in plain.get("routes", ()):
         if "typed_per_filter_config" in item:  # a map, in any order
             item["typed_per_filter_config"] = dict(sorted(item["typed_per_filter_config"].items()))
+            for each in item["typed_per_filter_config"].values():
+                if "filter_context" in each:
+                    each["filter_context"] = dict(sorted(each["filter_context"].items()))
         if item.get("route"):
             if "cluster_not_found_response_code" not in item["route"]:  # what is left out is 503
                 item["route"]["without_cluster"] = 503

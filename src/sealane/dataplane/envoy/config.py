@@ -33,7 +33,7 @@ from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from envoy.extensions.http.early_header_mutation.header_mutation.v3 import header_mutation_pb2
 
 from sealane.dataplane.envoy import names, tls
-from sealane.dataplane.envoy.filters import cors, limit, ranges, session
+from sealane.dataplane.envoy.filters import cors, external_auth, limit, ranges, session
 from sealane.dataplane.envoy.packing import pack
 from sealane.kube.objects import Key
 from sealane.network.routes.backends import of_backend
@@ -174,6 +174,7 @@ def connection_manager(
             hcm_pb2.HttpFilter(name=limit.FILTER, typed_config=pack(limit.none())),
             hcm_pb2.HttpFilter(name=cors.FILTER, typed_config=pack(cors_pb2.Cors())),
             hcm_pb2.HttpFilter(name=cors.ECHO_FILTER, typed_config=pack(mutation_pb2.HeaderMutation())),
+            hcm_pb2.HttpFilter(name=external_auth.FILTER, typed_config=pack(external_auth.shared())),
             hcm_pb2.HttpFilter(name=session.FILTER, typed_config=pack(stateful_session_pb2.StatefulSession())),
             hcm_pb2.HttpFilter(
                 name="envoy.filters.http.router", typed_config=pack(router_pb2.Router(suppress_envoy_headers=True))

@@ -14,7 +14,18 @@ from envoy.config.route.v3 import route_pb2, scoped_route_pb2
 from envoy.type.matcher.v3 import regex_pb2, string_pb2
 
 from sealane.dataplane.envoy import names
-from sealane.dataplane.envoy.filters import cors, headers, limit, mirror, ranges, redirect, retry, rewrite, session
+from sealane.dataplane.envoy.filters import (
+    cors,
+    external_auth,
+    headers,
+    limit,
+    mirror,
+    ranges,
+    redirect,
+    retry,
+    rewrite,
+    session,
+)
 from sealane.dataplane.envoy.packing import pack
 from sealane.kube.objects import Key
 from sealane.network.routes.backends import of_backend
@@ -141,6 +152,9 @@ def route(rule: Rule, host: VirtualHost, scheme: str = "http") -> pb.Route:
         made.typed_per_filter_config[ranges.FILTER].CopyFrom(pack(ranges.per_route(rule.ranges)))
     if rule.limits:
         made.typed_per_filter_config[limit.FILTER].CopyFrom(pack(limit.per_route(rule.limits)))
+    if rule.auth is not None:
+        asked = external_auth.per_route(rule.auth, host.key.proxy)
+        made.typed_per_filter_config[external_auth.FILTER].CopyFrom(pack(asked))
     action = rule.action
     if isinstance(action, Respond):
         made.direct_response.status = action.status

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from sealane.kube.objects import Key
+from sealane.network.routes.filters.external_auth import ExternalAuth
 from sealane.network.routes.filters.mirror import Mirror
 from sealane.network.routes.model.http import Backend, Use
 from sealane.network.routes.model.l4 import Transport
@@ -149,8 +150,8 @@ def of_backend(backend: Backend, proxy: Key | None = None) -> BackendKey:
     return BackendKey(backend.service, backend.port, backend.use, proxy)
 
 
-def of_mirror(mirror: Mirror, proxy: Key) -> BackendKey:
-    """A copy has no connection of its own, from which the proxy's pod could be known."""
+def of_mirror(mirror: Mirror | ExternalAuth, proxy: Key) -> BackendKey:
+    """A copy, or what the proxy itself asks, has no connection of its own, from which its pod could be known."""
     return BackendKey(mirror.service, mirror.port, mirror.use, proxy)
 
 

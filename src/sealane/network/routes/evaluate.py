@@ -37,7 +37,8 @@ class Request:
 class RouteDecision:
     """The decision on a request.
 
-    status: 0 when it goes to a backend; else what the proxy answers (404, 500, a redirect's code, …).
+    status: 0 when it goes to a backend (of a rule with an authorizer: once that says 200); else what the proxy answers
+    (404, 500, a redirect's code, …).
     backends: its possible targets; a Backend with a `problem` is a share of 500s. location: of a redirect.
     request: as the backend sees it, after rewrites and header changes. reasons: in the order in which things happen.
     """
@@ -92,6 +93,8 @@ def _decide(found: VirtualHost, rule: Rule, request: Request, reasons: list[Reas
     if rule.cors is not None and (said := rule.cors.preflight(request.method, _first(request))):
         reasons.append(Reason(f"a preflight request, which the proxy answers itself with 200: {said}", rule.origin))
         return RouteDecision(found, rule, (), 200, seen, reasons=tuple(reasons))
+    if rule.auth is not None:
+        reasons.append(Reason(str(rule.auth), rule.auth.origin))
     if rule.request_headers is not None:
         seen = replace(seen, headers=rule.request_headers.apply(seen.headers))
     match rule.action:

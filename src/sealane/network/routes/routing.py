@@ -275,6 +275,8 @@ def used_backends(host: VirtualHost) -> set[BackendKey]:
     found: set[BackendKey] = set()
     proxy = host.key.proxy if host.shows is not None else None
     for rule in host.rules:
+        if rule.auth is not None:
+            found.add(backends.of_mirror(rule.auth, host.key.proxy))
         if isinstance(rule.action, Forward):
             found.update(backends.of_backend(item, proxy) for item in rule.action.backends if not item.problem)
             found.update(backends.of_mirror(item, host.key.proxy) for item in rule.action.mirrors)

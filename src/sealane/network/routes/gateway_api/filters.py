@@ -12,6 +12,7 @@ from sealane.kube.objects import Key
 from sealane.network.provenance import Provenance
 from sealane.network.routes.backends import Reference, resolve
 from sealane.network.routes.filters.cors import Cors
+from sealane.network.routes.filters.external_auth import ExternalAuth
 from sealane.network.routes.filters.headers import HeaderEdit
 from sealane.network.routes.filters.mirror import Mirror
 from sealane.network.routes.filters.redirect import Redirect
@@ -21,6 +22,7 @@ from sealane.network.routes.sources import Sources
 from sealane.reactive.collections import Fetch
 
 if TYPE_CHECKING:
+    from sealane.kube.shapes.gateway_v1 import GatewaySpecListenersFiltersRequestsExternalAuth as ExternalAuthFilter
     from sealane.kube.shapes.gateway_v1 import (
         GRPCRouteSpecRulesBackendRefsFiltersRequestHeaderModifier as HeaderModifier,
     )
@@ -52,6 +54,7 @@ class Filters:
         self.rewrite: Rewrite | None = None
         self.cors: Cors | None = None
         self.mirrors: list[Mirror] = []
+        self.auth: ExternalAuth | None = None
         self.problems: list[Reference] = []
         self.unknown = False
         for index, item in enumerate(raw):
@@ -68,10 +71,10 @@ class Filters:
                     self.cors = _cors(spec)
                 case {"type": "RequestMirror", "requestMirror": spec}:
                     self._mirror(route, (*path, "filters", index), spec, sources, fetch, use)
+                case {"type": "ExternalAuth", "externalAuth": spec}:
+                    self._auth(route, (*path, "filters", index), spec, sources, fetch)
                 case _:
-                    self.unknown = True
-                    message = f"filter type {item.get('type')} is not supported"
-                    self.problems.append(Reference(route, 0, "InvalidKind", message))
+                    self._refuse(route, f"filter type {item.get('type')}")
 
     def beyond(self) -> str:
         """What is asked of a backend that is done for a whole rule only, or ""."""
@@ -79,9 +82,37 @@ class Filters:
             "RequestRedirect": self.redirect,
             "CORS": self.cors,
             "RequestMirror": self.mirrors,
+            "ExternalAuth": self.auth,
             "URLRewrite of a path": self.rewrite and self.rewrite.path,
         }
         return ", ".join(kind for kind, value in kinds.items() if value)
+
+    def _refuse(self, route: Key, what: str) -> None:
+        self.unknown = True
+        self.problems.append(Reference(route, 0, "InvalidKind", f"{what} is not supported"))
+
+    def _auth(self, route: Key, path: Path, spec: ExternalAuthFilter, sources: Sources, fetch: Fetch) -> None:
+        if spec["protocol"] != "HTTP":
+            self._refuse(route, f"filter type ExternalAuth with protocol {spec['protocol']}")
+            return
+        if self.auth is not None:
+            self._refuse(route, "a second filter of type ExternalAuth")
+            return
+        found = resolve(route, spec["backendRef"], sources, fetch)
+        if found.problem:
+            self.unknown = True
+            self.problems.append(found)
+            return
+        http = spec.get("http") or {}
+        self.auth = ExternalAuth(
+            found.service,
+            found.port,
+            Provenance(route, path),
+            (http.get("path") or "").rstrip("/"),
+            tuple(name.lower() for name in http.get("allowedHeaders") or ()),
+            tuple(name.lower() for name in http.get("allowedResponseHeaders") or ()),
+            (spec.get("forwardBody") or {}).get("maxSize") or 0,
+        )
 
     def _mirror(self, route: Key, path: Path, spec: RequestMirror, sources: Sources, fetch: Fetch, use: Use) -> None:
         found = resolve(route, spec["backendRef"], sources, fetch)

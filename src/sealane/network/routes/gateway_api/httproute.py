@@ -74,6 +74,7 @@ def compile_rules(
                     filters.response_headers,
                     filters.cors,
                     raw.get("name") or "",
+                    auth=filters.auth,
                 )
             )
     return tuple(rules), problems, dropped

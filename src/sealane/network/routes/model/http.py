@@ -15,6 +15,7 @@ from sealane.kube.objects import Key
 from sealane.network.provenance import Provenance
 from sealane.network.routes import hosts
 from sealane.network.routes.filters.cors import Cors
+from sealane.network.routes.filters.external_auth import ExternalAuth
 from sealane.network.routes.filters.headers import HeaderEdit
 from sealane.network.routes.filters.limit import Limit
 from sealane.network.routes.filters.mirror import Mirror
@@ -154,6 +155,7 @@ class Rule:
     rank: tuple[int, int] | None = None
     ranges: Ranges | None = None
     limits: tuple[Limit, ...] = ()
+    auth: ExternalAuth | None = None
 
 
 @dataclass(frozen=True, slots=True)
