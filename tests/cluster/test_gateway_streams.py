@@ -143,3 +143,17 @@ def test_a_udp_listener_passes_datagrams_on_at_the_same_port_number(sealane: Clu
     answer = outside(sealane, DATAGRAM, address, "7000")
     assert answer["request"] == "ping"
     assert str(answer["pod"]).startswith("datagrams-")
+
+
+def test_a_udp_listener_that_moves_takes_its_forwarding_along(sealane: Cluster, address: str) -> None:
+    listeners = sealane.get("gateway", "edge", "default")["spec"]["listeners"]
+    moved = [{**each, "port": 7001} if each["name"] == "udp" else each for each in listeners]
+    patch = json.dumps({"spec": {"listeners": moved}})
+    sealane.kubectl("patch", "gateway", "edge", "--type=merge", "-p", patch).check()
+    assert outside(sealane, DATAGRAM, address, "7001")["request"] == "ping"
+
+    def silent() -> bool:
+        return not sealane.sealane("run", "--", "python3", "-c", DATAGRAM, address, "7000").ok
+
+    eventually(silent)
+    assert outside(sealane, LINES, address, "7000", "")["isTLS"] is False
